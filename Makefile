@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# Each target does its own set-up; Python 3.11 to 3.13 with venv, and make, are enough.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check soak bench lock clean
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE
+
+# The first interpreter that really runs, is of a supported version, and can make environments.
+SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
+
+BIN := .venv/bin
+PIP := -m pip --disable-pip-version-check -qq
+# The stamp carries the folder's place, so that a copied .venv is built anew and not trusted.
+STAMP := .venv/ready-$(shell pwd -P | cksum | cut -d ' ' -f 1)
+WORKERS ?= 2
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(STAMP)  ## Show Tidegate on a world that it makes itself: no data, no network, no keys
+	@$(BIN)/tidegate demo
+
+test: $(STAMP)  ## Run the tests, without the long ones
+	@HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(WORKERS) tests
+
+check: $(STAMP)  ## Lint, format, types, and the order of the rooms
+	@$(BIN)/ruff check --output-format concise .
+	@$(BIN)/ruff format --check --output-format concise .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+soak: $(STAMP)  ## Run the tests that take minutes, with more examples
+	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -n $(WORKERS) -m soak tests \
+		|| { test $$? -eq 5 && echo 'No test is marked soak yet.'; }
+
+bench: $(STAMP)  ## Run every benchmark
+	@ls benchmarks/*.py >/dev/null 2>&1 || echo 'No benchmark is here yet.'
+	@for file in $$(ls benchmarks/*.py 2>/dev/null); do \
+		echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+# The oldest supported Python chooses, so that what it pins runs on the newer ones too.
+lock:  ## Pin every dependency anew, with hashes, into requirements.lock
+	@python3.11 -m venv --clear .venv-lock
+	@.venv-lock/bin/python $(PIP) install 'pip-tools>=7.4'
+	@CUSTOM_COMPILE_COMMAND='make lock' .venv-lock/bin/pip-compile --quiet --upgrade \
+		--extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-options \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--output-file requirements.lock pyproject.toml
+	@rm -rf .venv-lock
+
+clean:  ## Remove the environment, builds and caches
+	@rm -rf .venv .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		.import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+need_python = $(or $(PYTHON),false) -c '$(SUITABLE)' 2>/dev/null || { \
+	echo 'make: found no Python 3.11, 3.12 or 3.13 with venv; name one with PYTHON=...' >&2; \
+	exit 1; }
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(call need_python)
+	@echo 'Setting up .venv (once, some minutes) ...' >&2
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python $(PIP) install --require-hashes -r requirements.lock
+	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@

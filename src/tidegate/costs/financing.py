@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What time and distance cost: idle yield, transfer fees, conversion between dollar coins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import exp, log
+from statistics import NormalDist
+
+from tidegate.model.mandate import Route
+from tidegate.model.times import YEAR_MS
+from tidegate.model.units import asset_decimals, cost_to_quanta
+
+_P95 = NormalDist().inv_cdf(0.95)
+
+
+def accrued_yield(quanta: int, rate_annual: Fraction, elapsed_ms: int) -> int:
+    """Simple interest on a balance over a time, in quanta, rounded down."""
+    return int((quanta * rate_annual * elapsed_ms / YEAR_MS).__floor__())
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One route in integers: fee and minimum in quanta sent, and the share that survives
+    conversion; latency is lognormal with the mandate's median and 95 % point."""
+
+    source: str
+    destination: str
+    asset_sent: str
+    asset_received: str
+    fee_quanta: int
+    minimum_quanta: int
+    received_share: Fraction
+    latency_median_s: float
+    latency_p95_s: float
+
+    def received(self, quanta: int) -> int:
+        """Quanta of the destination's asset out of quanta that travelled, rounded down."""
+        shift = asset_decimals(self.asset_received) - asset_decimals(self.asset_sent)
+        return int((quanta * self.received_share * Fraction(10) ** shift).__floor__())
+
+    def latency_quantile_s(self, probability: float) -> float:
+        """Latency not exceeded with the given probability, in seconds."""
+        spread = log(self.latency_p95_s / self.latency_median_s) / _P95
+        return self.latency_median_s * exp(spread * NormalDist().inv_cdf(probability))
+
+
+def passage(route: Route, asset_sent: str, asset_received: str) -> Passage:
+    """The route between two venues' collateral assets."""
+    same = asset_sent == asset_received
+    survives = Fraction(Decimal(route.conversion_rate)) * (1 - Fraction(route.conversion_cost))
+    return Passage(
+        route.source,
+        route.destination,
+        asset_sent,
+        asset_received,
+        cost_to_quanta(Decimal(route.fee), asset_sent),
+        cost_to_quanta(Decimal(route.minimum), asset_sent),
+        Fraction(1) if same else survives,
+        route.latency_median_s,
+        route.latency_p95_s,
+    )

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a trade costs: fee, half the spread, and square-root impact.
+
+    impact (relative) = Y sigma_day sqrt(Q / V_day)
+
+Source: Toth et al. 2011, eq. 1 (square-root law); measured for bitcoin by Donier and Bonart 2015.
+The exchange fills by this, and signals and allocation expect this: there is no second opinion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+from tidegate.model.instruments import Instrument
+from tidegate.model.market import Quote
+from tidegate.model.units import MICRO, ceil_div
+
+
+@dataclass(frozen=True, slots=True)
+class TradingCosts:
+    """Cost terms of one instrument; `taker_ppm` in parts per million, the others relative."""
+
+    taker_ppm: int
+    half_spread: float
+    impact_coefficient: float
+
+    def fee_quanta(self, notional: int) -> int:
+        """Taker fee on a notional, in quanta, rounded up."""
+        return ceil_div(notional * self.taker_ppm, MICRO)
+
+    def impact(self, notional_usd: float, volume_day_usd: float, vol_daily: float) -> float:
+        """Relative impact of trading a notional against a day's volume and volatility."""
+        return self.impact_coefficient * vol_daily * sqrt(notional_usd / volume_day_usd)
+
+    def linear_rate(self) -> float:
+        """Fee and half spread per dollar traded."""
+        return self.taker_ppm / MICRO + self.half_spread
+
+
+@dataclass(frozen=True, slots=True)
+class Slippage:
+    """Where an order fills, and how its distance from the middle splits, in quanta."""
+
+    ticks: int
+    spread_quanta: int
+    impact_quanta: int
+
+
+def slippage(
+    instrument: Instrument, costs: TradingCosts, lots: int, mid_ticks: int, quote: Quote
+) -> Slippage:
+    """Fill of a market order of signed lots against the depth law, rounded against us."""
+    notional_usd = instrument.notional(lots, mid_ticks) / MICRO
+    impact = costs.impact(notional_usd, quote.volume_day_usd, quote.vol_daily)
+    spread_ticks = ceil(mid_ticks * costs.half_spread)
+    impact_ticks = ceil(mid_ticks * impact)
+    side = 1 if lots > 0 else -1
+    per_tick = abs(lots) * instrument.unit_numerator // instrument.unit_denominator
+    return Slippage(
+        mid_ticks + side * (spread_ticks + impact_ticks),
+        spread_ticks * per_tick,
+        impact_ticks * per_tick,
+    )

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decision cycle: observe, judge, and only when a trigger calls for it solve, check and act.
+
+A cycle runs on the mandate's time grid, and between grid times whenever an account falls below the
+inner stress level. Its only memory beyond the ledger is small and journalled with each decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from tidegate.allocation.bands import Drift, proportional_band
+from tidegate.allocation.programme import allocate
+from tidegate.allocation.question import Answer, Question
+from tidegate.allocation.solve import SolveError
+from tidegate.engine.alarm import Alarm, Level, assess
+from tidegate.engine.inquiry import ask, targets
+from tidegate.engine.outlook import Forecaster, Outlook
+from tidegate.engine.record import Record
+from tidegate.execution.planning import Targets, plan_targets
+from tidegate.model.actions import Order
+from tidegate.model.errors import ensure
+from tidegate.model.events import Event, OrderRefused, TransferRefused
+from tidegate.model.times import DAY_MS, SECOND_MS
+from tidegate.model.units import usd
+from tidegate.ports import Feed, Venues
+from tidegate.risk.gate import Approval, Gate
+from tidegate.risk.limits import Breach
+from tidegate.risk.plan import Plan, Situation, Terms, held_lots
+
+LADDER_CUT = 0.3
+ALLOCATE = Callable[[Question], Answer]
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One cycle's outcome, as journalled; `shadow` is what a dollar more at each venue is worth over
+    the payback time, `binding` names limits with a price."""
+
+    ts_ms: int
+    number: int
+    trigger: str
+    action: str
+    snapshot: str
+    equity_micro: int
+    alarm: str
+    venue: str | None = None
+    objective: float | None = None
+    second_objective: float | None = None
+    shadow: dict[str, float] | None = None
+    binding: tuple[tuple[str, float], ...] = ()
+    breaches: tuple[Breach, ...] = ()
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often the engine decided and solved."""
+
+    decisions: int = 0
+    solves: int = 0
+    refusals: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a cycle acts through: the feed, the venues, the gate that they ask, and the record."""
+
+    feed: Feed
+    venues: Venues
+    gate: Gate
+    record: Record
+
+
+class Cycle:
+    """The engine of one mandate; `terms_at` gives contracts, rules and costs in force at a time."""
+
+    def __init__(
+        self,
+        world: World,
+        terms_at: Callable[[int], Terms],
+        forecaster: Forecaster,
+        start_ms: int,
+        allocator: ALLOCATE = allocate,
+    ) -> None:
+        self._world, self._terms_at, self._forecaster = world, terms_at, forecaster
+        self._start_ms, self._allocate = start_ms, allocator
+        self._outlook: Outlook | None = None
+        self._peak_micro = 0
+        self._reviewed_ms = -1
+        self._awaits_growth = True
+        self.tally = Tally()
+
+    def step(self, ts_ms: int) -> None:
+        """Decide at a time, if it is on the grid or an account calls for it."""
+        terms = self._terms_at(ts_ms)
+        interval_ms = terms.mandate.mandate.decision_interval_s * SECOND_MS
+        on_grid = (ts_ms - self._start_ms) % interval_ms == 0
+        outlook = self._expect(ts_ms)
+        situation = self._observe(terms, outlook, ts_ms)
+        alarm = assess(terms, situation)
+        if on_grid or alarm.level is Level.REDUCE:
+            self.tally.decisions += 1
+            trigger = "grid" if on_grid else "margin"
+            self._decide(terms, situation, outlook, alarm, trigger)
+
+    def _expect(self, ts_ms: int) -> Outlook:
+        if self._outlook is None or ts_ms // DAY_MS > self._outlook.ts_ms // DAY_MS:
+            self._outlook = self._forecaster.at(ts_ms)
+        return self._outlook
+
+    def _observe(self, terms: Terms, outlook: Outlook, ts_ms: int) -> Situation:
+        snapshot = self._world.feed.snapshot(ts_ms, self._world.venues.frozen_venues())
+        ledger = self._world.record.ledger
+        portfolio = ledger.portfolio(tuple(terms.rules))
+        for venue, account in portfolio.accounts.items():
+            ensure(
+                _same(account.balances, self._world.venues.account(venue).balances),
+                f"{venue}: ledger and venue disagree on balances",
+            )
+        equity = ledger.equity_at(snapshot.ticks())
+        self._peak_micro = max(self._peak_micro, equity)
+        return Situation(
+            portfolio, snapshot, outlook.outer, outlook.inner, usd(equity), usd(self._peak_micro)
+        )
+
+    def _decide(
+        self, terms: Terms, situation: Situation, outlook: Outlook, alarm: Alarm, trigger: str
+    ) -> None:
+        if situation.equity_usd <= 0:
+            self._conclude(situation, alarm, trigger, "nothing left")
+        elif alarm.level is not Level.CALM:
+            self._defend(terms, situation, outlook, alarm, trigger)
+        elif self._review_due(terms, situation):
+            self._review(terms, situation, outlook, alarm, trigger)
+        else:
+            self._conclude(situation, alarm, trigger, "hold")
+
+    def _defend(
+        self, terms: Terms, situation: Situation, outlook: Outlook, alarm: Alarm, trigger: str
+    ) -> None:
+        """Send money or cut; nothing may grow."""
+        self._awaits_growth = True
+        question = ask(terms, situation, outlook, may_grow=False)
+        answer = self._solve(question)
+        if answer is None:
+            self._act(terms, situation, self._ladder(terms, situation), alarm, trigger, None)
+            return
+        wanted = targets(terms, situation, question, answer, alarm.level.value)
+        self._act(terms, situation, wanted, alarm, trigger, (question, answer))
+
+    def _review_due(self, terms: Terms, situation: Situation) -> bool:
+        now = situation.snapshot.ts_ms
+        blocked = situation.portfolio.shipments or situation.snapshot.frozen_venues
+        due = now - self._reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
+        return not blocked and (due or self._awaits_growth)
+
+    def _review(
+        self, terms: Terms, situation: Situation, outlook: Outlook, alarm: Alarm, trigger: str
+    ) -> None:
+        """Look for a better book; move only where it leaves the no-trade band."""
+        self._reviewed_ms = situation.snapshot.ts_ms
+        self._awaits_growth = False
+        question = ask(terms, situation, outlook, may_grow=True)
+        answer = self._solve(question)
+        if answer is None:
+            self._conclude(situation, alarm, trigger, "hold: no agreed solution")
+            return
+        if not self._outside_band(terms, outlook, question, answer):
+            self._conclude(situation, alarm, trigger, "hold: inside the band", answer, question)
+            return
+        wanted = targets(terms, situation, question, answer, "review")
+        self._act(terms, situation, wanted, alarm, trigger, (question, answer))
+
+    def _outside_band(
+        self, terms: Terms, outlook: Outlook, question: Question, answer: Answer
+    ) -> bool:
+        """Whether any coin's size is further from its target than its no-trade band.
+
+        The deviation drifts with the price, a^2 = (target x volatility)^2 a year; being off costs
+        R/2 x^2 with R the variance of the carry's error (log utility); trading costs both legs.
+        """
+        legs = question.legs
+        errors = {edge.coin: edge.standard_error_annual for edge in outlook.edges}
+        for index, coin in enumerate(terms.mandate.coins):
+            own = legs.coin == index
+            deviation = float(abs(answer.target[own] - legs.held[own]).max())
+            size = float(abs(answer.target[own]).max())
+            if deviation * question.equity_usd < terms.mandate.limits.minimum_trade_usd:
+                continue
+            if coin not in errors or size == 0.0 or not legs.held[own].any():
+                return True
+            drift = Drift((size * outlook.vol_daily[coin]) ** 2 * 365, errors[coin] ** 2)
+            cost = float(legs.cost_rate[own].sum())
+            if deviation > min(proportional_band(drift, cost).trigger, size / 2):
+                return True
+        return False
+
+    def _solve(self, question: Question) -> Answer | None:
+        self.tally.solves += 1
+        try:
+            return self._allocate(question)
+        except SolveError:
+            self.tally.failures += 1
+            return None
+
+    def _ladder(self, terms: Terms, situation: Situation) -> Targets:
+        """Without an answer: the same share off every position, hedged legs together."""
+        amounts = {}
+        for name, instrument in terms.instruments.items():
+            lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+            amounts[name] = (1 - LADDER_CUT) * lots * float(instrument.lot)
+        return Targets(amounts, {}, {}, "ladder")
+
+    def _act(
+        self,
+        terms: Terms,
+        situation: Situation,
+        wanted: Targets,
+        alarm: Alarm,
+        trigger: str,
+        solved: tuple[Question, Answer] | None,
+    ) -> None:
+        question, answer = solved if solved else (None, None)
+        plan = plan_targets(terms, situation, wanted, self.tally.decisions)
+        if not plan.steps:
+            self._conclude(situation, alarm, trigger, "hold: nothing worth moving", answer, question)
+            return
+        if any(not isinstance(action, Order) for action in plan.actions):
+            self._awaits_growth = True
+        sequence = self._conclude(situation, alarm, trigger, wanted.reason, answer, question)
+        verdict = self._world.gate.review(terms, situation, plan, sequence)
+        if isinstance(verdict, list):
+            self.tally.refusals += 1
+            payload = {"ts_ms": situation.snapshot.ts_ms, "breaches": verdict}
+            self._world.record.note("refused", payload)
+            return
+        self._execute(plan, verdict)
+
+    def _execute(self, plan: Plan, approvals: tuple[Approval, ...]) -> None:
+        """Journal every approval, then send step by step; a refusal stops the steps after it."""
+        record, now = self._world.record, self._world.record.ledger.ts_ms
+        for approval in approvals:
+            record.note("approved", _approved(approval, now))
+        waiting = iter(approvals)
+        for step in plan.steps:
+            results: list[Event] = []
+            for _ in step.actions:
+                results += self._send(next(waiting), now)
+            if any(isinstance(event, OrderRefused | TransferRefused) for event in results):
+                return
+
+    def _send(self, approval: Approval, now: int) -> list[Event]:
+        record, venues = self._world.record, self._world.venues
+        submission = {"ts_ms": now, "approval": approval.id, "content": approval.content}
+        order = isinstance(approval.action, Order)
+        record.note("submitted" if order else "sent", submission)
+        events = venues.submit(approval) if order else venues.transfer(approval)
+        record.take(events)
+        return events
+
+    def _conclude(
+        self,
+        situation: Situation,
+        alarm: Alarm,
+        trigger: str,
+        action: str,
+        answer: Answer | None = None,
+        question: Question | None = None,
+    ) -> int:
+        snapshot = situation.snapshot
+        shadow = None
+        if answer is not None and question is not None:
+            values = (round(float(v), 9) for v in answer.dollar_value)
+            shadow = dict(zip(question.wallets.names, values, strict=True))
+        decision = Decision(
+            snapshot.ts_ms,
+            self.tally.decisions,
+            trigger,
+            action,
+            snapshot.id,
+            round(situation.equity_usd * 1e6),
+            alarm.level.value,
+            alarm.venue,
+            answer.objective if answer else None,
+            answer.second_objective if answer else None,
+            shadow,
+            answer.binding[:5] if answer else (),
+        )
+        return self._world.record.note("decision", decision)
+
+
+def _same(ours: Mapping[str, int], theirs: Mapping[str, int]) -> bool:
+    return all(ours.get(a, 0) == theirs.get(a, 0) for a in {*ours, *theirs})
+
+
+def _approved(approval: Approval, now_ms: int) -> dict[str, object]:
+    return {
+        "ts_ms": now_ms,
+        "id": approval.id,
+        "content": approval.content,
+        "action": approval.action,
+        "snapshot": approval.snapshot,
+        "mandate": approval.mandate_version,
+        "expires_ms": approval.expires_ms,
+    }

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From targets to a plan: reductions, then rolls, then transfers, then increases, leg by leg.
+
+Steps are hedged slices no larger than the mandate's naked limit, so that a fill that stays alone
+exposes at most that much, and money leaves only after what frees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+
+import msgspec
+
+from tidegate.execution.rounding import hedged_lots, slices
+from tidegate.model.actions import Order, Transfer
+from tidegate.model.instruments import InstrumentId, Spot
+from tidegate.model.units import MICRO
+from tidegate.risk.plan import Plan, Situation, Step, Terms, held_lots
+
+
+class Targets(msgspec.Struct, frozen=True):
+    """What allocation wants: base-coin amounts per instrument, dollars per route, dollars of
+    profit to realise per venue."""
+
+    base_amounts: Mapping[InstrumentId, float]
+    transfers_usd: Mapping[tuple[str, str], float]
+    realise_usd: Mapping[str, float]
+    reason: str
+
+
+def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision: int) -> Plan:
+    """The plan toward targets; increases wait for another cycle while money must move first.
+
+    Order and transfer ids derive from the decision's number and the place in the plan.
+    """
+    lots = _target_lots(terms, targets)
+    changes = _worthwhile(terms, situation, lots)
+    reducing, raising = _split(terms, situation, changes)
+    transfers = _transfers(terms, situation, targets, decision)
+    rolls = _rolls(terms, situation, targets, decision)
+    steps = _order_steps(terms, situation, reducing, f"{decision}.reduce", targets.reason)
+    steps += rolls
+    steps += [Step((transfer,)) for transfer in transfers]
+    waits = bool(transfers)
+    if not waits:
+        steps += _order_steps(terms, situation, raising, f"{decision}.raise", targets.reason)
+    return Plan(tuple(steps), raises=bool(raising) and not waits)
+
+
+def _target_lots(terms: Terms, targets: Targets) -> dict[InstrumentId, int]:
+    by_coin: dict[str, dict[InstrumentId, float]] = {}
+    for name, amount in targets.base_amounts.items():
+        by_coin.setdefault(terms.instruments[name].base, {})[name] = amount
+    lots: dict[InstrumentId, int] = {}
+    for amounts in by_coin.values():
+        contracts = {name: terms.instruments[name] for name in amounts}
+        lots.update(hedged_lots(contracts, amounts))
+    return lots
+
+
+def _worthwhile(
+    terms: Terms, situation: Situation, lots: Mapping[InstrumentId, int]
+) -> dict[str, dict[InstrumentId, int]]:
+    """Changes per coin, leaving out coins whose largest change is below the minimum trade."""
+    changes: dict[str, dict[InstrumentId, int]] = {}
+    for name, target in lots.items():
+        instrument = terms.instruments[name]
+        account = situation.portfolio.accounts[instrument.venue]
+        change = target - held_lots(account, instrument)
+        if change:
+            changes.setdefault(instrument.base, {})[name] = change
+    minimum = terms.mandate.limits.minimum_trade_usd
+    return {
+        coin: legs
+        for coin, legs in changes.items()
+        if max(_size_usd(terms, situation, n, k) for n, k in legs.items()) >= minimum
+    }
+
+
+def _size_usd(terms: Terms, situation: Situation, name: InstrumentId, lots: int) -> float:
+    return terms.instruments[name].notional(lots, situation.marks[name]) / MICRO
+
+
+def _split(
+    terms: Terms, situation: Situation, changes: Mapping[str, Mapping[InstrumentId, int]]
+) -> tuple[list[dict[InstrumentId, int]], list[dict[InstrumentId, int]]]:
+    """Per coin, the part that takes positions toward zero and the part that enlarges them."""
+    reducing, raising = [], []
+    for legs in changes.values():
+        down, up = {}, {}
+        for name, change in legs.items():
+            instrument = terms.instruments[name]
+            held = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+            toward = min(abs(change), abs(held)) if held * change < 0 else 0
+            side = 1 if change > 0 else -1
+            down[name], up[name] = side * toward, change - side * toward
+        reducing.append({n: k for n, k in down.items() if k})
+        raising.append({n: k for n, k in up.items() if k})
+    return [legs for legs in reducing if legs], [legs for legs in raising if legs]
+
+
+def _order_steps(
+    terms: Terms,
+    situation: Situation,
+    coins: list[dict[InstrumentId, int]],
+    prefix: str,
+    reason: str,
+) -> list[Step]:
+    steps = []
+    reduce_only = prefix.endswith("reduce")
+    for legs in coins:
+        largest = max(_size_usd(terms, situation, n, k) for n, k in legs.items())
+        count = max(1, ceil(largest / terms.mandate.limits.naked_usd))
+        for index, part in enumerate(slices(legs, count)):
+            orders = tuple(
+                Order(f"{prefix}.{name}.{index}", name, lots, reduce_only, reason)
+                for name, lots in sorted(part.items(), key=lambda leg: _spot_last(terms, leg[0]))
+            )
+            steps.append(Step(orders))
+    return steps
+
+
+def _spot_last(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
+    return isinstance(terms.instruments[name], Spot), name
+
+
+def _transfers(
+    terms: Terms, situation: Situation, targets: Targets, decision: int
+) -> list[Transfer]:
+    transfers = []
+    for (source, destination), amount_usd in targets.transfers_usd.items():
+        passage = terms.passages[source, destination]
+        quanta = int(amount_usd * MICRO)
+        smallest = max(
+            passage.minimum_quanta, int(terms.mandate.limits.minimum_transfer_usd * MICRO)
+        )
+        if quanta >= smallest:
+            name = f"{decision}.transfer.{source}.{destination}"
+            transfers.append(
+                Transfer(name, source, destination, passage.asset_sent, quanta, targets.reason)
+            )
+    return transfers
+
+
+def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: int) -> list[Step]:
+    """Close and reopen enough of the most profitable positions to free the wanted profit."""
+    steps = []
+    for venue, wanted_usd in targets.realise_usd.items():
+        wanted = wanted_usd
+        for name, profit, held in _profits(terms, situation, venue):
+            if wanted < terms.mandate.limits.minimum_transfer_usd:
+                break
+            part = -int(held * min(1.0, wanted / profit))
+            if part:
+                steps += _roll_steps(terms, situation, name, part, decision)
+            wanted -= profit
+    return steps
+
+
+def _roll_steps(
+    terms: Terms, situation: Situation, name: InstrumentId, close: int, decision: int
+) -> list[Step]:
+    count = max(1, ceil(_size_usd(terms, situation, name, close) / terms.mandate.limits.naked_usd))
+    steps = []
+    for index, part in enumerate(slices({name: close}, count)):
+        label = f"{decision}.roll.{name}.{index}"
+        steps.append(
+            Step(
+                (
+                    Order(f"{label}.close", name, part[name], True, "realise profit"),
+                    Order(f"{label}.reopen", name, -part[name], False, "realise profit"),
+                )
+            )
+        )
+    return steps
+
+
+def _profits(
+    terms: Terms, situation: Situation, venue: str
+) -> list[tuple[InstrumentId, float, int]]:
+    """Profitable positions at a venue with profit in dollars and lots, most profit per dollar of
+    notional first."""
+    found = []
+    for name, position in situation.portfolio.accounts[venue].positions.items():
+        value = terms.instruments[name].value(position.lots, situation.marks[name])
+        profit = value - position.cost
+        if profit > 0:
+            found.append((profit / abs(value), name, profit / MICRO, position.lots))
+    return [(name, profit, lots) for _, name, profit, lots in sorted(found, reverse=True)]

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rounding hedged legs together, so that lots of different sizes leave no naked remainder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from math import gcd, lcm
+
+from tidegate.model.instruments import Instrument, InstrumentId
+
+
+def common_lot(instruments: Iterable[Instrument]) -> Fraction:
+    """The smallest base amount that is a whole number of lots of every instrument."""
+    lots = [Fraction(instrument.lot) for instrument in instruments]
+    numerator = lcm(*(lot.numerator for lot in lots))
+    denominator = gcd(*(lot.denominator for lot in lots))
+    return Fraction(numerator, denominator)
+
+
+def hedged_lots(
+    instruments: Mapping[InstrumentId, Instrument], amounts: Mapping[InstrumentId, float]
+) -> dict[InstrumentId, int]:
+    """Whole lots near signed base amounts of one coin that sum to zero exactly.
+
+    Every amount is rounded toward zero to the common lot; the heavier side then gives up what the
+    lighter does not match, largest leg first. Size is only ever rounded down.
+    """
+    unit = common_lot(instruments.values())
+    units = {name: int(Fraction(amount) / unit) for name, amount in amounts.items()}
+    excess = sum(units.values())
+    side = 1 if excess > 0 else -1
+    for name in sorted(units, key=lambda n: (-abs(units[n]), n)):
+        if excess and units[name] * side > 0:
+            cut = min(abs(excess), abs(units[name]))
+            units[name] -= side * cut
+            excess -= side * cut
+    return {name: int(n * unit / Fraction(instruments[name].lot)) for name, n in units.items()}
+
+
+def slices(lots: Mapping[InstrumentId, int], count: int) -> list[dict[InstrumentId, int]]:
+    """Orders cut into `count` steps that each trade every leg in the same proportion.
+
+    Cumulative lots are rounded per leg, so the parts add up exactly; a leg is never more than one
+    of its own lots from the others' proportion.
+    """
+    parts = []
+    done = dict.fromkeys(lots, 0)
+    for step in range(1, count + 1):
+        part = {}
+        for name, total in lots.items():
+            reached = int(Fraction(total * step, count))
+            part[name] = reached - done[name]
+            done[name] = reached
+        parts.append({name: n for name, n in part.items() if n})
+    return [part for part in parts if part]

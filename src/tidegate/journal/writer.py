@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing a journal: a frame is in the file before its caller may act on it.
+
+A durable journal forces every frame to disk (mode "fsync"); a backtest's is buffered and forced
+once when it closes ("seal-at-close"), and the header says which. The file is called
+`NAME.partial` until its seal is on disk, so that nothing half-written looks finished. Payloads
+are encoded with sorted keys: the same content gives the same head, whatever built the mapping.
+A float that is not a number encodes as null.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import msgspec
+
+from tidegate.journal.frames import (
+    FORMAT,
+    FSYNC,
+    HEADER,
+    ORIGIN,
+    SEAL,
+    SEAL_AT_CLOSE,
+    FrameError,
+    encode_frame,
+    kind_tag,
+)
+from tidegate.journal.merkle import MerkleTree
+from tidegate.journal.reader import read_frames
+from tidegate.model.errors import InputError, InvariantError, ensure
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_BUFFER_BYTES = 1 << 20
+
+
+class Journal:
+    """An append-only sequence of frames in a file or in memory, ended by its seal.
+
+    Make one with `create`, `resume` or `in_memory`. A failed write closes it for good: what
+    reached the disk is then unknown, and only `recover` may say.
+    """
+
+    __slots__ = ("_durable", "_open", "_path", "_previous", "_sink", "_tags", "_tree")
+
+    def __init__(self, sink: BinaryIO, path: Path | None, durable: bool) -> None:
+        ensure(__debug__, "a journal is not written with checks switched off (-O)")
+        self._sink, self._path, self._durable = sink, path, durable
+        self._previous, self._tree = ORIGIN, MerkleTree()
+        self._tags: dict[str, bytes] = {}
+        self._open = True
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str], header: Mapping[str, object], durable: bool
+    ) -> Journal:
+        """Start a journal that will stand at `path` once sealed, and write its header.
+
+        Raises `InputError` when `path` or its partial file already exists or cannot be made.
+        """
+        final, payload = Path(path), _header_payload(header, durable)
+        if final.exists():
+            raise InputError(str(final), "journal", "expected a path where nothing stands yet")
+        journal = cls(_open_partial(partial_path(final), "xb"), final, durable)
+        journal._write(kind_tag(HEADER), payload)
+        if durable:
+            _sync_directory(final.parent)
+        return journal
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str]) -> Journal:
+        """Go on with the unsealed journal of `path`, in the durability its header states.
+
+        Reads all of it first. Raises `InputError` on any damage, on a torn tail (`recover` the
+        partial file before), when it is sealed already, and while another process writes it.
+        """
+        final, partial = Path(path), partial_path(Path(path))
+        journal = cls(_open_partial(partial, "r+b"), final, durable=True)
+        try:
+            journal._adopt(partial)
+        except BaseException:
+            journal._sink.close()
+            raise
+        return journal
+
+    @classmethod
+    def in_memory(cls, header: Mapping[str, object]) -> Journal:
+        """Start a journal in memory, for sweeps and tests; `content` gives its bytes."""
+        payload = _header_payload(header, durable=False)
+        journal = cls(io.BytesIO(), None, durable=False)
+        journal._write(kind_tag(HEADER), payload)
+        return journal
+
+    @property
+    def head(self) -> str:
+        """Return the hash of the last frame in hexadecimal."""
+        return self._previous.hex()
+
+    def append(self, kind: str, payload: object) -> int:
+        """Write one frame and return its sequence; on disk on return when durable.
+
+        `payload` must encode to a JSON object. Nothing is written when it does not, or when the
+        kind is malformed or reserved (`FrameError`); after the seal it raises `InvariantError`.
+        """
+        tag = self._tags.get(kind) or self._new_tag(kind)
+        return self._write(tag, _ENCODER.encode(payload))
+
+    def seal(self) -> str:
+        """Write the seal, force all to disk, give the file its final name; return the head."""
+        root = self._tree.root().hex()
+        seal = {"frames": self._tree.size, "merkle_root": root}
+        self._write(kind_tag(SEAL), _ENCODER.encode(seal))
+        self._open = False
+        if self._path is not None:
+            _publish(self._sink, self._path)
+        return self.head
+
+    def close(self) -> None:
+        """Stop without a seal: what was appended stays in the partial file."""
+        self._open = False
+        if self._path is not None:
+            self._sink.close()
+
+    def content(self) -> bytes:
+        """Return all bytes of a journal in memory."""
+        ensure(isinstance(self._sink, io.BytesIO), "only a journal in memory holds its content")
+        self._sink.seek(0)
+        return self._sink.read()
+
+    def _write(self, tag: bytes, payload: bytes) -> int:
+        if not self._open:
+            raise InvariantError("a journal takes no frame after its seal, close or failure")
+        sequence = self._tree.size
+        frame, digest = encode_frame(sequence, self._previous, tag, payload)
+        try:
+            self._sink.write(frame)
+            if self._durable:
+                _force(self._sink)
+        except BaseException:
+            self._abandon()
+            raise
+        self._previous = digest
+        self._tree.append(digest)
+        return sequence
+
+    def _abandon(self) -> None:
+        self._open = False
+        # Closing flushes once more and may fail once more; the first failure is the one to tell.
+        with suppress(OSError):
+            self._sink.close()
+
+    def _new_tag(self, kind: str) -> bytes:
+        if kind in (HEADER, SEAL):
+            raise FrameError(f"kind {kind!r} is written by the journal itself")
+        return self._tags.setdefault(kind, kind_tag(kind))
+
+    def _adopt(self, partial: Path) -> None:
+        for frame in read_frames(partial, sealed=False):
+            if frame.kind == HEADER:
+                self._durable = frame.value()["durability"] == FSYNC
+            if frame.kind == SEAL:
+                expected = (
+                    f"expected an unsealed journal; this one only lacks its name {self._path}"
+                )
+                raise InputError(str(partial), f"frame {frame.sequence}", expected)
+            self._previous = frame.digest
+            self._tree.append(frame.digest)
+        self._sink.seek(0, os.SEEK_END)
+
+
+def partial_path(path: Path) -> Path:
+    """Return the name that the journal of `path` bears until it is sealed."""
+    return path.with_name(path.name + ".partial")
+
+
+def _header_payload(header: Mapping[str, object], durable: bool) -> bytes:
+    own = {"format": FORMAT, "durability": FSYNC if durable else SEAL_AT_CLOSE}
+    ensure(not own.keys() & header.keys(), "a journal states its format and durability itself")
+    payload = _ENCODER.encode({**header, **own})
+    # A header that makes no frame is refused here, before there is a file.
+    encode_frame(0, ORIGIN, kind_tag(HEADER), payload)
+    return payload
+
+
+def _open_partial(partial: Path, mode: Literal["xb", "r+b"]) -> BinaryIO:
+    try:
+        file: BinaryIO = partial.open(mode, buffering=_BUFFER_BYTES)
+    except OSError as error:
+        expected = f"expected a file that can be opened ({error.strerror})"
+        raise InputError(str(partial), "journal", expected) from None
+    _claim(file, partial)
+    return file
+
+
+def _claim(file: BinaryIO, partial: Path) -> None:
+    # Two writers would fork the chain; the lock goes with the process, so a crash leaves none.
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise InputError(str(partial), "journal", "expected no other writer of it") from None
+
+
+def _force(sink: BinaryIO) -> None:
+    sink.flush()
+    os.fsync(sink.fileno())
+
+
+def _publish(sink: BinaryIO, final: Path) -> None:
+    _force(sink)
+    sink.close()
+    if final.exists():
+        raise InputError(str(final), "journal", "expected nothing there; the sealed one is partial")
+    partial_path(final).rename(final)
+    _sync_directory(final.parent)
+
+
+def _sync_directory(folder: Path) -> None:
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger: every event becomes postings that sum to zero per asset, each with its cause.
+
+Accounts under `own/` are ours, all others stand for the world. A posting's `value_micro` is the
+change it makes to the base-currency value of what we own, taken on the running total of the
+asset, so values telescope: the fold of values by cause *is* the change of equity, to the
+micro-dollar, and there is no residual line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, assert_never
+
+from tidegate.model.account import Account, Portfolio, Position, Shipment, fill_position
+from tidegate.model.errors import ensure
+from tidegate.model.events import (
+    DeficitCovered,
+    Deposited,
+    Event,
+    Filled,
+    FundingPaid,
+    LiquidationStarted,
+    Marked,
+    OrderRefused,
+    PenaltyCharged,
+    TransferLanded,
+    TransferRefused,
+    TransferSent,
+    YieldAccrued,
+)
+from tidegate.model.instruments import Instrument, InstrumentId, Spot
+from tidegate.model.units import asset_decimals
+
+FLAT = Position(0, 0)
+TRANSIT = "own/transit"
+
+
+class Posting(NamedTuple):
+    """One side of an entry: `quanta` of an asset (or lots of an instrument) into an account."""
+
+    account: str
+    asset: str
+    quanta: int
+    value_micro: int
+    cause: str
+
+
+class Ledger:
+    """Folds events into postings and balances.
+
+    Arguments: instruments by id; the base-currency price of each dollar coin in micro-dollars
+    per unit; for each coin that is held outright, the instrument whose mark values it.
+    """
+
+    def __init__(
+        self,
+        instruments: Mapping[InstrumentId, Instrument],
+        stable_price_micro: Mapping[str, int],
+        coin_marks: Mapping[str, InstrumentId] | None = None,
+    ) -> None:
+        self._instruments = instruments
+        self._price_micro = dict(stable_price_micro)
+        self._coin_of_mark = {mark: coin for coin, mark in (coin_marks or {}).items()}
+        self._totals: dict[str, int] = {}
+        self._wallets: dict[tuple[str, str], int] = {}
+        self._positions: dict[InstrumentId, Position] = {}
+        self._unrealised: dict[InstrumentId, int] = {}
+        self._shipments: dict[str, Shipment] = {}
+        self._postings: list[Posting] = []
+        self.waterfall: dict[str, int] = {}
+        self.ts_ms = 0
+
+    def post(self, event: Event) -> tuple[Posting, ...]:
+        """Record an event and return its postings; time may not run backwards."""
+        ensure(event.ts_ms >= self.ts_ms, "ledger time runs backwards")
+        self.ts_ms = event.ts_ms
+        self._postings = []
+        self._apply(event)
+        for posting in self._postings:
+            if posting.value_micro and posting.account.startswith("own/"):
+                total = self.waterfall.get(posting.cause, 0) + posting.value_micro
+                self.waterfall[posting.cause] = total
+        return tuple(self._postings)
+
+    def _apply(self, event: Event) -> None:
+        match event:
+            case Filled():
+                self._filled(event)
+            case FundingPaid():
+                self._funded(event)
+            case Marked():
+                self._marked(event)
+            case TransferSent():
+                self._sent(event)
+            case TransferLanded():
+                self._landed(event)
+            case YieldAccrued():
+                self._accrued(event)
+            case Deposited():
+                self._deposited(event)
+            case PenaltyCharged():
+                self._penalised(event)
+            case DeficitCovered():
+                self._covered(event)
+            case TransferRefused() | OrderRefused() | LiquidationStarted():
+                """Refusals and warnings move nothing."""
+            case _:
+                assert_never(event)
+
+    @property
+    def equity_micro(self) -> int:
+        """Base-currency value of everything we own, at the last marks."""
+        return sum(self._value(asset, quanta) for asset, quanta in self._totals.items())
+
+    def equity_at(self, marks: Mapping[InstrumentId, int]) -> int:
+        """Base-currency value at other marks (ticks), without posting them."""
+        totals = dict(self._totals)
+        for name, position in self._positions.items():
+            if position.lots:
+                instrument = self._instruments[name]
+                value = instrument.value(position.lots, marks[name]) - position.cost
+                change = value - self._unrealised.get(name, 0)
+                totals[instrument.settle] = totals.get(instrument.settle, 0) + change
+        prices = {
+            coin: self._coin_price(self._instruments[mark], marks[mark])
+            for mark, coin in self._coin_of_mark.items()
+        }
+        return sum(
+            self._value(asset, quanta)
+            if asset not in prices
+            else quanta * prices[asset] // 10 ** asset_decimals(asset)
+            for asset, quanta in totals.items()
+        )
+
+    def _coin_price(self, instrument: Instrument, ticks: int) -> int:
+        return int(ticks * instrument.tick * self._price_micro[instrument.settle])
+
+    def wallet(self, venue: str, asset: str) -> int:
+        """Balance of one asset at one venue, in quanta."""
+        return self._wallets.get((venue, asset), 0)
+
+    def position(self, instrument: InstrumentId) -> Position:
+        """Lots and cost held in one instrument."""
+        return self._positions.get(instrument, FLAT)
+
+    def portfolio(self, venues: tuple[str, ...]) -> Portfolio:
+        """The fold of all postings so far, as accounts and shipments."""
+        accounts = {venue: self._account(venue) for venue in venues}
+        return Portfolio(self.ts_ms, accounts, tuple(self._shipments.values()))
+
+    def _account(self, venue: str) -> Account:
+        balances = {a: q for (v, a), q in self._wallets.items() if v == venue}
+        held = {
+            name: position
+            for name, position in self._positions.items()
+            if self._instruments[name].venue == venue and position.lots
+        }
+        return Account(venue, balances, held)
+
+    def _value(self, asset: str, quanta: int) -> int:
+        price = self._price_micro.get(asset)
+        ensure(price is not None or quanta == 0, f"no price for {asset}")
+        return quanta * (price or 0) // 10 ** asset_decimals(asset)
+
+    def _own(self, account: str, asset: str, quanta: int, cause: str) -> int:
+        before = self._totals.get(asset, 0)
+        self._totals[asset] = before + quanta
+        value = self._value(asset, before + quanta) - self._value(asset, before)
+        self._postings.append(Posting(account, asset, quanta, value, cause))
+        return value
+
+    def _exchange(self, account: str, other: str, asset: str, quanta: int, cause: str) -> None:
+        """Quanta come to our account from the world's `other`."""
+        value = self._own(account, asset, quanta, cause)
+        self._postings.append(Posting(other, asset, -quanta, -value, cause))
+
+    def _pay_wallet(self, venue: str, other: str, asset: str, quanta: int, cause: str) -> None:
+        key = (venue, asset)
+        self._wallets[key] = self._wallets.get(key, 0) + quanta
+        self._exchange(f"own/{venue}/wallet", other, asset, quanta, cause)
+
+    def _revalue(self, name: InstrumentId, ticks: int) -> None:
+        """Bring unrealised profit (or a coin's price) to a mark, by cause of the coin's price."""
+        instrument = self._instruments[name]
+        coin = self._coin_of_mark.get(name)
+        if coin is not None:
+            self._revalue_coin(coin, instrument, ticks)
+        position = self._positions.get(name, FLAT)
+        if position.lots == 0:
+            return
+        target = instrument.value(position.lots, ticks) - position.cost
+        change = target - self._unrealised.get(name, 0)
+        if change:
+            self._change_unrealised(name, change, f"price:{instrument.base}")
+
+    def _change_unrealised(self, name: InstrumentId, change: int, cause: str) -> None:
+        instrument = self._instruments[name]
+        venue = instrument.venue
+        self._unrealised[name] = self._unrealised.get(name, 0) + change
+        account = f"own/{venue}/unrealised"
+        self._exchange(account, f"market/{venue}", instrument.settle, change, cause)
+
+    def _revalue_coin(self, coin: str, instrument: Instrument, ticks: int) -> None:
+        price = self._coin_price(instrument, ticks)
+        total = self._totals.get(coin, 0)
+        before = self._value(coin, total) if coin in self._price_micro else 0
+        self._price_micro[coin] = price
+        change = self._value(coin, total) - before
+        if change:
+            cause = f"price:{coin}"
+            self._postings.append(Posting("own/coins", coin, 0, change, cause))
+            self._postings.append(Posting("market/coins", coin, 0, -change, cause))
+
+    def _deposited(self, event: Deposited) -> None:
+        self._pay_wallet(event.venue, "capital", event.asset, event.quanta, "capital")
+
+    def _marked(self, event: Marked) -> None:
+        for name, ticks in event.ticks.items():
+            self._revalue(name, ticks)
+
+    def _filled(self, event: Filled) -> None:
+        instrument = self._instruments[event.instrument]
+        self._revalue(event.instrument, event.mid_ticks)
+        self._post_lots(instrument, event.lots)
+        if isinstance(instrument, Spot):
+            self._fill_spot(instrument, event)
+        else:
+            self._fill_contract(instrument, event)
+        fees = f"fees/{instrument.venue}"
+        self._pay_wallet(instrument.venue, fees, instrument.settle, -event.fee_quanta, "fees")
+
+    def _post_lots(self, instrument: Instrument, lots: int) -> None:
+        venue, cause = instrument.venue, "trade"
+        self._postings.append(Posting(f"own/{venue}/position", instrument.id, lots, 0, cause))
+        self._postings.append(Posting(f"market/{venue}", instrument.id, -lots, 0, cause))
+
+    def _fill_spot(self, instrument: Spot, event: Filled) -> None:
+        venue, market = instrument.venue, f"market/{instrument.venue}"
+        at_mid = instrument.value(event.lots, event.mid_ticks)
+        paid = instrument.entry_cost(event.lots, event.ticks)
+        rest = paid - at_mid - event.spread_quanta - event.impact_quanta
+        base = instrument.base_quanta(event.lots)
+        self._pay_wallet(venue, market, instrument.base, base, "trade")
+        self._pay_wallet(venue, market, instrument.settle, -at_mid, "trade")
+        self._pay_wallet(venue, market, instrument.settle, -event.spread_quanta, "spread")
+        self._pay_wallet(venue, market, instrument.settle, -event.impact_quanta, "impact")
+        if rest:
+            self._pay_wallet(venue, market, instrument.settle, -rest, "rounding")
+
+    def _fill_contract(self, instrument: Instrument, event: Filled) -> None:
+        name, venue = instrument.id, instrument.venue
+        before = self._positions.get(name, FLAT)
+        cost = instrument.entry_cost(event.lots, event.ticks)
+        outcome = fill_position(before, event.lots, cost)
+        after = outcome.position
+        self._positions[name] = after
+        slip = (
+            cost
+            - instrument.value(after.lots, event.mid_ticks)
+            + instrument.value(before.lots, event.mid_ticks)
+        )
+        self._change_unrealised(name, -event.spread_quanta, "spread")
+        self._change_unrealised(name, -event.impact_quanta, "impact")
+        rest = slip - event.spread_quanta - event.impact_quanta
+        if rest:
+            self._change_unrealised(name, -rest, "rounding")
+        if outcome.realised_quanta:
+            self._realise(instrument, venue, outcome.realised_quanta)
+
+    def _realise(self, instrument: Instrument, venue: str, quanta: int) -> None:
+        """Profit moves from the open position's account into the wallet, where it can leave."""
+        asset = instrument.settle
+        self._unrealised[instrument.id] -= quanta
+        self._own(f"own/{venue}/unrealised", asset, -quanta, "realised")
+        self._wallets[venue, asset] = self._wallets.get((venue, asset), 0) + quanta
+        self._own(f"own/{venue}/wallet", asset, quanta, "realised")
+
+    def _funded(self, event: FundingPaid) -> None:
+        instrument = self._instruments[event.instrument]
+        cause = f"funding:{instrument.base}"
+        venue = instrument.venue
+        self._pay_wallet(venue, f"funding/{venue}", instrument.settle, -event.quanta, cause)
+
+    def _sent(self, event: TransferSent) -> None:
+        key = (event.source, event.asset)
+        self._wallets[key] = self._wallets.get(key, 0) - event.quanta
+        rest = event.quanta - event.fee_quanta
+        self._own(f"own/{event.source}/wallet", event.asset, -rest, "transfer")
+        self._own(TRANSIT, event.asset, rest, "transfer")
+        account = f"own/{event.source}/wallet"
+        self._exchange(account, "carriers", event.asset, -event.fee_quanta, "transfer fees")
+        self._shipments[event.id] = Shipment(
+            event.id, event.source, event.destination, event.asset, rest, event.ts_ms
+        )
+
+    def _landed(self, event: TransferLanded) -> None:
+        shipment = self._shipments.pop(event.id)
+        ensure(shipment.quanta == event.quanta_sent, "a shipment landed with another amount")
+        if event.asset == event.asset_sent:
+            self._own(TRANSIT, event.asset, -event.quanta_sent, "transfer")
+            self._wallets[event.destination, event.asset] = (
+                self.wallet(event.destination, event.asset) + event.quanta
+            )
+            self._own(f"own/{event.destination}/wallet", event.asset, event.quanta, "transfer")
+            lost = event.quanta_sent - event.quanta
+            ensure(lost == 0, "an unconverted shipment changed its amount")
+            return
+        self._exchange(TRANSIT, "conversion", event.asset_sent, -event.quanta_sent, "conversion")
+        self._pay_wallet(event.destination, "conversion", event.asset, event.quanta, "conversion")
+
+    def _accrued(self, event: YieldAccrued) -> None:
+        self._pay_wallet(event.venue, "interest", event.asset, event.quanta, "yield")
+
+    def _penalised(self, event: PenaltyCharged) -> None:
+        account = f"insurance/{event.venue}"
+        self._pay_wallet(event.venue, account, event.asset, -event.quanta, event.cause)
+
+    def _covered(self, event: DeficitCovered) -> None:
+        account = f"insurance/{event.venue}"
+        self._pay_wallet(event.venue, account, event.asset, event.quanta, "deficit covered")

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happened, in the past tense; a portfolio is the fold of these.
+
+Every event says when (`ts_ms`, UTC) and carries integers only: ticks, lots, quanta. A cost is +.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tidegate.model.instruments import InstrumentId
+
+FillReason = Literal["order", "liquidation"]
+
+
+class Deposited(msgspec.Struct, frozen=True, tag=True):
+    """Capital arrived from outside the book."""
+
+    ts_ms: int
+    venue: str
+    asset: str
+    quanta: int
+
+
+class Filled(msgspec.Struct, frozen=True, tag=True):
+    """Lots (buy +) traded at `ticks` while the middle of the market stood at `mid_ticks`.
+
+    `spread_quanta` and `impact_quanta` split the distance from the middle, in settlement quanta.
+    """
+
+    ts_ms: int
+    instrument: InstrumentId
+    lots: int
+    ticks: int
+    mid_ticks: int
+    fee_quanta: int
+    spread_quanta: int
+    impact_quanta: int
+    order: str
+    reason: FillReason
+
+
+class FundingPaid(msgspec.Struct, frozen=True, tag=True):
+    """Funding at a stamp; `quanta` is what the holder paid (received when negative)."""
+
+    ts_ms: int
+    instrument: InstrumentId
+    lots: int
+    ticks: int
+    rate_e12: int
+    quanta: int
+
+
+class Marked(msgspec.Struct, frozen=True, tag=True):
+    """Positions were revalued at these marks."""
+
+    ts_ms: int
+    ticks: dict[InstrumentId, int]
+
+
+class TransferSent(msgspec.Struct, frozen=True, tag=True):
+    """Money left a venue; `fee_quanta` of it is the route's fee."""
+
+    ts_ms: int
+    id: str
+    source: str
+    destination: str
+    asset: str
+    quanta: int
+    fee_quanta: int
+
+
+class TransferLanded(msgspec.Struct, frozen=True, tag=True):
+    """Money reached a venue, there as `asset`; what conversion cost is in `conversion_quanta`."""
+
+    ts_ms: int
+    id: str
+    destination: str
+    asset_sent: str
+    quanta_sent: int
+    asset: str
+    quanta: int
+    conversion_quanta: int
+
+
+class TransferRefused(msgspec.Struct, frozen=True, tag=True):
+    """The venue did not let money go, and why; nothing moved."""
+
+    ts_ms: int
+    id: str
+    source: str
+    destination: str
+    reason: str
+
+
+class OrderRefused(msgspec.Struct, frozen=True, tag=True):
+    """The venue did not take an order, and why; nothing traded."""
+
+    ts_ms: int
+    instrument: InstrumentId
+    order: str
+    reason: str
+
+
+class YieldAccrued(msgspec.Struct, frozen=True, tag=True):
+    """Interest on idle balances (paid when negative)."""
+
+    ts_ms: int
+    venue: str
+    asset: str
+    quanta: int
+
+
+class LiquidationStarted(msgspec.Struct, frozen=True, tag=True):
+    """An account's equity fell to its maintenance requirement; the venue took over."""
+
+    ts_ms: int
+    venue: str
+    equity_quanta: int
+    maintenance_quanta: int
+
+
+class PenaltyCharged(msgspec.Struct, frozen=True, tag=True):
+    """What a liquidation cost beyond the fill: clearance fee, or margin forfeited."""
+
+    ts_ms: int
+    venue: str
+    asset: str
+    quanta: int
+    cause: Literal["clearance fee", "margin forfeited"]
+
+
+class DeficitCovered(msgspec.Struct, frozen=True, tag=True):
+    """The venue's insurance fund took an account that was worth less than nothing."""
+
+    ts_ms: int
+    venue: str
+    asset: str
+    quanta: int
+
+
+Event = (
+    Deposited
+    | Filled
+    | FundingPaid
+    | Marked
+    | TransferSent
+    | TransferLanded
+    | TransferRefused
+    | OrderRefused
+    | YieldAccrued
+    | LiquidationStarted
+    | PenaltyCharged
+    | DeficitCovered
+)

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mandate: what the owner of the capital allows, read from TOML and checked.
+
+Exact amounts and rates are TOML strings ("0.0005"), since they become integers; limits and
+stresses are plain numbers. Unknown fields are refused, so a misspelt limit is never silently
+ignored. A value that stands for something the venue tables lack is an `Assumption`: it carries
+its date and its source, and the report prints it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+
+from tidegate.model.errors import InputError
+from tidegate.model.market import content_id
+from tidegate.model.units import read_decimal
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Move = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Assumption(_Strict):
+    """A value with its date (ISO) and source; `source` says "assumed: why" where nobody states it."""
+
+    value: str
+    as_of: str
+    source: str
+
+
+class Purpose(_Strict):
+    """Who the book is for: capital, target delta, and the rate that idle capital could earn."""
+
+    name: str
+    capital_usd: str
+    hurdle_rate_annual: Assumption
+    target_delta_usd: str = "0"
+    decision_interval_s: Annotated[int, msgspec.Meta(ge=60)] = 3600
+
+
+class Authority(_Strict):
+    """How far Tidegate may go by itself; reducing risk may go further than raising it."""
+
+    level: Literal["observe", "propose", "act"] = "observe"
+    reduce_without_human: bool = True
+    delay_before_raising_s: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Limits(_Strict):
+    """Bounds on the whole book; leverage is gross notional of derivative legs over equity."""
+
+    gross_leverage: Positive = 2.0
+    loss_from_peak: Share = 0.2
+    solvency_tail: Annotated[float, msgspec.Meta(gt=0, le=0.2)] = 0.01
+    naked_usd: Positive = 25_000.0
+    naked_s: Positive = 60.0
+    minimum_trade_usd: NonNegative = 2_000.0
+    minimum_transfer_usd: NonNegative = 5_000.0
+
+
+class Stress(_Strict):
+    """Relative moves per coin to survive without new money: transfer below the outer level,
+    reduce below the inner level, re-enter only at the outer level."""
+
+    outer: dict[str, Move]
+    inner: dict[str, Move]
+    transfer_trigger: Share = 0.8
+    venue_spread: Share = 0.01
+    scenario_days: Annotated[int, msgspec.Meta(ge=10)] = 60
+    jump_multiple: Positive = 1.25
+
+
+class Stable(_Strict):
+    """A dollar coin's value in the base currency."""
+
+    price_usd: Assumption
+
+
+class Terms(_Strict):
+    """One instrument that may be held at a venue."""
+
+    kind: Literal["perpetual", "spot"]
+    base: str
+    bars: Literal["15m", "1h", "8h"]
+    mark: Assumption
+    intrabar: Assumption | None = None
+    tick: Assumption | None = None
+    lot: Assumption | None = None
+    liquidation_fee: Assumption | None = None
+    half_spread: Assumption | None = None
+    impact_coefficient: Assumption | None = None
+
+
+class Venue(_Strict):
+    """One venue: its margin rule, our collateral there, and how much may depend on it."""
+
+    rule: Literal["hyperliquid_cross", "binance_usdm", "spot"]
+    collateral: str
+    instruments: dict[str, Terms]
+    leverage: Annotated[int, msgspec.Meta(ge=1)] = 5
+    claim_cap: Share = 1.0
+    volume_share: Share = 0.01
+    taker_fee: Assumption | None = None
+    idle_yield_annual: Assumption | None = None
+
+
+class Route(_Strict):
+    """A way for money between two venues; latency is lognormal, given by median and 95 % point."""
+
+    source: str
+    destination: str
+    fee: str
+    minimum: str
+    latency_median_s: Positive
+    latency_p95_s: Positive
+    conversion_cost: str
+    conversion_rate: str
+    as_of: str
+    provenance: str
+
+
+class EdgeTerms(_Strict):
+    """When an expected carry may be acted on, and how fast it must repay what moving costs."""
+
+    minimum_t: NonNegative = 1.0
+    payback_days: Positive = 20.0
+    review_s: Positive = 86_400.0
+    correlation: Annotated[float, msgspec.Meta(gt=-1, lt=1)] = 0.5
+    half_life_days: Positive = 10.0
+
+
+class Mandate(_Strict):
+    """Everything that is allowed; `version` is the content id that approvals cite."""
+
+    mandate: Purpose
+    stress: Stress
+    venue: dict[str, Venue]
+    stable: dict[str, Stable]
+    authority: Authority = Authority()
+    limits: Limits = Limits()
+    edge: EdgeTerms = EdgeTerms()
+    transfer: tuple[Route, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """Content id of the whole mandate."""
+        return content_id(self)
+
+    @property
+    def coins(self) -> tuple[str, ...]:
+        """Underlying coins over all venues, sorted."""
+        return tuple(
+            sorted({t.base for venue in self.venue.values() for t in venue.instruments.values()})
+        )
+
+    @property
+    def capital_usd(self) -> Decimal:
+        """Starting capital."""
+        return Decimal(self.mandate.capital_usd)
+
+
+def read_mandate(text: str, where: str) -> Mandate:
+    """A checked mandate from TOML text; raises `InputError` naming file, field and expectation."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(where, "TOML", f"expected valid TOML: {error}") from None
+    try:
+        mandate = msgspec.convert(raw, Mandate)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        raise InputError(where, path.rstrip("`") or "mandate", _lower_first(message)) from None
+    for check in _CHECKS:
+        check(mandate, where)
+    return mandate
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _check_capital(mandate: Mandate, where: str) -> None:
+    capital = read_decimal(mandate.mandate.capital_usd, where, "mandate.capital_usd")
+    if capital <= 0:
+        raise InputError(where, "mandate.capital_usd", f"expected more than 0, got {capital}")
+    read_decimal(mandate.mandate.target_delta_usd, where, "mandate.target_delta_usd")
+
+
+def _check_stress(mandate: Mandate, where: str) -> None:
+    for coin in mandate.coins:
+        for level in ("outer", "inner"):
+            if coin not in getattr(mandate.stress, level):
+                raise InputError(where, f"stress.{level}", f"expected a move for {coin}")
+        if mandate.stress.inner[coin] >= mandate.stress.outer[coin]:
+            raise InputError(
+                where, f"stress.inner.{coin}", "expected less than the outer level's move"
+            )
+
+
+def _check_stables(mandate: Mandate, where: str) -> None:
+    for name, venue in mandate.venue.items():
+        if venue.collateral not in mandate.stable:
+            raise InputError(
+                where, f"venue.{name}.collateral", f"expected a [stable.{venue.collateral}] price"
+            )
+    for asset, stable in mandate.stable.items():
+        field = f"stable.{asset}.price_usd"
+        if read_decimal(stable.price_usd.value, where, field) <= 0:
+            raise InputError(where, field, "expected more than 0")
+
+
+def _check_routes(mandate: Mandate, where: str) -> None:
+    for index, route in enumerate(mandate.transfer):
+        for end in (route.source, route.destination):
+            if end not in mandate.venue:
+                raise InputError(
+                    where, f"transfer[{index}]", f"expected a venue of this mandate, got {end!r}"
+                )
+        for name in ("fee", "minimum", "conversion_cost", "conversion_rate"):
+            if read_decimal(getattr(route, name), where, f"transfer[{index}].{name}") < 0:
+                raise InputError(where, f"transfer[{index}].{name}", "expected at least 0")
+        if route.latency_p95_s < route.latency_median_s:
+            raise InputError(
+                where, f"transfer[{index}].latency_p95_s", "expected at least the median"
+            )
+
+
+def _check_assumptions(mandate: Mandate, where: str) -> None:
+    for field, assumption in assumptions(mandate):
+        if not assumption.source.strip() or len(assumption.as_of) != 10:
+            raise InputError(where, field, "expected an as_of date (YYYY-MM-DD) and a source")
+
+
+def _check_venues(mandate: Mandate, where: str) -> None:
+    for name, venue in mandate.venue.items():
+        if not venue.instruments:
+            raise InputError(where, f"venue.{name}.instruments", "expected at least one instrument")
+        for symbol, terms in venue.instruments.items():
+            if (terms.kind == "spot") != (venue.rule == "spot"):
+                raise InputError(
+                    where,
+                    f"venue.{name}.instruments.{symbol}.kind",
+                    f"expected an instrument that rule {venue.rule!r} can margin",
+                )
+
+
+def assumptions(mandate: Mandate) -> list[tuple[str, Assumption]]:
+    """Every assumed or sourced value in the mandate with its field name, for the report."""
+    found: list[tuple[str, Assumption]] = []
+    _collect(mandate, "", found)
+    return found
+
+
+def _collect(value: object, path: str, found: list[tuple[str, Assumption]]) -> None:
+    if isinstance(value, Assumption):
+        found.append((path, value))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _collect(item, f"{path}.{key}".lstrip("."), found)
+    elif isinstance(value, msgspec.Struct):
+        for key in value.__struct_fields__:
+            _collect(getattr(value, key), f"{path}.{key}".lstrip("."), found)
+
+
+_CHECKS = (
+    _check_capital,
+    _check_venues,
+    _check_stress,
+    _check_stables,
+    _check_routes,
+    _check_assumptions,
+)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of the market at one time, frozen, with its own content id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from tidegate.model.instruments import InstrumentId
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """One instrument's price in ticks, and when it was observed.
+
+    `estimated` marks a price carried forward from an older observation by the return of a fresher
+    market on the same coin. `volume_day_usd` and `vol_daily` (log, one day) feed the impact law.
+    """
+
+    ticks: int
+    as_of_ms: int
+    estimated: bool
+    volume_day_usd: float
+    vol_daily: float
+
+
+class MarketSnapshot(msgspec.Struct, frozen=True):
+    """All quotes at `ts_ms`, and the venues that now neither send nor credit money."""
+
+    ts_ms: int
+    quotes: Mapping[InstrumentId, Quote]
+    frozen_venues: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Content id: SHA-256 over the canonical encoding, first 16 hex digits."""
+        return content_id(self)
+
+    def ticks(self) -> dict[InstrumentId, int]:
+        """Prices alone."""
+        return {name: quote.ticks for name, quote in self.quotes.items()}
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def content_id(value: object) -> str:
+    """First 16 hex digits of the SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(_encoder.encode(value)).hexdigest()[:16]

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate: the only maker of approvals, and approvals are all that venues accept.
+
+An approval binds one action to the journal sequence, the snapshot, the mandate's version and an
+expiry by a keyed hash. A venue session asks the gate that made it to verify it, so a copy with any
+field changed is refused. There is no bypass and no trusted caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import msgspec
+
+from tidegate.model.actions import Action
+from tidegate.risk.limits import Breach, breaches
+from tidegate.risk.plan import Plan, Situation, Terms
+
+APPROVAL_LIFE_MS = 60_000
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """Leave to do one action; made by `Gate.review` alone and void if any field is changed."""
+
+    action: Action
+    id: str
+    sequence: int
+    snapshot: str
+    mandate_version: str
+    expires_ms: int
+    seal: str
+
+    @property
+    def content(self) -> str:
+        """SHA-256 of the action alone; the journal pairs approvals and submissions by it."""
+        return hashlib.sha256(_encoder.encode(self.action)).hexdigest()
+
+
+class ApprovalError(Exception):
+    """An approval was changed, has expired, or was used before."""
+
+
+class Gate:
+    """Reviews plans against the limits and seals what passes.
+
+    `key` is a secret of this process; it is never journalled and not part of any decision.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def review(
+        self, terms: Terms, situation: Situation, plan: Plan, sequence: int
+    ) -> tuple[Approval, ...] | list[Breach]:
+        """Approvals for every action in order, or the breaches when any rule is broken."""
+        broken = breaches(terms, situation, plan)
+        if broken:
+            return broken
+        snapshot = situation.snapshot.id
+        expires = situation.snapshot.ts_ms + APPROVAL_LIFE_MS
+        version = terms.mandate.version
+        return tuple(
+            self._approve(action, (sequence, index), (snapshot, version), expires)
+            for index, action in enumerate(plan.actions)
+        )
+
+    def _approve(
+        self, action: Action, place: tuple[int, int], basis: tuple[str, str], expires_ms: int
+    ) -> Approval:
+        sequence, index = place
+        snapshot, version = basis
+        draft = Approval(
+            action, f"{sequence}.{index}", sequence, snapshot, version, expires_ms, ""
+        )
+        return msgspec.structs.replace(draft, seal=self._seal(draft))
+
+    def _seal(self, approval: Approval) -> str:
+        bare = msgspec.structs.replace(approval, seal="")
+        return hmac.new(self._key, _encoder.encode(bare), hashlib.sha256).hexdigest()
+
+    def verify(self, approval: Approval, now_ms: int) -> None:
+        """Raise `ApprovalError` unless this gate made the approval and it has not expired."""
+        if not hmac.compare_digest(self._seal(approval), approval.seal):
+            raise ApprovalError(f"approval {approval.id}: not made by this gate, or changed")
+        if now_ms > approval.expires_ms:
+            raise ApprovalError(f"approval {approval.id}: expired")

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policy of the gate: a tuple of plain functions, each one rule, each a list of breaches.
+
+None can be skipped and no caller is trusted. The whole account is judged after the worst subset
+of the plan's fills, never the change alone. A plan that only reduces must leave no account worse;
+a plan that raises risk must leave every account able to survive the outer stress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from tidegate.model.actions import Order, Transfer
+from tidegate.model.instruments import Instrument, Spot
+from tidegate.model.units import MICRO
+from tidegate.risk.plan import Plan, Situation, Terms, held_lots, worst_account
+from tidegate.risk.stress import stressed_health
+
+QUOTE_AGE_MAX_MS = 2 * 3_600_000
+
+
+class Breach(msgspec.Struct, frozen=True):
+    """One broken rule: its name, where, and the figures."""
+
+    rule: str
+    where: str
+    detail: str
+
+
+Check = Callable[[Terms, Situation, Plan], list[Breach]]
+
+
+def quotes_are_fresh(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Stale data never trades."""
+    breaches = []
+    for action in plan.actions:
+        if isinstance(action, Order):
+            quote = situation.snapshot.quotes.get(action.instrument)
+            if quote is None:
+                breaches.append(Breach("fresh quotes", action.instrument, "no quote"))
+            elif situation.snapshot.ts_ms - quote.as_of_ms > QUOTE_AGE_MAX_MS:
+                breaches.append(Breach("fresh quotes", action.instrument, "quote too old"))
+    return breaches
+
+
+def authority_allows(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Only `act` may raise risk; reductions may be allowed without a human below it."""
+    authority = terms.mandate.authority
+    if authority.level == "act" or (not plan.raises and authority.reduce_without_human):
+        return []
+    return [Breach("authority", authority.level, "the mandate does not allow acting")]
+
+
+def reductions_reduce(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """In a plan that does not raise risk no position ends larger or on the other side."""
+    if plan.raises:
+        return []
+    breaches = []
+    final: dict[str, int] = {}
+    for action in plan.actions:
+        if isinstance(action, Order):
+            final[action.instrument] = final.get(action.instrument, 0) + action.lots
+    for name, change in final.items():
+        instrument = terms.instruments[name]
+        held = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        after = held + change
+        if after * held < 0 or abs(after) > abs(held):
+            breaches.append(Breach("reduce only", name, f"{held} to {after} lots"))
+    return breaches
+
+
+def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Transfers stay within what the venue's exact rule lets go, on open routes."""
+    leaving: dict[str, int] = {}
+    breaches = []
+    for action in plan.actions:
+        if isinstance(action, Transfer):
+            leaving[action.source] = leaving.get(action.source, 0) + action.quanta
+            for end in (action.source, action.destination):
+                if end in situation.snapshot.frozen_venues:
+                    breaches.append(Breach("open route", end, "venue is frozen"))
+            if (action.source, action.destination) not in terms.passages:
+                breaches.append(Breach("open route", action.source, "no such route"))
+    for venue, quanta in leaving.items():
+        account = situation.portfolio.accounts[venue]
+        free = terms.rules[venue].state(account, situation.marks).withdrawable
+        realised = _profit_to_realise(terms, situation, plan, venue)
+        if quanta > free + realised:
+            breaches.append(Breach("withdrawable", venue, f"{quanta} of {free + realised} quanta"))
+    return breaches
+
+
+def _profit_to_realise(terms: Terms, situation: Situation, plan: Plan, venue: str) -> int:
+    """Unrealised profit that the plan's own reducing orders turn into wallet balance."""
+    account = situation.portfolio.accounts[venue]
+    total = 0
+    for action in plan.actions:
+        if not isinstance(action, Order) or not action.reduce_only:
+            continue
+        instrument = terms.instruments[action.instrument]
+        position = account.positions.get(action.instrument)
+        if instrument.venue != venue or position is None or position.lots * action.lots >= 0:
+            continue
+        profit = instrument.value(position.lots, situation.marks[instrument.id]) - position.cost
+        closed = min(abs(action.lots), abs(position.lots))
+        total += max(0, profit * closed // abs(position.lots))
+    return total
+
+
+def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Every account survives the stress after the worst subset of fills, or is not worse off."""
+    breaches = []
+    moves = situation.outer if plan.raises else situation.inner
+    for venue, account in situation.portfolio.accounts.items():
+        rule, marks = terms.rules[venue], situation.marks
+        after = worst_account(terms, situation, venue, plan)
+        if after == account:
+            continue
+        health = stressed_health(rule, after, marks, terms.instruments, moves)
+        if health < 0 and not _only_reduces(terms, situation, plan, venue):
+            breaches.append(Breach("survives stress", venue, f"health {health} quanta"))
+        state = rule.state(after, marks)
+        if plan.raises and state.equity < state.initial:
+            breaches.append(Breach("initial margin", venue, f"short {state.initial - state.equity}"))
+        if after.balances.get(rule.collateral, 0) < 0 and rule.state(after, marks).maintenance == 0:
+            breaches.append(Breach("balance", venue, "spends more than the wallet holds"))
+    return breaches
+
+
+def _only_reduces(terms: Terms, situation: Situation, plan: Plan, venue: str) -> bool:
+    """Whether the plan takes no money from a venue and enlarges none of its positions."""
+    if plan.raises:
+        return False
+    return not any(isinstance(a, Transfer) and a.source == venue for a in plan.actions)
+
+
+def legs_stay_together(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """No single order exposes more than the mandate's naked limit while its partner is unfilled."""
+    breaches = []
+    limit = terms.mandate.limits.naked_usd
+    for action in plan.actions:
+        if isinstance(action, Order) and _paired(plan, action):
+            size = _notional_usd(terms.instruments[action.instrument], action, situation)
+            if size > limit * 1.001:
+                breaches.append(Breach("naked leg", action.instrument, f"{size:.0f} USD"))
+    return breaches
+
+
+def _paired(plan: Plan, order: Order) -> bool:
+    step = next(s for s in plan.steps if order in s.actions)
+    return sum(isinstance(a, Order) for a in step.actions) > 1
+
+
+def _notional_usd(instrument: Instrument, order: Order, situation: Situation) -> float:
+    ticks = situation.marks[instrument.id]
+    return instrument.notional(order.lots, ticks) / MICRO
+
+
+def book_stays_small(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Raising plans keep gross leverage within the mandate and stop after a drawdown."""
+    if not plan.raises:
+        return []
+    limits = terms.mandate.limits
+    breaches = []
+    gross = gross_after_usd(terms, situation, plan)
+    if gross > limits.gross_leverage * situation.equity_usd * 1.001:
+        breaches.append(Breach("gross leverage", "book", f"{gross / situation.equity_usd:.2f}x"))
+    if situation.equity_usd < (1 - limits.loss_from_peak) * situation.peak_usd:
+        breaches.append(Breach("loss from peak", "book", f"{situation.equity_usd:.0f} USD"))
+    return breaches
+
+
+def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
+    """Gross notional of margined positions once every order has filled."""
+    change: dict[str, int] = {}
+    for action in plan.actions:
+        if isinstance(action, Order):
+            change[action.instrument] = change.get(action.instrument, 0) + action.lots
+    gross = 0.0
+    for name, instrument in terms.instruments.items():
+        if isinstance(instrument, Spot) or name not in situation.snapshot.quotes:
+            continue
+        account = situation.portfolio.accounts[instrument.venue]
+        lots = held_lots(account, instrument) + change.get(name, 0)
+        gross += instrument.notional(lots, situation.marks[name]) / MICRO if lots else 0.0
+    return gross
+
+
+def claims_stay_capped(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """No transfer lifts what one venue owes us, unrealised profit included, above its cap."""
+    breaches = []
+    arriving: dict[str, int] = {}
+    for action in plan.actions:
+        if isinstance(action, Transfer):
+            arriving[action.destination] = arriving.get(action.destination, 0) + action.quanta
+    for venue, quanta in arriving.items():
+        account = situation.portfolio.accounts[venue]
+        equity, _ = terms.rules[venue].health_at(account, situation.marks)
+        cap = terms.mandate.venue[venue].claim_cap * situation.equity_usd
+        if (equity + quanta) / MICRO > cap:
+            breaches.append(Breach("claim cap", venue, f"{(equity + quanta) / MICRO:.0f} USD"))
+    return breaches
+
+
+def orders_fit_the_market(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """The plan's trading in one instrument stays within its share of a day's volume."""
+    traded: dict[str, float] = {}
+    for action in plan.actions:
+        if isinstance(action, Order):
+            instrument = terms.instruments[action.instrument]
+            size = _notional_usd(instrument, action, situation)
+            traded[action.instrument] = traded.get(action.instrument, 0.0) + size
+    breaches = []
+    for name, size in traded.items():
+        venue = terms.instruments[name].venue
+        share = terms.mandate.venue[venue].volume_share
+        if size > share * situation.snapshot.quotes[name].volume_day_usd and plan.raises:
+            breaches.append(Breach("volume share", name, f"{size:.0f} USD"))
+    return breaches
+
+
+CHECKS: tuple[Check, ...] = (
+    quotes_are_fresh,
+    authority_allows,
+    reductions_reduce,
+    money_can_leave,
+    accounts_survive,
+    legs_stay_together,
+    book_stays_small,
+    claims_stay_capped,
+    orders_fit_the_market,
+)
+
+
+def breaches(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Every broken rule of a plan."""
+    return [breach for check in CHECKS for breach in check(terms, situation, plan)]

@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exchange, in plain Python and exact integers: what every policy trades against.
+
+Inside a step things happen in this order: margin is judged at the step's adverse extremes, each
+position at its own, with the money that was there when the step began; then shipments land and
+funding is paid, in time order, to or by whoever holds at the stamp. An order sent at a time fills
+at the first price of the step that begins there, half a spread and its impact worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from hashlib import sha256
+
+from tidegate.costs.financing import Passage, accrued_yield
+from tidegate.costs.trading import TradingCosts, slippage
+from tidegate.margin.rule import LiquidationStep, MarginRule, MarginState
+from tidegate.model.account import Account, Position, fill_position
+from tidegate.model.actions import Order, Transfer
+from tidegate.model.errors import ensure
+from tidegate.model.events import (
+    DeficitCovered,
+    Deposited,
+    Event,
+    Filled,
+    FillReason,
+    FundingPaid,
+    LiquidationStarted,
+    OrderRefused,
+    PenaltyCharged,
+    TransferLanded,
+    TransferRefused,
+    TransferSent,
+    YieldAccrued,
+)
+from tidegate.model.instruments import Instrument, InstrumentId, Spot
+from tidegate.model.market import Quote
+from tidegate.model.times import DAY_MS
+from tidegate.model.units import MICRO, RATE_E12, ceil_div
+from tidegate.simulation.tape import Tape
+
+FLAT = Position(0, 0)
+LIQUIDATION_ATTEMPTS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeTerms:
+    """What the exchange charges and how it margins: rules per venue as (effective, rule) in time
+    order, trading costs per instrument, idle yield per venue, passages between venues."""
+
+    instruments: Mapping[InstrumentId, Instrument]
+    rules: Mapping[str, tuple[tuple[int, MarginRule], ...]]
+    costs: Mapping[InstrumentId, TradingCosts]
+    idle_yield_annual: Mapping[str, Fraction]
+    passages: Mapping[tuple[str, str], Passage]
+
+    def rule(self, venue: str, ts_ms: int) -> MarginRule:
+        """The rule in force at a time."""
+        schedule = self.rules[venue]
+        held = schedule[0][1]
+        for effective_ms, rule in schedule[1:]:
+            if effective_ms <= ts_ms:
+                held = rule
+        return held
+
+
+@dataclass(slots=True)
+class _Book:
+    """One venue's account inside the exchange."""
+
+    balances: dict[str, int] = field(default_factory=dict)
+    positions: dict[InstrumentId, Position] = field(default_factory=dict)
+
+    def pay(self, asset: str, quanta: int) -> None:
+        self.balances[asset] = self.balances.get(asset, 0) + quanta
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    transfer: Transfer
+    quanta: int
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """An account at a step's adverse extremes, in collateral quanta."""
+
+    ts_ms: int
+    venue: str
+    equity: int
+    maintenance: int
+
+
+class Exchange:
+    """Several venues in one clock; `seed` fixes the latency draws."""
+
+    def __init__(self, tape: Tape, terms: ExchangeTerms, seed: int) -> None:
+        self._tape = tape
+        self._terms = terms
+        self._seed = seed
+        self._books = {venue: _Book() for venue in terms.rules}
+        self._marks: dict[InstrumentId, int] = {n: t.open[0] for n, t in tape.tracks.items()}
+        self._parcels: list[_Parcel] = []
+        self._next_funding = 0
+        self._steps_judged = 0
+        self._accrued_ms = tape.start_ms
+        self._events: list[Event] = []
+        self.now_ms = tape.start_ms
+        self.extremes: list[Extreme] = []
+
+    @property
+    def end_ms(self) -> int:
+        """When the tape ends."""
+        return self._tape.end_ms
+
+    def deposit(self, venue: str, asset: str, quanta: int) -> list[Event]:
+        """Capital from outside arrives at a venue."""
+        self._books[venue].pay(asset, quanta)
+        return [Deposited(self.now_ms, venue, asset, quanta)]
+
+    def advance(self, until_ms: int) -> list[Event]:
+        """Play the tape until a time and return what happened, in time order."""
+        ensure(self.now_ms <= until_ms <= self._tape.end_ms, "advance beyond the tape")
+        self._events = []
+        self.extremes = []
+        while self.now_ms < until_ms:
+            step = self._tape.step_at(self.now_ms)
+            if step == self._steps_judged:
+                self._judge(step)
+                self._steps_judged += 1
+            step_end = self._tape.start_ms + (step + 1) * self._tape.step_ms
+            reached = min(until_ms, step_end)
+            if reached == step_end:
+                for name, track in self._tape.tracks.items():
+                    self._marks[name] = track.mark_close[step]
+            self._happen(reached)
+            self.now_ms = reached
+        return self._events
+
+    def account(self, venue: str) -> Account:
+        """The venue's own statement of our account."""
+        book = self._books[venue]
+        return Account(venue, dict(book.balances), dict(book.positions))
+
+    def margin(self, venue: str) -> MarginState:
+        """The venue's own statement of our margin at its present marks."""
+        return self._terms.rule(venue, self.now_ms).state(self.account(venue), self._marks)
+
+    def marks(self) -> dict[InstrumentId, int]:
+        """Venue marks in ticks."""
+        return dict(self._marks)
+
+    def frozen_venues(self) -> tuple[str, ...]:
+        """Venues that announce now that money neither leaves nor is credited."""
+        return tuple(v for v in self._books if self._tape.frozen(v, self.now_ms))
+
+    def trade(self, order: Order) -> list[Event]:
+        """Fill a market order at the present price, or refuse it."""
+        instrument = self._terms.instruments[order.instrument]
+        reason = self._refusal(order, instrument)
+        if reason is not None:
+            return [OrderRefused(self.now_ms, order.instrument, order.id, reason)]
+        self._events = []
+        step = self._tape.step_at(self.now_ms)
+        track = self._tape.tracks[order.instrument]
+        at_end = self.now_ms >= self._tape.end_ms
+        mid = track.mark_close[step] if at_end else track.open[step]
+        self._fill(instrument, order.lots, mid, order.id, "order")
+        return self._events
+
+    def send(self, transfer: Transfer) -> list[Event]:
+        """Debit a transfer now and credit it when its latency has passed, or refuse it."""
+        reason = self._transfer_refusal(transfer)
+        if reason is not None:
+            refused = TransferRefused(
+                self.now_ms, transfer.id, transfer.source, transfer.destination, reason
+            )
+            return [refused]
+        passage = self._terms.passages[transfer.source, transfer.destination]
+        self._books[transfer.source].pay(transfer.asset, -transfer.quanta)
+        travelling = transfer.quanta - passage.fee_quanta
+        latency_ms = int(1000 * passage.latency_quantile_s(self._draw(transfer.id)))
+        due_ms = self._tape.thaws_ms(transfer.destination, self.now_ms + latency_ms)
+        self._parcels.append(_Parcel(transfer, travelling, due_ms))
+        self._parcels.sort(key=lambda parcel: (parcel.due_ms, parcel.transfer.id))
+        sent = TransferSent(
+            self.now_ms,
+            transfer.id,
+            transfer.source,
+            transfer.destination,
+            transfer.asset,
+            transfer.quanta,
+            passage.fee_quanta,
+        )
+        return [sent]
+
+    def _draw(self, name: str) -> float:
+        """A number in (0, 1) from the seed and a transfer's name, the same on every run."""
+        digest = sha256(f"{self._seed}:{name}".encode()).digest()
+        return (int.from_bytes(digest[:7]) + 1) / (2**56 + 2)
+
+    def _refusal(self, order: Order, instrument: Instrument) -> str | None:
+        book = self._books[instrument.venue]
+        held = book.positions.get(order.instrument, FLAT).lots
+        if order.lots == 0:
+            return "no lots"
+        if isinstance(instrument, Spot):
+            return self._spot_refusal(book, instrument, order.lots)
+        reduces = held * order.lots < 0 and abs(order.lots) <= abs(held)
+        if reduces:
+            return None
+        if order.reduce_only:
+            return "reduce only"
+        added = Position(
+            held + order.lots,
+            book.positions.get(order.instrument, FLAT).cost
+            + instrument.entry_cost(order.lots, self._marks[order.instrument]),
+        )
+        after = Account(
+            instrument.venue, book.balances, {**book.positions, order.instrument: added}
+        )
+        state = self._terms.rule(instrument.venue, self.now_ms).state(after, self._marks)
+        return None if state.equity >= state.initial else "initial margin"
+
+    def _spot_refusal(self, book: _Book, instrument: Spot, lots: int) -> str | None:
+        if lots < 0:
+            held = book.balances.get(instrument.base, 0)
+            return None if held >= instrument.base_quanta(-lots) else "insufficient coin"
+        price = self._marks[instrument.id]
+        needed = ceil_div(instrument.notional(lots, price) * 101, 100)
+        enough = book.balances.get(instrument.settle, 0) >= needed
+        return None if enough else "insufficient balance"
+
+    def _transfer_refusal(self, transfer: Transfer) -> str | None:
+        passage = self._terms.passages.get((transfer.source, transfer.destination))
+        if passage is None or passage.asset_sent != transfer.asset:
+            return "no such route"
+        if self._tape.frozen(transfer.source, self.now_ms):
+            return "withdrawals suspended"
+        if transfer.quanta < max(passage.minimum_quanta, passage.fee_quanta + 1):
+            return "below the minimum"
+        if transfer.quanta > self.margin(transfer.source).withdrawable:
+            return "more than is withdrawable"
+        return None
+
+    def _fill(
+        self, instrument: Instrument, lots: int, mid: int, order: str, reason: FillReason
+    ) -> None:
+        costs = self._terms.costs[instrument.id]
+        slip = slippage(instrument, costs, lots, mid, self._quote(instrument.id))
+        fee = costs.fee_quanta(instrument.notional(lots, slip.ticks))
+        filled = Filled(
+            self.now_ms,
+            instrument.id,
+            lots,
+            slip.ticks,
+            mid,
+            fee,
+            slip.spread_quanta,
+            slip.impact_quanta,
+            order,
+            reason,
+        )
+        self._book_fill(instrument, filled)
+
+    def _quote(self, name: InstrumentId) -> Quote:
+        step = self._tape.step_at(self.now_ms)
+        track = self._tape.tracks[name]
+        volume, vol = track.volume_day_usd[step], track.vol_daily[step]
+        return Quote(track.open[step], self.now_ms, False, volume, vol)
+
+    def _book_fill(self, instrument: Instrument, filled: Filled) -> None:
+        book = self._books[instrument.venue]
+        cost = instrument.entry_cost(filled.lots, filled.ticks)
+        if isinstance(instrument, Spot):
+            book.pay(instrument.base, instrument.base_quanta(filled.lots))
+            book.pay(instrument.settle, -cost - filled.fee_quanta)
+        else:
+            held = book.positions.get(instrument.id, FLAT)
+            outcome = fill_position(held, filled.lots, cost)
+            book.positions[instrument.id] = outcome.position
+            if outcome.position.lots == 0:
+                del book.positions[instrument.id]
+            book.pay(instrument.settle, outcome.realised_quanta - filled.fee_quanta)
+        self._events.append(filled)
+
+    def _happen(self, until_ms: int) -> None:
+        """Land shipments, pay funding and accrue interest up to and including a time."""
+        while True:
+            parcel_ms = self._parcels[0].due_ms if self._parcels else until_ms + 1
+            stamps = self._tape.funding
+            more = self._next_funding < len(stamps)
+            stamp_ms = stamps[self._next_funding].ts_ms if more else until_ms + 1
+            accrual_ms = self._accrued_ms + DAY_MS
+            first = min(parcel_ms, stamp_ms, accrual_ms)
+            if first > until_ms:
+                return
+            if first == parcel_ms:
+                self._land(self._parcels.pop(0))
+            elif first == stamp_ms:
+                self._fund(self._next_funding)
+                self._next_funding += 1
+            else:
+                self._accrue(accrual_ms)
+
+    def _land(self, parcel: _Parcel) -> None:
+        transfer = parcel.transfer
+        passage = self._terms.passages[transfer.source, transfer.destination]
+        received = passage.received(parcel.quanta)
+        self._books[transfer.destination].pay(passage.asset_received, received)
+        landed = TransferLanded(
+            parcel.due_ms,
+            transfer.id,
+            transfer.destination,
+            transfer.asset,
+            parcel.quanta,
+            passage.asset_received,
+            received,
+            parcel.quanta - received,
+        )
+        self._events.append(landed)
+
+    def _fund(self, index: int) -> None:
+        stamp = self._tape.funding[index]
+        instrument = self._terms.instruments[stamp.instrument]
+        book = self._books[instrument.venue]
+        position = book.positions.get(stamp.instrument)
+        if position is None or stamp.ts_ms < self.now_ms:
+            return
+        ticks = self._marks[stamp.instrument]
+        owed = instrument.value(position.lots, ticks) * stamp.rate_e12
+        paid = ceil_div(-owed if instrument.inverse else owed, RATE_E12)
+        book.pay(instrument.settle, -paid)
+        self._events.append(
+            FundingPaid(
+                stamp.ts_ms, stamp.instrument, position.lots, ticks, stamp.rate_e12, paid
+            )
+        )
+
+    def _accrue(self, ts_ms: int) -> None:
+        for venue, rate in self._terms.idle_yield_annual.items():
+            asset = self._terms.rule(venue, ts_ms).collateral
+            balance = self._books[venue].balances.get(asset, 0)
+            quanta = accrued_yield(balance, rate, ts_ms - self._accrued_ms)
+            if quanta:
+                self._books[venue].pay(asset, quanta)
+                self._events.append(YieldAccrued(ts_ms, venue, asset, quanta))
+        self._accrued_ms = ts_ms
+
+    def _judge(self, step: int) -> None:
+        """Margin at the step's adverse extremes, each position at its own."""
+        for venue, book in self._books.items():
+            if not book.positions:
+                continue
+            marks = dict(self._marks)
+            for name, position in book.positions.items():
+                track = self._tape.tracks[name]
+                adverse = track.mark_low if position.lots > 0 else track.mark_high
+                marks[name] = adverse[step]
+            rule = self._terms.rule(venue, self.now_ms)
+            account = Account(venue, book.balances, book.positions)
+            equity, maintenance = rule.health_at(account, marks)
+            self.extremes.append(Extreme(self.now_ms, venue, equity, maintenance))
+            if equity < maintenance:
+                self._events.append(
+                    LiquidationStarted(self.now_ms, venue, equity, maintenance)
+                )
+                self._liquidate(venue, marks)
+
+    def _liquidate(self, venue: str, marks: dict[InstrumentId, int]) -> None:
+        book = self._books[venue]
+        rule = self._terms.rule(venue, self.now_ms)
+        for attempt in range(LIQUIDATION_ATTEMPTS_MAX):
+            account = Account(venue, dict(book.balances), dict(book.positions))
+            step = rule.liquidation_step(account, marks, attempt)
+            if step is None:
+                return
+            if step.takeover:
+                self._take_over(venue, marks)
+                return
+            self._close(venue, step, marks)
+            if not book.positions:
+                self._cover_deficit(venue, rule.collateral)
+                return
+        ensure(False, f"{venue}: liquidation did not end")
+
+    def _close(self, venue: str, step: LiquidationStep, marks: dict[InstrumentId, int]) -> None:
+        for name, lots in step.closes:
+            instrument = self._terms.instruments[name]
+            self._fill(instrument, lots, marks[name], f"liquidation:{venue}", "liquidation")
+            ppm = step.clearance_ppm.get(name, 0)
+            penalty = ceil_div(instrument.notional(lots, marks[name]) * ppm, MICRO)
+            if penalty:
+                self._books[venue].pay(instrument.settle, -penalty)
+                self._events.append(
+                    PenaltyCharged(
+                        self.now_ms, venue, instrument.settle, penalty, "clearance fee"
+                    )
+                )
+
+    def _take_over(self, venue: str, marks: dict[InstrumentId, int]) -> None:
+        """The liquidator vault takes the positions at the mark, and the margin with them."""
+        book = self._books[venue]
+        for name, position in list(book.positions.items()):
+            filled = Filled(
+                self.now_ms,
+                name,
+                -position.lots,
+                marks[name],
+                marks[name],
+                0,
+                0,
+                0,
+                f"liquidation:{venue}",
+                "liquidation",
+            )
+            self._book_fill(self._terms.instruments[name], filled)
+        asset = self._terms.rule(venue, self.now_ms).collateral
+        left = book.balances.get(asset, 0)
+        if left > 0:
+            book.pay(asset, -left)
+            self._events.append(
+                PenaltyCharged(self.now_ms, venue, asset, left, "margin forfeited")
+            )
+        self._cover_deficit(venue, asset)
+
+    def _cover_deficit(self, venue: str, asset: str) -> None:
+        missing = -self._books[venue].balances.get(asset, 0)
+        if missing > 0:
+            self._books[venue].pay(asset, missing)
+            self._events.append(DeficitCovered(self.now_ms, venue, asset, missing))

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the tests find market data and margin cases, and how long Hypothesis searches."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("dev", deadline=None)
+settings.register_profile(
+    "soak",
+    max_examples=2_000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def shared_folder(variable: str, default: str) -> Path:
+    """The folder that an environment variable names, else the default beside the repository.
+
+    Where it is absent the test is skipped with the reason, or fails when the environment says
+    with `TIDEGATE_REQUIRE_DATA=1` that the data must be there.
+    """
+    folder = Path(os.environ.get(variable) or REPOSITORY / default)
+    if folder.is_dir():
+        return folder.resolve()
+    reason = f"{folder} is absent; {variable} may name another folder of the same layout"
+    if os.environ.get("TIDEGATE_REQUIRE_DATA") == "1":
+        pytest.fail(f"{reason}, and TIDEGATE_REQUIRE_DATA=1 says that it must be there")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The market data: `TIDEGATE_DATA`, else ../shared/market-data."""
+    return shared_folder("TIDEGATE_DATA", "../shared/market-data")
+
+
+@pytest.fixture(scope="session")
+def cases_root() -> Path:
+    """Venues' published margin cases: `TIDEGATE_CASES`, else ../shared/cases."""
+    return shared_folder("TIDEGATE_CASES", "../shared/cases")
