@@ -46,7 +46,11 @@ class Builder:
     _height: int = 0
 
     def variables(
-        self, name: str, size: int, cost: ArrayLike = 0.0, lower: ArrayLike = 0.0,
+        self,
+        name: str,
+        size: int,
+        cost: ArrayLike = 0.0,
+        lower: ArrayLike = 0.0,
         upper: ArrayLike = np.inf,
     ) -> None:
         """Declare a block of variables with its cost and bounds (scalars broadcast)."""
@@ -56,7 +60,10 @@ class Builder:
             store.append(np.broadcast_to(np.asarray(value, dtype=float), (size,)))
 
     def constrain(
-        self, name: str, coefficients: Mapping[str, ArrayLike], lower: ArrayLike,
+        self,
+        name: str,
+        coefficients: Mapping[str, ArrayLike],
+        lower: ArrayLike,
         upper: ArrayLike,
     ) -> None:
         """Declare rows lower <= sum of coefficients x variables <= upper."""

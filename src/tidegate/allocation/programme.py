@@ -80,7 +80,10 @@ def allocate(question: Question) -> Answer:
 
 def _declare(builder: Builder, question: Question) -> None:
     legs, wallets, edges, stakes = (
-        question.legs, question.wallets, question.edges, question.stakes,
+        question.legs,
+        question.wallets,
+        question.edges,
+        question.stakes,
     )
     size, venues = len(legs.names), len(wallets.names)
     carry = stakes.payback_years * legs.carry_annual
@@ -263,8 +266,10 @@ def _tails(builder: Builder, question: Question) -> None:
     if not count:
         return
     points = (
-        (paths.low_before, 0.0), (paths.high_before, 0.0),
-        (paths.low_after, 1.0), (paths.high_after, 1.0),
+        (paths.low_before, 0.0),
+        (paths.high_before, 0.0),
+        (paths.low_after, 1.0),
+        (paths.high_after, 1.0),
     )
     for venue in np.flatnonzero(wallets.margined):
         own = np.zeros((count, venues))

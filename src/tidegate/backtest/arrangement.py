@@ -94,9 +94,7 @@ def arrange(mandate: Mandate, tables: VenueTables, window: Window, where: str) -
     resolver = _Resolver(mandate, tables, window, where)
     resolver.assumed("mandate.hurdle_rate_annual", mandate.mandate.hurdle_rate_annual)
     stable = {
-        asset: int(
-            resolver.assumed(f"stable.{asset}.price_usd", terms.price_usd).scaleb(6)
-        )
+        asset: int(resolver.assumed(f"stable.{asset}.price_usd", terms.price_usd).scaleb(6))
         for asset, terms in mandate.stable.items()
     }
     instruments: dict[InstrumentId, Instrument] = {}
@@ -107,8 +105,9 @@ def arrange(mandate: Mandate, tables: VenueTables, window: Window, where: str) -
         held = {symbol: _instrument(resolver, name, symbol) for symbol in venue.instruments}
         instruments |= {instrument.id: instrument for instrument in held.values()}
         costs |= {held[symbol].id: _costs(resolver, name, symbol) for symbol in held}
-        idle[name] = Fraction(resolver.assumed(f"venue.{name}.idle_yield_annual",
-                                               venue.idle_yield_annual))
+        idle[name] = Fraction(
+            resolver.assumed(f"venue.{name}.idle_yield_annual", venue.idle_yield_annual)
+        )
         rules[name] = _RULES[venue.rule](resolver, name, held)
     terms = ExchangeTerms(instruments, rules, costs, idle, _passages(resolver))
     marks = {i.base: i.id for i in instruments.values() if isinstance(i, Spot)}
@@ -127,7 +126,10 @@ def _passages(resolver: _Resolver) -> dict[tuple[str, str], Passage]:
         )
         resolver.note(
             f"transfer[{index}] {route.source} to {route.destination}",
-            described, route.as_of, route.provenance, "mandate",
+            described,
+            route.as_of,
+            route.provenance,
+            "mandate",
         )
     return found
 
@@ -182,9 +184,7 @@ def _costs(resolver: _Resolver, venue: str, symbol: str) -> TradingCosts:
     return TradingCosts(rate_to_ppm(taker), float(spread), float(impact))
 
 
-def _tier_schedule(
-    resolver: _Resolver, venue: str, symbol: str
-) -> list[tuple[int, TierTable]]:
+def _tier_schedule(resolver: _Resolver, venue: str, symbol: str) -> list[tuple[int, TierTable]]:
     changes = resolver.tables.tier_changes(venue, symbol, resolver.window)
     start = resolver.window.start_ms
     if not changes or changes[0][0] > start:
@@ -205,7 +205,9 @@ def _tier_schedule(
         resolver.note(
             f"venue.{venue}.{symbol} tiers",
             f"{len(entry.rows)} tiers, first rate {entry.rows[0][2]}, {top}x",
-            entry.as_of, entry.source, "table",
+            entry.as_of,
+            entry.source,
+            "table",
         )
     return schedule
 
@@ -230,13 +232,13 @@ def _rule_schedule(
     return tuple(rules)
 
 
-def _hyperliquid(
-    resolver: _Resolver, venue: str, held: Mapping[str, Instrument]
-) -> RuleSchedule:
+def _hyperliquid(resolver: _Resolver, venue: str, held: Mapping[str, Instrument]) -> RuleSchedule:
     said = resolver.mandate.venue[venue]
     contracts = {i.id: i for i in held.values()}
     return _rule_schedule(
-        resolver, venue, held,
+        resolver,
+        venue,
+        held,
         lambda tiers: HyperliquidCross(said.collateral, contracts, tiers, said.leverage),
     )
 
@@ -250,7 +252,9 @@ def _binance(resolver: _Resolver, venue: str, held: Mapping[str, Instrument]) ->
         fee = _contract_field(resolver, venue, symbol, "liquidation_fee", terms.liquidation_fee)
         clearance[instrument.id] = int(fee * MICRO)
     return _rule_schedule(
-        resolver, venue, held,
+        resolver,
+        venue,
+        held,
         lambda tiers: BinanceUsdm(said.collateral, contracts, tiers, said.leverage, clearance),
     )
 

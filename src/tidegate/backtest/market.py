@@ -12,7 +12,7 @@ import numpy as np
 from tidegate.backtest.arrangement import Arrangement
 from tidegate.history.bars import Bars, bar_files, read_bars
 from tidegate.history.digest import digest_files
-from tidegate.history.funding import FundingPrints, funding_file, read_funding
+from tidegate.history.funding import FundingPrints, funding_file, read_funding, read_known_funding
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import InstrumentId, Spot
@@ -22,7 +22,7 @@ from tidegate.model.times import DAY_MS, HOUR_MS, MINUTE_MS
 INTERVALS_MS = {"15m": 15 * MINUTE_MS, "1h": HOUR_MS, "8h": 8 * HOUR_MS}
 LIQUIDITY_MS = 8 * HOUR_MS
 VOL_DAYS = 7
-FUNDING_WARMUP_DAYS = 90
+FUNDING_PAST_DAYS = 365
 VOL_WARMUP_DAYS = 400
 
 
@@ -54,8 +54,9 @@ def load_market(root: Path, arrangement: Arrangement, window: Window, where: str
         instrument = arrangement.terms.instruments[name]
         interval_ms = INTERVALS_MS[terms.bars]
         days = VOL_WARMUP_DAYS if name in reference.values() else 0
-        bars[name] = _bars_with_past(root, instrument.venue, instrument.symbol, interval_ms,
-                                     window, days)
+        bars[name] = _bars_with_past(
+            root, instrument.venue, instrument.symbol, interval_ms, window, days
+        )
         marks[name] = _marks(root, instrument.venue, instrument.symbol, terms, window, where)
         files.update(bar_files(instrument.venue, "last", interval_ms))
         spot = isinstance(instrument, Spot)
@@ -78,7 +79,9 @@ def _said(arrangement: Arrangement) -> dict[InstrumentId, Terms]:
 
 def _check_window(window: Window, step_ms: int, where: str) -> None:
     if window.start_ms % step_ms or window.end_ms % step_ms:
-        raise InputError(where, "--from/--to", f"expected whole steps of {step_ms // MINUTE_MS} min")
+        raise InputError(
+            where, "--from/--to", f"expected whole steps of {step_ms // MINUTE_MS} min"
+        )
 
 
 def _references(
@@ -115,9 +118,7 @@ def _unbroken(
             continue
         try:
             start = least.start_ms - span * DAY_MS
-            return read_bars(
-                root, venue, symbol, "last", Window(start, least.end_ms), interval_ms
-            )
+            return read_bars(root, venue, symbol, "last", Window(start, least.end_ms), interval_ms)
         except InputError:
             continue
     return None
@@ -135,9 +136,18 @@ def _marks(
 
 
 def _funding(root: Path, name: InstrumentId, window: Window) -> FundingPrints:
+    """Every print of the window, and those of the past that are known."""
     venue, symbol = name.split(":")
-    past = Window(window.start_ms - FUNDING_WARMUP_DAYS * DAY_MS, window.end_ms)
-    return read_funding(root, venue, symbol, past)
+    now = read_funding(root, venue, symbol, window)
+    start_ms = window.start_ms - FUNDING_PAST_DAYS * DAY_MS
+    past = read_known_funding(root, venue, symbol, Window(start_ms, window.start_ms))
+    return FundingPrints(
+        venue,
+        symbol,
+        np.concatenate([past.ts_ms, now.ts_ms]),
+        np.concatenate([past.rate_e12, now.rate_e12]),
+        np.concatenate([past.interval_ms, now.interval_ms]),
+    )
 
 
 def trailing_volatility_daily(bars: Bars, at_ms: np.ndarray, days: int) -> np.ndarray:

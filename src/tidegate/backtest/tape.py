@@ -45,7 +45,9 @@ def build_tape(
     """The tape of a run; freezes must name venues of the mandate."""
     for freeze in freezes:
         if freeze.venue not in arrangement.mandate.venue:
-            raise InputError("--freeze", "VENUE", f"expected a venue of {where}, got {freeze.venue!r}")
+            raise InputError(
+                "--freeze", "VENUE", f"expected a venue of {where}, got {freeze.venue!r}"
+            )
     start, end = market.window.start_ms, market.window.end_ms
     steps = (end - start) // market.step_ms
     tracks = {
@@ -107,10 +109,14 @@ def _path(market: Market, arrangement: Arrangement, name: InstrumentId, where: s
         return _extremes_first(own, parts)
     kind, _, peer = said.value.partition(":")
     if kind != "scaled" or peer not in market.bars:
-        raise InputError(where, field, f"expected 'first' or 'scaled:VENUE:SYMBOL', got {said.value!r}")
+        raise InputError(
+            where, field, f"expected 'first' or 'scaled:VENUE:SYMBOL', got {said.value!r}"
+        )
     finer = market.bars[peer]
     if finer.interval_ms != market.step_ms:
-        raise InputError(where, field, f"expected a market with bars of the finest grid, got {peer}")
+        raise InputError(
+            where, field, f"expected a market with bars of the finest grid, got {peer}"
+        )
     return scaled_path(own, inside(finer, window.start_ms, window.end_ms), parts)
 
 
@@ -137,7 +143,7 @@ def scaled_path(own: Path, peer: Path, parts: int) -> Path:
 
     def mapped(prices: FloatArray) -> FloatArray:
         share = (prices.reshape(shape) - bottom[:, None]) / span[:, None]
-        return own.low[:, None] + share * (own.high - own.low)[:, None]
+        return np.asarray(own.low[:, None] + share * (own.high - own.low)[:, None])
 
     opens, closes = mapped(peer.open), mapped(peer.close)
     opens[:, 0], closes[:, -1] = own.open, own.close

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fees, spread, impact, financing and conversion: one truth for signals, allocation and exchange."""
+"""Fees, spread, impact, financing and conversion: one truth for all who pay or expect them."""

@@ -17,6 +17,11 @@ from tidegate.model.market import Quote
 from tidegate.model.units import MICRO, ceil_div
 
 
+def power_3_2(x: float) -> float:
+    """x^(3/2) for x >= 0."""
+    return x * sqrt(x)
+
+
 @dataclass(frozen=True, slots=True)
 class TradingCosts:
     """Cost terms of one instrument; `taker_ppm` in parts per million, the others relative."""
@@ -29,9 +34,15 @@ class TradingCosts:
         """Taker fee on a notional, in quanta, rounded up."""
         return ceil_div(notional * self.taker_ppm, MICRO)
 
-    def impact(self, notional_usd: float, volume_day_usd: float, vol_daily: float) -> float:
-        """Relative impact of trading a notional against a day's volume and volatility."""
-        return self.impact_coefficient * vol_daily * sqrt(notional_usd / volume_day_usd)
+    def impact(self, notional_usd: float, quote: Quote, before_usd: float = 0.0) -> float:
+        """Relative impact of a notional when `before_usd` has just been traded on the same side.
+
+        The law holds for the whole order, so a slice pays the difference of two totals
+        Y sigma Q^(3/2) / sqrt(V): cutting an order into slices at one time saves nothing.
+        """
+        unit = self.impact_coefficient * quote.vol_daily / sqrt(quote.volume_day_usd)
+        total = power_3_2(before_usd + notional_usd) - power_3_2(before_usd)
+        return unit * total / notional_usd
 
     def linear_rate(self) -> float:
         """Fee and half spread per dollar traded."""
@@ -48,11 +59,12 @@ class Slippage:
 
 
 def slippage(
-    instrument: Instrument, costs: TradingCosts, lots: int, mid_ticks: int, quote: Quote
+    instrument: Instrument, costs: TradingCosts, lots: int, quote: Quote, before_usd: float = 0.0
 ) -> Slippage:
-    """Fill of a market order of signed lots against the depth law, rounded against us."""
+    """Fill of a market order of signed lots around the quote's price, rounded against us."""
+    mid_ticks = quote.ticks
     notional_usd = instrument.notional(lots, mid_ticks) / MICRO
-    impact = costs.impact(notional_usd, quote.volume_day_usd, quote.vol_daily)
+    impact = costs.impact(notional_usd, quote, before_usd)
     spread_ticks = ceil(mid_ticks * costs.half_spread)
     impact_ticks = ceil(mid_ticks * impact)
     side = 1 if lots > 0 else -1

@@ -36,8 +36,8 @@ ALLOCATE = Callable[[Question], Answer]
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """One cycle's outcome, as journalled; `shadow` is what a dollar more at each venue is worth over
-    the payback time, `binding` names limits with a price."""
+    """One cycle's outcome, as journalled; `shadow` is what a dollar more at each venue is worth
+    over the payback time, `binding` names limits with a price."""
 
     ts_ms: int
     number: int
@@ -226,7 +226,9 @@ class Cycle:
         question, answer = solved if solved else (None, None)
         plan = plan_targets(terms, situation, wanted, self.tally.decisions)
         if not plan.steps:
-            self._conclude(situation, alarm, trigger, "hold: nothing worth moving", answer, question)
+            self._conclude(
+                situation, alarm, trigger, "hold: nothing worth moving", answer, question
+            )
             return
         if any(not isinstance(action, Order) for action in plan.actions):
             self._awaits_growth = True

@@ -24,9 +24,7 @@ DELTA_TOLERANCE = 1e-4
 IMPACT_KNOTS_SHARE = np.array([0.0, 0.25, 1.0, 4.0])
 
 
-def ask(
-    terms: Terms, situation: Situation, outlook: Outlook, *, may_grow: bool
-) -> Question:
+def ask(terms: Terms, situation: Situation, outlook: Outlook, *, may_grow: bool) -> Question:
     """The allocation problem in units of equity."""
     equity = situation.equity_usd
     names = tuple(terms.instruments)
@@ -127,9 +125,7 @@ def _impact(
     return scale * slope, scale * intercept
 
 
-def _wallets(
-    terms: Terms, situation: Situation, venues: tuple[str, ...], equity: float
-) -> Wallets:
+def _wallets(terms: Terms, situation: Situation, venues: tuple[str, ...], equity: float) -> Wallets:
     columns: dict[str, list[float]] = {
         key: [] for key in ("equity", "dollars", "out", "profit", "cost", "landing", "room")
     }
@@ -153,8 +149,15 @@ def _wallets(
     arrays = {key: np.array(values) for key, values in columns.items()}
     margined = np.array([isinstance(terms.rules[v], LinearCross) for v in venues])
     return Wallets(
-        venues, arrays["equity"], arrays["dollars"], arrays["out"], arrays["profit"],
-        arrays["cost"], arrays["landing"], arrays["room"], margined,
+        venues,
+        arrays["equity"],
+        arrays["dollars"],
+        arrays["out"],
+        arrays["profit"],
+        arrays["cost"],
+        arrays["landing"],
+        arrays["room"],
+        margined,
     )
 
 
@@ -189,7 +192,7 @@ def _edges(terms: Terms, situation: Situation, venues: tuple[str, ...]) -> Edges
 
 
 def _loss_share(fee_quanta: int, received_share: float, situation: Situation) -> float:
-    """Share of a transfer that is lost: conversion, and the fixed fee over a hundredth of equity."""
+    """Share of a transfer lost: conversion, and the fixed fee over a hundredth of equity."""
     return max(1e-6, 1 - received_share + fee_quanta / MICRO / (0.01 * situation.equity_usd))
 
 
@@ -207,7 +210,5 @@ def targets(
         source = question.wallets.names[int(question.edges.source[index])]
         destination = question.wallets.names[int(question.edges.destination[index])]
         routes[source, destination] = amount * equity
-    realise = dict(
-        zip(question.wallets.names, (answer.realise * equity).tolist(), strict=True)
-    )
+    realise = dict(zip(question.wallets.names, (answer.realise * equity).tolist(), strict=True))
     return Targets(amounts, routes, realise, reason)

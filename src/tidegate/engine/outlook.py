@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, exp
+from math import ceil, exp, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,15 @@ from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.mandate import Mandate
 from tidegate.model.times import DAY_MS, SECOND_MS
 from tidegate.ports import Feed, PastBars
-from tidegate.risk.scenarios import BarBlock, PathTables, Scenarios, filtered, path_tables
-from tidegate.risk.scenarios import with_jump, worst_first
+from tidegate.risk.scenarios import (
+    BarBlock,
+    PathTables,
+    Scenarios,
+    filtered,
+    path_tables,
+    with_jump,
+    worst_first,
+)
 from tidegate.risk.settlement import adverse_path_maxima, empirical_buffer
 from tidegate.signals.carry import CarryEdge, CarryLeg, carry_edges, shrunk_carry
 
@@ -69,7 +76,7 @@ class Forecaster:
         """The outlook at a time, from what had closed and settled by then."""
         bars = self._feed.past(self._coins, ts_ms, VOL_TRAIN_DAYS)
         vol = np.array([self._volatility(bars, index) for index in range(len(self._coins))])
-        edges = self._edges(ts_ms)
+        edges = tuple(e for e in self.edges(ts_ms) if e.t_statistic >= self._mandate.edge.minimum_t)
         lengths = self._window_bars(bars.interval_ms)
         recent = _last_days(bars, self._mandate.stress.scenario_days)
         tables = path_tables(_block(recent), lengths)
@@ -91,9 +98,10 @@ class Forecaster:
         whole = ~np.isnan(measures.variance)
         last = int(np.flatnonzero(whole)[-1]) + 1 if whole.any() else 0
         forecast = forecast_volatility(measures.variance[:last], measures.return_log[:last], 1)
-        return forecast.vol_annual / 365**0.5
+        return forecast.vol_annual / sqrt(365)
 
-    def _edges(self, ts_ms: int) -> tuple[CarryEdge, ...]:
+    def edges(self, ts_ms: int) -> tuple[CarryEdge, ...]:
+        """Every pair on one coin in its paying direction, however uncertain."""
         legs = []
         for name, instrument in self._instruments.items():
             if isinstance(instrument, Spot):
@@ -102,8 +110,7 @@ class Forecaster:
             forecast = self._funding(name, ts_ms)
             if forecast is not None:
                 legs.append(CarryLeg(name, instrument.base, 1e12, forecast))
-        terms = self._mandate.edge
-        return carry_edges(legs, terms.correlation, terms.minimum_t)
+        return carry_edges(legs, self._mandate.edge.correlation, 0.0)
 
     def _funding(self, name: InstrumentId, ts_ms: int) -> FundingForecast | None:
         """The forecast, or None where the history does not support one: no forecast, no edge."""
@@ -165,19 +172,15 @@ class Forecaster:
         scenarios = filtered(tables, starts, vol, landing)
         return with_jump(scenarios, self._mandate.stress.jump_multiple), windows
 
-    def _buffers(
-        self, bars: PastBars, window: int, floor: Mapping[str, float]
-    ) -> dict[str, float]:
-        """Stress moves: the mandate's, or the data's own tail over the window where that is worse."""
+    def _buffers(self, bars: PastBars, window: int, floor: Mapping[str, float]) -> dict[str, float]:
+        """Stress moves: the mandate's, or the data's own tail over the window if worse."""
         moves = {}
         for index, coin in enumerate(self._coins):
             up, down = adverse_path_maxima(
                 bars.high[:, index], bars.low[:, index], bars.close[:, index], window
             )
             try:
-                tail = empirical_buffer(
-                    np.maximum(up, down), self._mandate.limits.solvency_tail
-                )
+                tail = empirical_buffer(np.maximum(up, down), self._mandate.limits.solvency_tail)
             except InsufficientHistory:
                 tail = 0.0
             moves[coin] = max(floor[coin], 1.0 - exp(-tail))

@@ -16,7 +16,10 @@ from tidegate.execution.rounding import hedged_lots, slices
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import InstrumentId, Spot
 from tidegate.model.units import MICRO
-from tidegate.risk.plan import Plan, Situation, Step, Terms, held_lots
+from tidegate.risk.plan import Plan, Situation, Step, Terms, held_lots, realised_profit
+
+# The venue may mark the account a little differently by the time that the request arrives.
+LEAVING_SHARE = 0.99
 
 
 class Targets(msgspec.Struct, frozen=True):
@@ -37,8 +40,8 @@ def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision:
     lots = _target_lots(terms, targets)
     changes = _worthwhile(terms, situation, lots)
     reducing, raising = _split(terms, situation, changes)
-    transfers = _transfers(terms, situation, targets, decision)
     rolls = _rolls(terms, situation, targets, decision)
+    transfers = _transfers(terms, situation, targets, rolls, decision)
     steps = _order_steps(terms, situation, reducing, f"{decision}.reduce", targets.reason)
     steps += rolls
     steps += [Step((transfer,)) for transfer in transfers]
@@ -126,12 +129,16 @@ def _spot_last(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
 
 
 def _transfers(
-    terms: Terms, situation: Situation, targets: Targets, decision: int
+    terms: Terms, situation: Situation, targets: Targets, rolls: list[Step], decision: int
 ) -> list[Transfer]:
+    """Transfers worth sending, each within what can leave once the rolls have filled."""
     transfers = []
     for (source, destination), amount_usd in targets.transfers_usd.items():
         passage = terms.passages[source, destination]
-        quanta = int(amount_usd * MICRO)
+        account = situation.portfolio.accounts[source]
+        free = terms.rules[source].state(account, situation.marks).withdrawable
+        freed = realised_profit(terms, situation, Plan(tuple(rolls), raises=False), source)
+        quanta = min(int(amount_usd * MICRO), int((free + freed) * LEAVING_SHARE))
         smallest = max(
             passage.minimum_quanta, int(terms.mandate.limits.minimum_transfer_usd * MICRO)
         )

@@ -80,6 +80,19 @@ def read_funding(root: Path, venue: str, symbol: str, window: Window) -> Funding
     return FundingPrints(venue, symbol, ts_ms[:count], rate_e12[:count], interval_ms[:count])
 
 
+def read_known_funding(root: Path, venue: str, symbol: str, window: Window) -> FundingPrints:
+    """Read the prints of the window that are known, for estimates of the past: holes stay holes.
+
+    Each row is checked as in `read_funding`, but missing ones are simply not there, and a window
+    before the first print gives none. Never what a position is charged by.
+    """
+    selection = _select(root, venue, symbol)
+    ts_ms, values = read_columns(selection, ("rate", "interval_h"), window)
+    interval_ms = _intervals_ms(selection, ts_ms, values["interval_h"])
+    rate_e12 = _rates_e12(selection, ts_ms, values["rate"])
+    return FundingPrints(venue, symbol, ts_ms, rate_e12, interval_ms)
+
+
 def funding_file(venue: str) -> str:
     """Name inside the data folder of the file that `read_funding` reads for a venue."""
     return _source(venue).file

@@ -30,7 +30,7 @@ from tidegate.model.events import (
     YieldAccrued,
 )
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
-from tidegate.model.units import asset_decimals
+from tidegate.model.units import unit_quanta
 
 FLAT = Position(0, 0)
 TRANSIT = "own/transit"
@@ -129,7 +129,7 @@ class Ledger:
         return sum(
             self._value(asset, quanta)
             if asset not in prices
-            else quanta * prices[asset] // 10 ** asset_decimals(asset)
+            else quanta * prices[asset] // unit_quanta(asset)
             for asset, quanta in totals.items()
         )
 
@@ -161,7 +161,7 @@ class Ledger:
     def _value(self, asset: str, quanta: int) -> int:
         price = self._price_micro.get(asset)
         ensure(price is not None or quanta == 0, f"no price for {asset}")
-        return quanta * (price or 0) // 10 ** asset_decimals(asset)
+        return quanta * (price or 0) // unit_quanta(asset)
 
     def _own(self, account: str, asset: str, quanta: int, cause: str) -> int:
         before = self._totals.get(asset, 0)

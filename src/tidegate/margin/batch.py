@@ -50,7 +50,10 @@ def tier_lines(tables: Sequence[TierTable]) -> TierLines:
 
 
 def health(
-    lines: TierLines, wallet_usd: FloatArray, base_amounts: FloatArray, costs: FloatArray,
+    lines: TierLines,
+    wallet_usd: FloatArray,
+    base_amounts: FloatArray,
+    costs: FloatArray,
     prices: FloatArray,
 ) -> FloatArray:
     """Equity less maintenance in dollars of linear books.

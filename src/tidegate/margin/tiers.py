@@ -102,9 +102,7 @@ def tier_table(
             )
         cap_quanta = None if cap is None else int(Fraction(cap) * scale)
         tiers.append(
-            _tier(
-                (int(Fraction(floor) * scale), cap_quanta, rate, deduction * scale, max_leverage)
-            )
+            _tier((int(Fraction(floor) * scale), cap_quanta, rate, deduction * scale, max_leverage))
         )
         expected_floor = Fraction(cap) if cap is not None else Fraction(0)
         rate_before = rate

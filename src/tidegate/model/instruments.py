@@ -43,7 +43,9 @@ class Contract:
         if self.inverse_face_usd is None:
             unit = Fraction(self.tick) * Fraction(self.lot) * scale
         else:
-            unit = Fraction(self.lot) * Fraction(self.inverse_face_usd) / Fraction(self.tick) * scale
+            unit = (
+                Fraction(self.lot) * Fraction(self.inverse_face_usd) / Fraction(self.tick) * scale
+            )
         object.__setattr__(self, "id", f"{self.venue}:{self.symbol}")
         object.__setattr__(self, "unit_numerator", unit.numerator)
         object.__setattr__(self, "unit_denominator", unit.denominator)
@@ -67,8 +69,8 @@ class Contract:
 
     def notional(self, lots: int, ticks: int) -> int:
         """Unsigned value in settlement quanta, rounded up: what fees and margin are taken on."""
-        return self.entry_cost(abs(lots), ticks) if not self.inverse else -self.value(
-            abs(lots), ticks
+        return (
+            self.entry_cost(abs(lots), ticks) if not self.inverse else -self.value(abs(lots), ticks)
         )
 
     def lots_of(self, base_amount: float) -> float:
@@ -98,7 +100,7 @@ class Spot(Contract):
 
     def base_quanta(self, lots: int) -> int:
         """Quanta of the base coin in a number of lots, exact."""
-        quanta = Fraction(self.lot) * lots * 10 ** asset_decimals(self.base)
+        quanta = Fraction(self.lot) * lots * int(10 ** asset_decimals(self.base))
         ensure(quanta.denominator == 1, f"{self.id}: lot is finer than the coin's smallest unit")
         return quanta.numerator
 

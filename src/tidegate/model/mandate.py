@@ -29,15 +29,15 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class Assumption(_Strict):
-    """A value with its date (ISO) and source; `source` says "assumed: why" where nobody states it."""
+class Assumption(_Strict, frozen=True):
+    """A value with its date (ISO) and source; "assumed: why" is the source where nobody says."""
 
     value: str
     as_of: str
     source: str
 
 
-class Purpose(_Strict):
+class Purpose(_Strict, frozen=True):
     """Who the book is for: capital, target delta, and the rate that idle capital could earn."""
 
     name: str
@@ -47,7 +47,7 @@ class Purpose(_Strict):
     decision_interval_s: Annotated[int, msgspec.Meta(ge=60)] = 3600
 
 
-class Authority(_Strict):
+class Authority(_Strict, frozen=True):
     """How far Tidegate may go by itself; reducing risk may go further than raising it."""
 
     level: Literal["observe", "propose", "act"] = "observe"
@@ -55,7 +55,7 @@ class Authority(_Strict):
     delay_before_raising_s: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
-class Limits(_Strict):
+class Limits(_Strict, frozen=True):
     """Bounds on the whole book; leverage is gross notional of derivative legs over equity."""
 
     gross_leverage: Positive = 2.0
@@ -67,7 +67,7 @@ class Limits(_Strict):
     minimum_transfer_usd: NonNegative = 5_000.0
 
 
-class Stress(_Strict):
+class Stress(_Strict, frozen=True):
     """Relative moves per coin to survive without new money: transfer below the outer level,
     reduce below the inner level, re-enter only at the outer level."""
 
@@ -79,13 +79,13 @@ class Stress(_Strict):
     jump_multiple: Positive = 1.25
 
 
-class Stable(_Strict):
+class Stable(_Strict, frozen=True):
     """A dollar coin's value in the base currency."""
 
     price_usd: Assumption
 
 
-class Terms(_Strict):
+class Terms(_Strict, frozen=True):
     """One instrument that may be held at a venue."""
 
     kind: Literal["perpetual", "spot"]
@@ -100,7 +100,7 @@ class Terms(_Strict):
     impact_coefficient: Assumption | None = None
 
 
-class Venue(_Strict):
+class Venue(_Strict, frozen=True):
     """One venue: its margin rule, our collateral there, and how much may depend on it."""
 
     rule: Literal["hyperliquid_cross", "binance_usdm", "spot"]
@@ -113,7 +113,7 @@ class Venue(_Strict):
     idle_yield_annual: Assumption | None = None
 
 
-class Route(_Strict):
+class Route(_Strict, frozen=True):
     """A way for money between two venues; latency is lognormal, given by median and 95 % point."""
 
     source: str
@@ -128,7 +128,7 @@ class Route(_Strict):
     provenance: str
 
 
-class EdgeTerms(_Strict):
+class EdgeTerms(_Strict, frozen=True):
     """When an expected carry may be acted on, and how fast it must repay what moving costs."""
 
     minimum_t: NonNegative = 1.0
@@ -138,7 +138,7 @@ class EdgeTerms(_Strict):
     half_life_days: Positive = 10.0
 
 
-class Mandate(_Strict):
+class Mandate(_Strict, frozen=True):
     """Everything that is allowed; `version` is the content id that approvals cite."""
 
     mandate: Purpose

@@ -26,8 +26,10 @@ def parse_time_ms(text: str, where: str, field: str, *, end_of_day: bool = False
     try:
         if len(text) == 10:
             day = date.fromisoformat(text) + timedelta(days=1 if end_of_day else 0)
-            return int((datetime(day.year, day.month, day.day, tzinfo=UTC) - _EPOCH)
-                       // timedelta(milliseconds=1))
+            return int(
+                (datetime(day.year, day.month, day.day, tzinfo=UTC) - _EPOCH)
+                // timedelta(milliseconds=1)
+            )
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise InputError(where, field, expected) from None

@@ -28,6 +28,11 @@ def asset_decimals(asset: str) -> int:
     return _DECIMALS.get(asset, _COIN_DECIMALS)
 
 
+def unit_quanta(asset: str) -> int:
+    """Quanta in one whole unit of an asset."""
+    return int(10 ** asset_decimals(asset))
+
+
 def ceil_div(numerator: int, denominator: int) -> int:
     """Integer quotient rounded up (toward a larger cost)."""
     return -((-numerator) // denominator)

@@ -59,9 +59,7 @@ def distance(book: Book, direction: str, betas: Mapping[str, float], *, up: bool
     return Distance(name, *nearest) if nearest else Distance(name, None, None)
 
 
-def _crossing(
-    book: Book, venue: str, betas: Mapping[str, float], farthest: float
-) -> float | None:
+def _crossing(book: Book, venue: str, betas: Mapping[str, float], farthest: float) -> float | None:
     if book.health_after(venue, betas, farthest) >= 0:
         return None
     good, bad = 0.0, farthest

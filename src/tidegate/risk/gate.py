@@ -71,9 +71,7 @@ class Gate:
     ) -> Approval:
         sequence, index = place
         snapshot, version = basis
-        draft = Approval(
-            action, f"{sequence}.{index}", sequence, snapshot, version, expires_ms, ""
-        )
+        draft = Approval(action, f"{sequence}.{index}", sequence, snapshot, version, expires_ms, "")
         return msgspec.structs.replace(draft, seal=self._seal(draft))
 
     def _seal(self, approval: Approval) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import Instrument, Spot
 from tidegate.model.units import MICRO
-from tidegate.risk.plan import Plan, Situation, Terms, held_lots, worst_account
+from tidegate.risk.plan import Plan, Situation, Terms, held_lots, realised_profit, worst_account
 from tidegate.risk.stress import stressed_health
 
 QUOTE_AGE_MAX_MS = 2 * 3_600_000
@@ -86,27 +86,10 @@ def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Brea
     for venue, quanta in leaving.items():
         account = situation.portfolio.accounts[venue]
         free = terms.rules[venue].state(account, situation.marks).withdrawable
-        realised = _profit_to_realise(terms, situation, plan, venue)
+        realised = realised_profit(terms, situation, plan, venue)
         if quanta > free + realised:
             breaches.append(Breach("withdrawable", venue, f"{quanta} of {free + realised} quanta"))
     return breaches
-
-
-def _profit_to_realise(terms: Terms, situation: Situation, plan: Plan, venue: str) -> int:
-    """Unrealised profit that the plan's own reducing orders turn into wallet balance."""
-    account = situation.portfolio.accounts[venue]
-    total = 0
-    for action in plan.actions:
-        if not isinstance(action, Order) or not action.reduce_only:
-            continue
-        instrument = terms.instruments[action.instrument]
-        position = account.positions.get(action.instrument)
-        if instrument.venue != venue or position is None or position.lots * action.lots >= 0:
-            continue
-        profit = instrument.value(position.lots, situation.marks[instrument.id]) - position.cost
-        closed = min(abs(action.lots), abs(position.lots))
-        total += max(0, profit * closed // abs(position.lots))
-    return total
 
 
 def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
@@ -123,7 +106,9 @@ def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
             breaches.append(Breach("survives stress", venue, f"health {health} quanta"))
         state = rule.state(after, marks)
         if plan.raises and state.equity < state.initial:
-            breaches.append(Breach("initial margin", venue, f"short {state.initial - state.equity}"))
+            breaches.append(
+                Breach("initial margin", venue, f"short {state.initial - state.equity}")
+            )
         if after.balances.get(rule.collateral, 0) < 0 and rule.state(after, marks).maintenance == 0:
             breaches.append(Breach("balance", venue, "spends more than the wallet holds"))
     return breaches

@@ -15,6 +15,7 @@ from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.mandate import Mandate
 from tidegate.model.market import MarketSnapshot
+from tidegate.model.units import MICRO
 from tidegate.risk.stress import Moves
 
 FLAT = Position(0, 0)
@@ -72,19 +73,35 @@ def held_lots(account: Account, instrument: Instrument) -> int:
     return account.positions.get(instrument.id, FLAT).lots
 
 
-def order_cost(terms: Terms, situation: Situation, order: Order) -> int:
-    """Fee and slippage expected of an order, in settlement quanta, rounded up."""
+def realised_profit(terms: Terms, situation: Situation, plan: Plan, venue: str) -> int:
+    """Unrealised profit that the plan's own reducing orders turn into wallet balance."""
+    account = situation.portfolio.accounts[venue]
+    total = 0
+    for action in plan.actions:
+        if not isinstance(action, Order) or not action.reduce_only:
+            continue
+        instrument = terms.instruments[action.instrument]
+        position = account.positions.get(action.instrument)
+        if instrument.venue != venue or position is None or position.lots * action.lots >= 0:
+            continue
+        profit = instrument.value(position.lots, situation.marks[instrument.id]) - position.cost
+        closed = min(abs(action.lots), abs(position.lots))
+        total += max(0, profit * closed // abs(position.lots))
+    return total
+
+
+def order_cost(terms: Terms, situation: Situation, order: Order, before_usd: float) -> int:
+    """Fee and slippage expected of an order after `before_usd` of the same instrument, in
+    settlement quanta, rounded up."""
     instrument = terms.instruments[order.instrument]
     quote = situation.snapshot.quotes[order.instrument]
     costs = terms.costs[order.instrument]
-    slip = slippage(instrument, costs, order.lots, quote.ticks, quote)
+    slip = slippage(instrument, costs, order.lots, quote, before_usd)
     fee = costs.fee_quanta(instrument.notional(order.lots, slip.ticks))
     return slip.spread_quanta + slip.impact_quanta + fee
 
 
-def worst_account(
-    terms: Terms, situation: Situation, venue: str, plan: Plan
-) -> Account:
+def worst_account(terms: Terms, situation: Situation, venue: str, plan: Plan) -> Account:
     """The account after the worst subset of a plan's fills, transfers out gone, none landed.
 
     The loss under an adverse move plus maintenance is convex in each position's lots and separable
@@ -94,6 +111,7 @@ def worst_account(
     account = situation.portfolio.accounts[venue]
     balances, positions = dict(account.balances), dict(account.positions)
     reached: dict[InstrumentId, list[int]] = {}
+    traded_usd: dict[InstrumentId, float] = {}
     for action in plan.actions:
         if isinstance(action, Transfer):
             if action.source == venue:
@@ -102,7 +120,10 @@ def worst_account(
         instrument = terms.instruments[action.instrument]
         if instrument.venue != venue:
             continue
-        spent = order_cost(terms, situation, action)
+        before_usd = traded_usd.get(instrument.id, 0.0)
+        size = instrument.notional(action.lots, situation.marks[instrument.id])
+        traded_usd[instrument.id] = before_usd + size / MICRO
+        spent = order_cost(terms, situation, action, before_usd)
         balances[instrument.settle] = balances.get(instrument.settle, 0) - spent
         if isinstance(instrument, Spot):
             _spend(balances, instrument, action.lots, situation.marks)

@@ -30,9 +30,7 @@ def adverse_marks(
     """
     stressed = dict(marks)
     for name, position in account.positions.items():
-        stressed[name] = _moved(
-            marks[name], moves[instruments[name].base], up=position.lots < 0
-        )
+        stressed[name] = _moved(marks[name], moves[instruments[name].base], up=position.lots < 0)
     for name, instrument in instruments.items():
         if instrument.venue == account.venue and account.balances.get(instrument.base, 0) > 0:
             stressed[name] = _moved(marks[name], moves[instrument.base], up=False)
@@ -50,9 +48,7 @@ def stressed_health(
     rule: MarginRule, account: Account, marks: Marks, instruments: Instruments, moves: Moves
 ) -> int:
     """Health (equity less maintenance, collateral quanta) after adverse moves."""
-    equity, maintenance = rule.health_at(
-        account, adverse_marks(account, marks, instruments, moves)
-    )
+    equity, maintenance = rule.health_at(account, adverse_marks(account, marks, instruments, moves))
     return equity - maintenance
 
 

@@ -104,6 +104,7 @@ class Exchange:
         self._books = {venue: _Book() for venue in terms.rules}
         self._marks: dict[InstrumentId, int] = {n: t.open[0] for n, t in tape.tracks.items()}
         self._parcels: list[_Parcel] = []
+        self._traded: dict[tuple[InstrumentId, bool], tuple[int, float]] = {}
         self._next_funding = 0
         self._steps_judged = 0
         self._accrued_ms = tape.start_ms
@@ -250,7 +251,8 @@ class Exchange:
         self, instrument: Instrument, lots: int, mid: int, order: str, reason: FillReason
     ) -> None:
         costs = self._terms.costs[instrument.id]
-        slip = slippage(instrument, costs, lots, mid, self._quote(instrument.id))
+        before_usd = self._pressure(instrument, lots, mid)
+        slip = slippage(instrument, costs, lots, self._quote(instrument.id, mid), before_usd)
         fee = costs.fee_quanta(instrument.notional(lots, slip.ticks))
         filled = Filled(
             self.now_ms,
@@ -266,11 +268,21 @@ class Exchange:
         )
         self._book_fill(instrument, filled)
 
-    def _quote(self, name: InstrumentId) -> Quote:
+    def _pressure(self, instrument: Instrument, lots: int, mid: int) -> float:
+        """Dollars traded before on this side of an instrument within the step; adds these lots."""
+        key = (instrument.id, lots > 0)
+        step = self._tape.step_at(self.now_ms)
+        then, before_usd = self._traded.get(key, (step, 0.0))
+        before_usd = before_usd if then == step else 0.0
+        size_usd = instrument.notional(lots, mid) / MICRO
+        self._traded[key] = (step, before_usd + size_usd)
+        return before_usd
+
+    def _quote(self, name: InstrumentId, mid: int) -> Quote:
         step = self._tape.step_at(self.now_ms)
         track = self._tape.tracks[name]
         volume, vol = track.volume_day_usd[step], track.vol_daily[step]
-        return Quote(track.open[step], self.now_ms, False, volume, vol)
+        return Quote(mid, self.now_ms, False, volume, vol)
 
     def _book_fill(self, instrument: Instrument, filled: Filled) -> None:
         book = self._books[instrument.venue]
@@ -335,9 +347,7 @@ class Exchange:
         paid = ceil_div(-owed if instrument.inverse else owed, RATE_E12)
         book.pay(instrument.settle, -paid)
         self._events.append(
-            FundingPaid(
-                stamp.ts_ms, stamp.instrument, position.lots, ticks, stamp.rate_e12, paid
-            )
+            FundingPaid(stamp.ts_ms, stamp.instrument, position.lots, ticks, stamp.rate_e12, paid)
         )
 
     def _accrue(self, ts_ms: int) -> None:
@@ -365,9 +375,7 @@ class Exchange:
             equity, maintenance = rule.health_at(account, marks)
             self.extremes.append(Extreme(self.now_ms, venue, equity, maintenance))
             if equity < maintenance:
-                self._events.append(
-                    LiquidationStarted(self.now_ms, venue, equity, maintenance)
-                )
+                self._events.append(LiquidationStarted(self.now_ms, venue, equity, maintenance))
                 self._liquidate(venue, marks)
 
     def _liquidate(self, venue: str, marks: dict[InstrumentId, int]) -> None:
@@ -396,9 +404,7 @@ class Exchange:
             if penalty:
                 self._books[venue].pay(instrument.settle, -penalty)
                 self._events.append(
-                    PenaltyCharged(
-                        self.now_ms, venue, instrument.settle, penalty, "clearance fee"
-                    )
+                    PenaltyCharged(self.now_ms, venue, instrument.settle, penalty, "clearance fee")
                 )
 
     def _take_over(self, venue: str, marks: dict[InstrumentId, int]) -> None:
@@ -422,9 +428,7 @@ class Exchange:
         left = book.balances.get(asset, 0)
         if left > 0:
             book.pay(asset, -left)
-            self._events.append(
-                PenaltyCharged(self.now_ms, venue, asset, left, "margin forfeited")
-            )
+            self._events.append(PenaltyCharged(self.now_ms, venue, asset, left, "margin forfeited"))
         self._cover_deficit(venue, asset)
 
     def _cover_deficit(self, venue: str, asset: str) -> None:

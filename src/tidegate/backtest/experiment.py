@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One mandate over one window, ready to be run under any policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from tidegate.backtest.arrangement import Arrangement, arrange
+from tidegate.backtest.market import (
+    VOL_DAYS,
+    Market,
+    load_market,
+    trailing_volatility_daily,
+    trailing_volume_day_usd,
+)
+from tidegate.backtest.policies import (
+    CashPolicy,
+    EnginePolicy,
+    FixedPolicy,
+    Pairs,
+    ThresholdPolicy,
+    paying_pairs,
+)
+from tidegate.backtest.run import (
+    Outcome,
+    Policy,
+    Progress,
+    Session,
+    close,
+    header,
+    journal_at,
+    open_session,
+    play,
+)
+from tidegate.backtest.tape import build_tape
+from tidegate.engine.cycle import Cycle, World
+from tidegate.engine.outlook import Forecaster
+from tidegate.history.tables import VenueTables
+from tidegate.history.window import Window
+from tidegate.model.errors import InputError
+from tidegate.model.mandate import read_mandate
+from tidegate.risk.gate import Gate
+from tidegate.risk.plan import Terms
+from tidegate.simulation.tape import Freeze, Tape
+from tidegate.venues.paper import PaperVenues
+from tidegate.venues.replay import Liquidity, ReplayFeed
+
+PLAIN = {"fixed": FixedPolicy, "threshold": ThresholdPolicy}
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Everything that all policies share."""
+
+    arrangement: Arrangement
+    market: Market
+    tape: Tape
+    feed: ReplayFeed
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A policy to run: its name, and its leverage where it has one."""
+
+    policy: str
+    leverage: float | None = None
+
+    @property
+    def label(self) -> str:
+        """Name in tables and files."""
+        return self.policy if self.leverage is None else f"{self.policy} {self.leverage:g}"
+
+
+def prepare(
+    mandate_path: Path, data_root: Path, window: Window, freezes: tuple[Freeze, ...], seed: int
+) -> Experiment:
+    """Read the mandate and all data, check everything, and build tape and feed."""
+    where = mandate_path.name
+    try:
+        text = mandate_path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(str(mandate_path), "mandate", "expected a readable TOML file") from None
+    mandate = read_mandate(text, where)
+    arrangement = arrange(mandate, VenueTables(data_root), window, where)
+    market = load_market(data_root, arrangement, window, where)
+    tape = build_tape(market, arrangement, freezes, where)
+    return Experiment(arrangement, market, tape, _feed(arrangement, market), seed)
+
+
+def _feed(arrangement: Arrangement, market: Market) -> ReplayFeed:
+    grid = np.arange(market.window.start_ms, market.window.end_ms, market.step_ms)
+    instruments = arrangement.terms.instruments
+    volume = {
+        name: trailing_volume_day_usd(market.bars[name], grid).tolist() for name in instruments
+    }
+    vol = {
+        name: trailing_volatility_daily(
+            market.bars[market.reference[i.base]], grid, VOL_DAYS
+        ).tolist()
+        for name, i in instruments.items()
+    }
+    liquidity = Liquidity(market.window.start_ms, market.step_ms, volume, vol)
+    return ReplayFeed(instruments, market.bars, market.funding, market.reference, liquidity)
+
+
+def terms_at(arrangement: Arrangement, ts_ms: int) -> Terms:
+    """What a decision needs to know that does not change within it."""
+    terms = arrangement.terms
+    return Terms(
+        arrangement.mandate,
+        terms.instruments,
+        {venue: terms.rule(venue, ts_ms) for venue in terms.rules},
+        terms.costs,
+        terms.passages,
+    )
+
+
+def run(
+    experiment: Experiment, spec: Spec, journal_path: Path | None, progress: Progress | None = None
+) -> Outcome:
+    """Run one policy from start to end and seal its journal."""
+    fields = header(
+        experiment.arrangement,
+        experiment.tape,
+        spec.label,
+        experiment.seed,
+        experiment.market.digest,
+    )
+    journal = journal_at(journal_path, fields)
+    session = open_session(experiment.arrangement, experiment.tape, journal, experiment.seed)
+    if spec.policy == "tidegate":
+        return _run_engine(experiment, session, spec, progress)
+    policy: Policy
+    if spec.policy == "cash":
+        rate = Fraction(experiment.arrangement.mandate.mandate.hurdle_rate_annual.value)
+        policy = CashPolicy(session, rate)
+    else:
+        policy = PLAIN[spec.policy](session, _pairs(experiment), spec.leverage or 1.0)
+    play(session, policy, experiment.tape, progress)
+    decisions = getattr(policy, "decisions", 0)
+    return close(session, spec.label, {"decisions": decisions, "solves": 0, "refusals": 0})
+
+
+def _pairs(experiment: Experiment) -> Pairs:
+    instruments = experiment.arrangement.terms.instruments
+    start = experiment.tape.start_ms
+    past = {name: experiment.feed.funding(name, start) for name in instruments}
+    return paying_pairs(instruments, past)
+
+
+def _forecaster(experiment: Experiment) -> Forecaster:
+    arrangement = experiment.arrangement
+    return Forecaster(
+        experiment.feed,
+        arrangement.mandate,
+        arrangement.terms.instruments,
+        arrangement.terms.passages,
+    )
+
+
+def _run_engine(
+    experiment: Experiment, session: Session, spec: Spec, progress: Progress | None
+) -> Outcome:
+    arrangement = experiment.arrangement
+    # The key separates this process' approvals from all others; no decision depends on it.
+    gate = Gate(arrangement.mandate.version.encode())
+    world = World(experiment.feed, PaperVenues(session.exchange, gate), gate, session.record)
+    cycle = Cycle(
+        world,
+        lambda ts_ms: terms_at(arrangement, ts_ms),
+        _forecaster(experiment),
+        experiment.tape.start_ms,
+    )
+    play(session, EnginePolicy(cycle), experiment.tape, progress)
+    tally = cycle.tally
+    counts = {
+        "decisions": tally.decisions,
+        "solves": tally.solves,
+        "refusals": tally.refusals,
+    }
+    return close(session, spec.label, counts)
