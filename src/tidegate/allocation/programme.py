@@ -178,8 +178,12 @@ def _money(builder: Builder, question: Question) -> None:
     arrives = np.equal.outer(venues, edges.destination).astype(float)
     eye = np.eye(venues.size)
     if edges.source.size:
+        margined = wallets.margined
         builder.constrain(
-            "withdrawable", {"transfer": leaves, "realise": -eye}, -np.inf, wallets.withdrawable
+            "withdrawable",
+            {"transfer": leaves[margined], "realise": -eye[margined]},
+            -np.inf,
+            wallets.withdrawable[margined],
         )
         builder.constrain("claim cap", {"transfer": arrives}, -np.inf, wallets.room)
     at = np.equal.outer(venues, legs.venue).astype(float)
@@ -260,11 +264,16 @@ def _stresses(builder: Builder, question: Question) -> None:
 
 
 def _tails(builder: Builder, question: Question) -> None:
-    """CVaR of the worst point of each path: level + sum excess / tail <= shortfall."""
+    """CVaR of the worst point of each path: level + sum excess / tail <= shortfall.
+
+    A tail of more windows than there are scenarios is judged by the mean of all scenarios, which
+    are the worst windows; dividing by more would leave the level unbounded and the row void.
+    """
     paths, wallets = question.scenarios, question.wallets
     count, venues = paths.count, len(wallets.names)
     if not count:
         return
+    tail = min(max(1.0, question.stakes.tail_windows), count)
     points = (
         (paths.low_before, 0.0),
         (paths.high_before, 0.0),
@@ -284,7 +293,7 @@ def _tails(builder: Builder, question: Question) -> None:
                 -constant,
                 np.inf,
             )
-        total = excess.sum(axis=0, keepdims=True) / max(1.0, question.stakes.tail_windows)
+        total = excess.sum(axis=0, keepdims=True) / tail
         builder.constrain(
             f"tail at {wallets.names[venue]}",
             {"tail level": own[:1], "tail excess": total, "tail shortfall": -own[:1]},

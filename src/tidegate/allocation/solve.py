@@ -39,25 +39,27 @@ class Solution:
 
 def solve(form: StandardForm) -> Solution:
     """Solve and cross-check; raises `SolveError` rather than return a doubtful answer."""
-    x, objective, duals = solve_highs(form)
+    x, duals = solve_highs(form)
     violation = row_violation(form, x)
-    if violation > FEASIBILITY:
+    # Negated, since a comparison with "not a number" is false.
+    if not violation <= FEASIBILITY:
         raise SolveError(f"HiGHS left a row violated by {violation:.2e} of equity")
+    objective = float(form.cost @ x)
     second = solve_clarabel(form)
-    if abs(second - objective) > AGREEMENT * max(1.0, abs(objective)):
+    if not abs(second - objective) <= AGREEMENT * max(1.0, abs(objective)):
         raise SolveError(f"HiGHS {objective:.9f} and Clarabel {second:.9f} disagree")
     return Solution(x, objective, duals, second)
 
 
 def row_violation(form: StandardForm, x: FloatArray) -> float:
-    """Largest violation of a row or bound, in the programme's units."""
+    """Largest violation of a row or bound, in the programme's units; NaN where x has one."""
     value = form.matrix @ x
     gaps = (form.row_lower - value, value - form.row_upper, form.lower - x, x - form.upper)
-    return float(max(0.0, *(float(gap.max()) for gap in gaps if gap.size)))
+    return float(np.max([0.0, *(gap.max() for gap in gaps if gap.size)]))
 
 
-def solve_highs(form: StandardForm) -> tuple[FloatArray, float, FloatArray]:
-    """Minimiser, objective and row duals by HiGHS' simplex."""
+def solve_highs(form: StandardForm) -> tuple[FloatArray, FloatArray]:
+    """Minimiser and row duals by HiGHS' simplex."""
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = form.cost.size, form.row_lower.size
     lp.col_cost_, lp.col_lower_, lp.col_upper_ = form.cost, form.lower, form.upper
@@ -76,8 +78,7 @@ def solve_highs(form: StandardForm) -> tuple[FloatArray, float, FloatArray]:
     if status != highspy.HighsModelStatus.kOptimal:
         raise SolveError(f"HiGHS: {solver.modelStatusToString(status)}")
     answer = solver.getSolution()
-    objective = float(solver.getInfo().objective_function_value)
-    return np.array(answer.col_value), objective, np.array(answer.row_dual)
+    return np.array(answer.col_value), np.array(answer.row_dual)
 
 
 def solve_clarabel(form: StandardForm) -> float:

@@ -27,6 +27,8 @@ from tidegate.model.units import MICRO
 
 VENUE_BAND = 1.5
 BOOK_BAND = 1.25
+# What a purchase of coins keeps ready for fees and the price to move.
+SPOT_RESERVE = 0.02
 Pairs = tuple[tuple[InstrumentId, InstrumentId], ...]
 
 
@@ -95,7 +97,7 @@ class FixedPolicy:
 
     def __init__(self, session: Session, pairs: Pairs, leverage: float) -> None:
         self._session, self._pairs, self._leverage = session, pairs, leverage
-        self._opened = False
+        self._opened: dict[str, float] = {}
         self._start_ms = session.exchange.now_ms
         self._count = 0
         self.decisions = 0
@@ -110,7 +112,8 @@ class FixedPolicy:
             isinstance(event, LiquidationStarted) for event in self._session.record.events[-64:]
         )
         if not self._opened:
-            self._opened = self.resize(self._leverage)
+            if self.resize(self._leverage):
+                self._opened = self.venue_leverage()
         elif self.dead:
             self._flatten()
         else:
@@ -143,7 +146,10 @@ class FixedPolicy:
         for long, _ in pairs:
             instrument = arrangement.terms.instruments[long]
             if isinstance(instrument, Spot):
-                needs[instrument.venue] = needs.get(instrument.venue, 0.0) + leg * 1.02
+                ticks = self._session.exchange.marks()[long]
+                held = instrument.notional(self.lots(long), ticks) / MICRO
+                missing = max(0.0, leg - held) * (1 + SPOT_RESERVE)
+                needs[instrument.venue] = needs.get(instrument.venue, 0.0) + missing
         for venue, need in needs.items():
             asset = arrangement.mandate.venue[venue].collateral
             short_usd = need - self._session.record.ledger.wallet(venue, asset) / MICRO
@@ -193,6 +199,26 @@ class FixedPolicy:
         marks = self._session.exchange.marks()
         return self._session.record.ledger.equity_at(marks) / MICRO
 
+    def notional_usd(self) -> dict[str, float]:
+        """Gross notional of contracts per venue."""
+        exchange = self._session.exchange
+        marks = exchange.marks()
+        sizes: dict[str, float] = {}
+        for venue in self._session.arrangement.mandate.venue:
+            for name, position in exchange.account(venue).positions.items():
+                instrument = self._session.arrangement.terms.instruments[name]
+                size = instrument.notional(position.lots, marks[name]) / MICRO
+                sizes[venue] = sizes.get(venue, 0.0) + size
+        return sizes
+
+    def venue_leverage(self) -> dict[str, float]:
+        """Notional over equity at each venue that carries positions."""
+        sizes = self.notional_usd()
+        return {
+            venue: size / max(1.0, self._session.exchange.margin(venue).equity / MICRO)
+            for venue, size in sizes.items()
+        }
+
     def _flatten(self) -> None:
         """After a liquidation the rule is over: close what is left."""
         for name in self._session.arrangement.terms.instruments:
@@ -204,37 +230,15 @@ class ThresholdPolicy(FixedPolicy):
 
     def watch(self, ts_ms: int) -> None:
         """Even out collateral when a venue's leverage leaves its band; resize on drift."""
-        leverage = self._venue_leverage()
-        if not leverage:
-            return
-        worst = max(leverage, key=lambda venue: leverage[venue])
-        in_flight = bool(self._session.record.ledger.portfolio(()).shipments)
-        if leverage[worst] > VENUE_BAND * self._leverage and not in_flight:
-            self._even_out(worst)
-        gross = self._gross_usd() / self.equity_usd()
+        gross = sum(self.notional_usd().values()) / self.equity_usd()
         if not self._leverage / BOOK_BAND <= gross <= self._leverage * BOOK_BAND:
             self.resize(self._leverage)
-
-    def _gross_usd(self) -> float:
-        return sum(self._notional_usd().values())
-
-    def _notional_usd(self) -> dict[str, float]:
-        exchange = self._session.exchange
-        marks = exchange.marks()
-        sizes: dict[str, float] = {}
-        for venue in self._session.arrangement.mandate.venue:
-            for name, position in exchange.account(venue).positions.items():
-                instrument = self._session.arrangement.terms.instruments[name]
-                size = instrument.notional(position.lots, marks[name]) / MICRO
-                sizes[venue] = sizes.get(venue, 0.0) + size
-        return sizes
-
-    def _venue_leverage(self) -> dict[str, float]:
-        sizes = self._notional_usd()
-        return {
-            venue: size / max(1.0, self._session.exchange.margin(venue).equity / MICRO)
-            for venue, size in sizes.items()
-        }
+        leverage = self.venue_leverage()
+        stretched = {venue: leverage[venue] / self._opened[venue] for venue in leverage}
+        worst = max(stretched, key=lambda venue: stretched[venue], default="")
+        in_flight = bool(self._session.record.ledger.portfolio(()).shipments)
+        if worst and stretched[worst] > VENUE_BAND and not in_flight:
+            self._even_out(worst)
 
     def _even_out(self, needy: str) -> None:
         """Send half the difference in equity from the richest venue, rolling profit to free it."""

@@ -68,9 +68,13 @@ def slippage(
     spread_ticks = ceil(mid_ticks * costs.half_spread)
     impact_ticks = ceil(mid_ticks * impact)
     side = 1 if lots > 0 else -1
-    per_tick = abs(lots) * instrument.unit_numerator // instrument.unit_denominator
+    if side < 0:
+        # No buyer pays less than one tick, however large the sale.
+        spread_ticks = min(spread_ticks, mid_ticks - 1)
+        impact_ticks = min(impact_ticks, mid_ticks - 1 - spread_ticks)
+    per_tick = abs(lots) * instrument.unit_numerator
     return Slippage(
         mid_ticks + side * (spread_ticks + impact_ticks),
-        spread_ticks * per_tick,
-        impact_ticks * per_tick,
+        spread_ticks * per_tick // instrument.unit_denominator,
+        impact_ticks * per_tick // instrument.unit_denominator,
     )

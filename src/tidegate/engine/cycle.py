@@ -29,7 +29,7 @@ from tidegate.model.units import usd
 from tidegate.ports import Feed, Venues
 from tidegate.risk.gate import Approval, Gate
 from tidegate.risk.limits import Breach
-from tidegate.risk.plan import Plan, Situation, Terms, held_lots
+from tidegate.risk.plan import Situation, Terms, held_lots
 
 LADDER_CUT = 0.3
 ALLOCATE = Callable[[Question], Answer]
@@ -116,9 +116,14 @@ class Cycle:
         ledger = self._world.record.ledger
         portfolio = ledger.portfolio(tuple(terms.rules))
         for venue, account in portfolio.accounts.items():
+            theirs = self._world.venues.account(venue)
             ensure(
-                _same(account.balances, self._world.venues.account(venue).balances),
+                _same(account.balances, theirs.balances),
                 f"{venue}: ledger and venue disagree on balances",
+            )
+            ensure(
+                account.positions == theirs.positions,
+                f"{venue}: ledger and venue disagree on positions",
             )
         equity = ledger.equity_at(snapshot.ticks())
         self._peak_micro = max(self._peak_micro, equity)
@@ -239,19 +244,17 @@ class Cycle:
             payload = {"ts_ms": situation.snapshot.ts_ms, "breaches": verdict}
             self._world.record.note("refused", payload)
             return
-        self._execute(plan, verdict)
+        self._execute(verdict)
 
-    def _execute(self, plan: Plan, approvals: tuple[Approval, ...]) -> None:
-        """Journal every approval, then send step by step; a refusal stops the steps after it."""
+    def _execute(self, approvals: tuple[Approval, ...]) -> None:
+        """Journal every approval, then send one by one; a refusal stops everything after it."""
         record, now = self._world.record, self._world.record.ledger.ts_ms
         for approval in approvals:
             record.note("approved", _approved(approval, now))
-        waiting = iter(approvals)
-        for step in plan.steps:
-            results: list[Event] = []
-            for _ in step.actions:
-                results += self._send(next(waiting), now)
+        for approval in approvals:
+            results = self._send(approval, now)
             if any(isinstance(event, OrderRefused | TransferRefused) for event in results):
+                self._awaits_growth = True
                 return
 
     def _send(self, approval: Approval, now: int) -> list[Event]:

@@ -21,6 +21,8 @@ from tidegate.risk.plan import Situation, Terms, held_lots
 FloatArray = NDArray[np.float64]
 GROWTH_MARGIN = 1.02
 DELTA_TOLERANCE = 1e-4
+# What a wallet of dollars keeps back for the price to move between decision and fill.
+SPENDING_SHARE = 0.995
 IMPACT_KNOTS_SHARE = np.array([0.0, 0.25, 1.0, 4.0])
 
 
@@ -140,7 +142,7 @@ def _wallets(terms: Terms, situation: Situation, venues: tuple[str, ...], equity
         profit, cost = (0.0, 0.0) if frozen else _realisable(terms, situation, venue, state.equity)
         cap = terms.mandate.venue[venue].claim_cap
         columns["equity"].append(state.equity / MICRO / equity)
-        columns["dollars"].append(dollars / MICRO / equity)
+        columns["dollars"].append(SPENDING_SHARE * dollars / MICRO / equity)
         columns["out"].append(0.0 if frozen else state.withdrawable / MICRO / equity)
         columns["profit"].append(profit / equity)
         columns["cost"].append(cost)

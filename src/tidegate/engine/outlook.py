@@ -18,6 +18,7 @@ from tidegate.costs.financing import Passage
 from tidegate.forecast.errors import InsufficientHistory
 from tidegate.forecast.funding import FundingEstimator, FundingForecast
 from tidegate.forecast.funding_path import funding_forecasts
+from tidegate.forecast.funding_prior import with_long_run
 from tidegate.forecast.realised import realised_measures
 from tidegate.forecast.volatility import forecast_volatility
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
@@ -41,6 +42,8 @@ SCENARIO_COUNT = 60
 LATENCY_TAIL = 0.95
 GOLDEN = 0.6180339887498949
 VOL_TRAIN_DAYS = 400
+VOL_BARS_MIN = 21
+LONG_RUN_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +127,13 @@ class Forecaster:
         found = funding_forecasts(prints, np.array([ts_ms]), estimator)
         if not np.isfinite(found.rate_annual[0]):
             return None
-        return FundingForecast(
+        near = FundingForecast(
             float(found.rate_annual[0]),
             float(found.standard_error_annual[0]),
             float(found.half_life_days[0]),
             int(found.n_prints[0]),
         )
+        return with_long_run(prints, ts_ms, near, LONG_RUN_DAYS, estimator.horizon_days)
 
     def _carry(self, edges: tuple[CarryEdge, ...]) -> dict[InstrumentId, float]:
         """Carry of each leg: half of its best pair's shrunk carry, + where long, - where short.
@@ -195,14 +199,16 @@ def _last_days(bars: PastBars, days: int) -> PastBars:
 
 
 def _block(bars: PastBars) -> BarBlock:
-    """Bars with the volatility that held at each: root mean square over the day before, kept
-    within a factor of four of the sample's median so that a dead day divides by no zero."""
-    day = max(2, DAY_MS // bars.interval_ms)
+    """Bars with the volatility that held at each: root mean square over the day before (or as many
+    coarse bars as give a usable estimate), kept within a factor of four of the sample's median so
+    that a dead day divides by no zero."""
+    day = DAY_MS // bars.interval_ms
+    window = max(day, VOL_BARS_MIN)
     squares = np.diff(np.log(bars.close), axis=0, prepend=np.log(bars.close[:1])) ** 2
     sums = np.cumsum(squares, axis=0)
     trailing = sums.copy()
-    trailing[day:] -= sums[:-day]
-    counts = np.minimum(np.arange(1, squares.shape[0] + 1), day)[:, None]
+    trailing[window:] -= sums[:-window]
+    counts = np.minimum(np.arange(1, squares.shape[0] + 1), window)[:, None]
     vol = np.sqrt(trailing / counts * day)
     middle = np.median(vol, axis=0)
     return BarBlock(bars.high, bars.low, bars.close, np.clip(vol, middle / 4, middle * 4))

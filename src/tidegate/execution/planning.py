@@ -16,7 +16,15 @@ from tidegate.execution.rounding import hedged_lots, slices
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import InstrumentId, Spot
 from tidegate.model.units import MICRO
-from tidegate.risk.plan import Plan, Situation, Step, Terms, held_lots, realised_profit
+from tidegate.risk.plan import (
+    Plan,
+    Situation,
+    Step,
+    Terms,
+    account_after,
+    held_lots,
+    situation_after,
+)
 
 # The venue may mark the account a little differently by the time that the request arrives.
 LEAVING_SHARE = 0.99
@@ -40,10 +48,10 @@ def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision:
     lots = _target_lots(terms, targets)
     changes = _worthwhile(terms, situation, lots)
     reducing, raising = _split(terms, situation, changes)
-    rolls = _rolls(terms, situation, targets, decision)
-    transfers = _transfers(terms, situation, targets, rolls, decision)
     steps = _order_steps(terms, situation, reducing, f"{decision}.reduce", targets.reason)
-    steps += rolls
+    reduced = situation_after(terms, situation, Plan(tuple(steps), raises=False).actions)
+    steps += _rolls(terms, reduced, targets, decision)
+    transfers = _transfers(terms, situation, targets, steps, decision)
     steps += [Step((transfer,)) for transfer in transfers]
     waits = bool(transfers)
     if not waits:
@@ -113,32 +121,42 @@ def _order_steps(
     steps = []
     reduce_only = prefix.endswith("reduce")
     for legs in coins:
-        largest = max(_size_usd(terms, situation, n, k) for n, k in legs.items())
-        count = max(1, ceil(largest / terms.mandate.limits.naked_usd))
+        count = _slice_count(terms, situation, legs)
         for index, part in enumerate(slices(legs, count)):
             orders = tuple(
                 Order(f"{prefix}.{name}.{index}", name, lots, reduce_only, reason)
-                for name, lots in sorted(part.items(), key=lambda leg: _spot_last(terms, leg[0]))
+                for name, lots in sorted(part.items(), key=lambda leg: _spot_first(terms, leg[0]))
             )
             steps.append(Step(orders))
     return steps
 
 
-def _spot_last(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
-    return isinstance(terms.instruments[name], Spot), name
+def _slice_count(terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]) -> int:
+    """The fewest slices of which none exceeds the naked limit, in whole lots."""
+    limit = terms.mandate.limits.naked_usd
+    return max(
+        ceil(abs(lots) / max(1, int(limit / _size_usd(terms, situation, name, 1))))
+        for name, lots in legs.items()
+    )
+
+
+def _spot_first(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
+    """A coin must be paid for in full, so its order is the likelier to be refused: it goes first,
+    and its partner is not sent when it fails."""
+    return not isinstance(terms.instruments[name], Spot), name
 
 
 def _transfers(
-    terms: Terms, situation: Situation, targets: Targets, rolls: list[Step], decision: int
+    terms: Terms, situation: Situation, targets: Targets, before: list[Step], decision: int
 ) -> list[Transfer]:
-    """Transfers worth sending, each within what can leave once the rolls have filled."""
-    transfers = []
+    """Transfers worth sending, each within what can leave once the steps before have filled."""
+    transfers: list[Transfer] = []
+    orders = Plan(tuple(before), raises=False).actions
     for (source, destination), amount_usd in targets.transfers_usd.items():
         passage = terms.passages[source, destination]
-        account = situation.portfolio.accounts[source]
+        account = account_after(terms, situation, source, (*orders, *transfers))
         free = terms.rules[source].state(account, situation.marks).withdrawable
-        freed = realised_profit(terms, situation, Plan(tuple(rolls), raises=False), source)
-        quanta = min(int(amount_usd * MICRO), int((free + freed) * LEAVING_SHARE))
+        quanta = min(int(amount_usd * MICRO), int(free * LEAVING_SHARE))
         smallest = max(
             passage.minimum_quanta, int(terms.mandate.limits.minimum_transfer_usd * MICRO)
         )
@@ -168,18 +186,14 @@ def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: int) 
 def _roll_steps(
     terms: Terms, situation: Situation, name: InstrumentId, close: int, decision: int
 ) -> list[Step]:
-    count = max(1, ceil(_size_usd(terms, situation, name, close) / terms.mandate.limits.naked_usd))
+    """Slices of closing and reopening; the reopening waits, so that it never enlarges."""
+    count = _slice_count(terms, situation, {name: close})
     steps = []
     for index, part in enumerate(slices({name: close}, count)):
         label = f"{decision}.roll.{name}.{index}"
-        steps.append(
-            Step(
-                (
-                    Order(f"{label}.close", name, part[name], True, "realise profit"),
-                    Order(f"{label}.reopen", name, -part[name], False, "realise profit"),
-                )
-            )
-        )
+        closing = Order(f"{label}.close", name, part[name], True, "realise profit")
+        reopening = Order(f"{label}.reopen", name, -part[name], False, "realise profit")
+        steps += [Step((closing,)), Step((reopening,))]
     return steps
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, assert_never
 
 from tidegate.model.account import Account, Portfolio, Position, Shipment, fill_position
-from tidegate.model.errors import ensure
+from tidegate.model.errors import InputError, ensure
 from tidegate.model.events import (
     DeficitCovered,
     Deposited,
@@ -62,6 +62,12 @@ class Ledger:
         self._instruments = instruments
         self._price_micro = dict(stable_price_micro)
         self._coin_of_mark = {mark: coin for coin, mark in (coin_marks or {}).items()}
+        for mark, coin in self._coin_of_mark.items():
+            settle = instruments[mark].settle
+            if settle not in stable_price_micro:
+                raise InputError(
+                    "ledger", coin, f"expected a mark in dollars, {mark} is in {settle}"
+                )
         self._totals: dict[str, int] = {}
         self._wallets: dict[tuple[str, str], int] = {}
         self._positions: dict[InstrumentId, Position] = {}

@@ -17,7 +17,7 @@ from tidegate.margin.rule import LiquidationStep, MarginState, Marks
 from tidegate.margin.tiers import TierTable
 from tidegate.model.account import Account
 from tidegate.model.instruments import Instrument, InstrumentId
-from tidegate.model.units import MICRO, ceil_div
+from tidegate.model.units import MICRO, asset_decimals, ceil_div
 
 HYPERLIQUID_PARTIAL_ABOVE_USD = 100_000
 HYPERLIQUID_PARTIAL_SHARE = 5
@@ -157,7 +157,7 @@ class SpotWallet:
 
     @staticmethod
     def _coin_value(instrument: Instrument, quanta: int, marks: Marks) -> int:
-        lot_quanta = int(instrument.lot.scaleb(8))
+        lot_quanta = int(instrument.lot.scaleb(asset_decimals(instrument.base)))
         return instrument.value(quanta, marks[instrument.id]) // lot_quanta
 
     def state(self, account: Account, marks: Marks) -> MarginState:

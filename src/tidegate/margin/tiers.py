@@ -94,7 +94,8 @@ def tier_table(
             and rate >= rate_before
             and rate > 0
             and deduction == expected_deduction
-            and (cap is None) <= (index == len(rows) - 1)
+            and max_leverage >= 1
+            and (index == len(rows) - 1 if cap is None else cap > floor)
         )
         if not well_formed:
             raise InputError(

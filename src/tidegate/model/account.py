@@ -54,14 +54,14 @@ class FillOutcome(msgspec.Struct, frozen=True):
 def fill_position(position: Position, lots: int, cost: int) -> FillOutcome:
     """Average-cost accounting of a fill of signed `lots` that cost `cost` (signed alike).
 
-    The closed part takes its share of the cost, rounded up, so realised profit is never too high;
-    a fill through zero closes first and opens the rest. Sums are exact in every case.
+    The closed part takes its share of either cost, rounded up, so realised profit is never too
+    high; a fill through zero closes first and opens the rest. Sums are exact in every case.
     """
     before = position.lots
     if before == 0 or (before > 0) == (lots > 0):
         return FillOutcome(Position(before + lots, position.cost + cost), 0)
     closed = min(abs(lots), abs(before))
-    cost_of_closing = cost * closed // abs(lots)
+    cost_of_closing = -((-cost * closed) // abs(lots))
     cost_removed = -((-position.cost * closed) // abs(before))
     realised = -cost_of_closing - cost_removed
     rest_lots = before + lots

@@ -10,14 +10,17 @@ its date and its source, and the report prints it.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from math import isfinite
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from tidegate.model.errors import InputError
 from tidegate.model.market import content_id
-from tidegate.model.units import read_decimal
+from tidegate.model.units import MICRO, read_decimal, unit_quanta
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -178,10 +181,37 @@ def read_mandate(text: str, where: str) -> Mandate:
         mandate = msgspec.convert(raw, Mandate)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
-        raise InputError(where, path.rstrip("`") or "mandate", _lower_first(message)) from None
+        field = _named_field(raw, path.rstrip("`"), str(error))
+        raise InputError(where, field or "mandate", _lower_first(message)) from None
     for check in _CHECKS:
         check(mandate, where)
     return mandate
+
+
+def _named_field(raw: dict[str, Any], path: str, complaint: str) -> str:
+    """The field of a complaint; msgspec writes `[...]` for the name of a table, which is found by
+    leaving each name alone in its table and looking whether the complaint is the same."""
+    *before, last = path.split("[...]")
+    table, named = raw, ""
+    for part in before:
+        for key in part.strip(".").split("."):
+            table = table[key]
+        name = _failing_name(raw, table, complaint)
+        table, named = table[name], f"{named}{part}.{name}"
+    return named + last
+
+
+def _failing_name(raw: dict[str, Any], table: dict[str, Any], complaint: str) -> str:
+    names = dict(table)
+    for name, value in names.items():
+        table.clear()
+        table[name] = value
+        try:
+            msgspec.convert(raw, Mandate)
+        except msgspec.ValidationError as error:
+            if str(error) == complaint:
+                return name
+    return next(iter(names))
 
 
 def _lower_first(text: str) -> str:
@@ -208,10 +238,11 @@ def _check_stress(mandate: Mandate, where: str) -> None:
 
 def _check_stables(mandate: Mandate, where: str) -> None:
     for name, venue in mandate.venue.items():
+        field = f"venue.{name}.collateral"
         if venue.collateral not in mandate.stable:
-            raise InputError(
-                where, f"venue.{name}.collateral", f"expected a [stable.{venue.collateral}] price"
-            )
+            raise InputError(where, field, f"expected a [stable.{venue.collateral}] price")
+        if unit_quanta(venue.collateral) != MICRO:
+            raise InputError(where, field, "expected USD, USDT or USDC")
     for asset, stable in mandate.stable.items():
         field = f"stable.{asset}.price_usd"
         if read_decimal(stable.price_usd.value, where, field) <= 0:
@@ -219,28 +250,75 @@ def _check_stables(mandate: Mandate, where: str) -> None:
 
 
 def _check_routes(mandate: Mandate, where: str) -> None:
+    seen: set[tuple[str, str]] = set()
     for index, route in enumerate(mandate.transfer):
         for end in (route.source, route.destination):
             if end not in mandate.venue:
                 raise InputError(
                     where, f"transfer[{index}]", f"expected a venue of this mandate, got {end!r}"
                 )
-        for name in ("fee", "minimum", "conversion_cost", "conversion_rate"):
-            if read_decimal(getattr(route, name), where, f"transfer[{index}].{name}") < 0:
-                raise InputError(where, f"transfer[{index}].{name}", "expected at least 0")
+        if route.source == route.destination or (route.source, route.destination) in seen:
+            raise InputError(where, f"transfer[{index}]", "expected one route for two venues")
+        seen.add((route.source, route.destination))
+        _check_terms(route, where, f"transfer[{index}]")
         if route.latency_p95_s < route.latency_median_s:
             raise InputError(
                 where, f"transfer[{index}].latency_p95_s", "expected at least the median"
             )
 
 
+def _check_terms(route: Route, where: str, field: str) -> None:
+    for name in ("fee", "minimum", "conversion_cost", "conversion_rate"):
+        if read_decimal(getattr(route, name), where, f"{field}.{name}") < 0:
+            raise InputError(where, f"{field}.{name}", "expected at least 0")
+    if Decimal(route.conversion_cost) >= 1:
+        raise InputError(where, f"{field}.conversion_cost", "expected less than 1")
+    if Decimal(route.conversion_rate) == 0:
+        raise InputError(where, f"{field}.conversion_rate", "expected more than 0")
+
+
 def _check_assumptions(mandate: Mandate, where: str) -> None:
-    for field, assumption in assumptions(mandate):
-        if not assumption.source.strip() or len(assumption.as_of) != 10:
+    said = [(field, a.as_of, a.source) for field, a in assumptions(mandate)]
+    said += [(f"transfer[{i}]", r.as_of, r.provenance) for i, r in enumerate(mandate.transfer)]
+    for field, as_of, source in said:
+        if not source.strip() or not _is_date(as_of):
             raise InputError(where, field, "expected an as_of date (YYYY-MM-DD) and a source")
 
 
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _check_finite(mandate: Mandate, where: str) -> None:
+    for field, number in _floats(mandate, ""):
+        if not isfinite(number):
+            raise InputError(where, field, f"expected a finite number, got {number}")
+
+
+def _floats(value: object, path: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float):
+        yield path, value
+        return
+    for step, item in _parts(value):
+        yield from _floats(item, f"{path}{step}".lstrip("."))
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    """What a part of the mandate is made of, each with its step in a field's name."""
+    if isinstance(value, dict):
+        yield from ((f".{key}", item) for key, item in value.items())
+    elif isinstance(value, tuple):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+    elif isinstance(value, msgspec.Struct):
+        yield from ((f".{key}", getattr(value, key)) for key in value.__struct_fields__)
+
+
 def _check_venues(mandate: Mandate, where: str) -> None:
+    if not mandate.venue:
+        raise InputError(where, "venue", "expected at least one venue")
     for name, venue in mandate.venue.items():
         if not venue.instruments:
             raise InputError(where, f"venue.{name}.instruments", "expected at least one instrument")
@@ -263,15 +341,13 @@ def assumptions(mandate: Mandate) -> list[tuple[str, Assumption]]:
 def _collect(value: object, path: str, found: list[tuple[str, Assumption]]) -> None:
     if isinstance(value, Assumption):
         found.append((path, value))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _collect(item, f"{path}.{key}".lstrip("."), found)
-    elif isinstance(value, msgspec.Struct):
-        for key in value.__struct_fields__:
-            _collect(getattr(value, key), f"{path}.{key}".lstrip("."), found)
+        return
+    for step, item in _parts(value):
+        _collect(item, f"{path}{step}".lstrip("."), found)
 
 
 _CHECKS = (
+    _check_finite,
     _check_capital,
     _check_venues,
     _check_stress,

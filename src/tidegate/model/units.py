@@ -21,6 +21,7 @@ MICRO = 1_000_000
 RATE_E12 = 10**12
 _DECIMALS = {"USD": 6, "USDT": 6, "USDC": 6}
 _COIN_DECIMALS = 8
+_LARGEST_EXPONENT = 24
 
 
 def asset_decimals(asset: str) -> int:
@@ -44,8 +45,8 @@ def read_decimal(text: str, where: str, field: str) -> Decimal:
         value = Decimal(text)
     except (InvalidOperation, ValueError):
         raise InputError(where, field, f"expected a decimal number, got {text!r}") from None
-    if not value.is_finite():
-        raise InputError(where, field, f"expected a finite number, got {text!r}")
+    if not value.is_finite() or abs(value.adjusted()) > _LARGEST_EXPONENT:
+        raise InputError(where, field, f"expected a number of ordinary size, got {text!r}")
     return value
 
 

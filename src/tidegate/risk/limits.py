@@ -15,7 +15,15 @@ import msgspec
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import Instrument, Spot
 from tidegate.model.units import MICRO
-from tidegate.risk.plan import Plan, Situation, Terms, held_lots, realised_profit, worst_account
+from tidegate.risk.plan import (
+    Plan,
+    Situation,
+    Terms,
+    account_after,
+    held_lots,
+    reached,
+    worst_account,
+)
 from tidegate.risk.stress import stressed_health
 
 QUOTE_AGE_MAX_MS = 2 * 3_600_000
@@ -54,41 +62,36 @@ def authority_allows(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
 
 
 def reductions_reduce(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """In a plan that does not raise risk no position ends larger or on the other side."""
+    """In a plan that does not raise risk no position gets larger or to the other side, whatever
+    part of the plan fills."""
     if plan.raises:
         return []
     breaches = []
-    final: dict[str, int] = {}
-    for action in plan.actions:
-        if isinstance(action, Order):
-            final[action.instrument] = final.get(action.instrument, 0) + action.lots
-    for name, change in final.items():
+    for name in sorted({a.instrument for a in plan.actions if isinstance(a, Order)}):
         instrument = terms.instruments[name]
         held = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
-        after = held + change
-        if after * held < 0 or abs(after) > abs(held):
-            breaches.append(Breach("reduce only", name, f"{held} to {after} lots"))
+        low, high = reached(plan, name, held)
+        if low < min(0, held) or high > max(0, held):
+            breaches.append(Breach("reduce only", name, f"{held} to {low} or {high} lots"))
     return breaches
 
 
 def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """Transfers stay within what the venue's exact rule lets go, on open routes."""
-    leaving: dict[str, int] = {}
+    """Transfers stay within what the venue's exact rule lets go once what comes before them in
+    the plan is done, on open routes."""
     breaches = []
-    for action in plan.actions:
+    for index, action in enumerate(plan.actions):
         if isinstance(action, Transfer):
-            leaving[action.source] = leaving.get(action.source, 0) + action.quanta
             for end in (action.source, action.destination):
                 if end in situation.snapshot.frozen_venues:
                     breaches.append(Breach("open route", end, "venue is frozen"))
             if (action.source, action.destination) not in terms.passages:
                 breaches.append(Breach("open route", action.source, "no such route"))
-    for venue, quanta in leaving.items():
-        account = situation.portfolio.accounts[venue]
-        free = terms.rules[venue].state(account, situation.marks).withdrawable
-        realised = realised_profit(terms, situation, plan, venue)
-        if quanta > free + realised:
-            breaches.append(Breach("withdrawable", venue, f"{quanta} of {free + realised} quanta"))
+            venue = action.source
+            account = account_after(terms, situation, venue, plan.actions[:index])
+            free = terms.rules[venue].state(account, situation.marks).withdrawable
+            if action.quanta > free:
+                breaches.append(Breach("withdrawable", venue, f"{action.quanta} of {free} quanta"))
     return breaches
 
 
@@ -98,7 +101,7 @@ def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
     moves = situation.outer if plan.raises else situation.inner
     for venue, account in situation.portfolio.accounts.items():
         rule, marks = terms.rules[venue], situation.marks
-        after = worst_account(terms, situation, venue, plan)
+        after = worst_account(terms, situation, venue, plan, moves)
         if after == account:
             continue
         health = stressed_health(rule, after, marks, terms.instruments, moves)
@@ -174,15 +177,21 @@ def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
 
 
 def claims_stay_capped(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """No transfer lifts what one venue owes us, unrealised profit included, above its cap."""
+    """No transfer lifts what one venue owes us, unrealised profit and money under way to it
+    included, above its cap."""
     breaches = []
     arriving: dict[str, int] = {}
+    under_way: dict[str, int] = {}
+    for shipment in situation.portfolio.shipments:
+        received = terms.passages[shipment.source, shipment.destination].received(shipment.quanta)
+        under_way[shipment.destination] = under_way.get(shipment.destination, 0) + received
     for action in plan.actions:
         if isinstance(action, Transfer):
             arriving[action.destination] = arriving.get(action.destination, 0) + action.quanta
     for venue, quanta in arriving.items():
         account = situation.portfolio.accounts[venue]
         equity, _ = terms.rules[venue].health_at(account, situation.marks)
+        equity += under_way.get(venue, 0)
         cap = terms.mandate.venue[venue].claim_cap * situation.equity_usd
         if (equity + quanta) / MICRO > cap:
             breaches.append(Breach("claim cap", venue, f"{(equity + quanta) / MICRO:.0f} USD"))
@@ -220,5 +229,8 @@ CHECKS: tuple[Check, ...] = (
 
 
 def breaches(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """Every broken rule of a plan."""
+    """Every broken rule of a plan; without a quote for an order nothing else can be judged."""
+    orders = (action for action in plan.actions if isinstance(action, Order))
+    if any(order.instrument not in situation.snapshot.quotes for order in orders):
+        return quotes_are_fresh(terms, situation, plan)
     return [breach for check in CHECKS for breach in check(terms, situation, plan)]

@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from tidegate.costs.financing import Passage
 from tidegate.costs.trading import TradingCosts, slippage
 from tidegate.margin.rule import MarginRule
-from tidegate.model.account import Account, Portfolio, Position
+from tidegate.model.account import Account, Portfolio, Position, fill_position
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.mandate import Mandate
 from tidegate.model.market import MarketSnapshot
 from tidegate.model.units import MICRO
-from tidegate.risk.stress import Moves
+from tidegate.risk.stress import Moves, stressed_health
 
 FLAT = Position(0, 0)
 
@@ -73,21 +73,16 @@ def held_lots(account: Account, instrument: Instrument) -> int:
     return account.positions.get(instrument.id, FLAT).lots
 
 
-def realised_profit(terms: Terms, situation: Situation, plan: Plan, venue: str) -> int:
-    """Unrealised profit that the plan's own reducing orders turn into wallet balance."""
-    account = situation.portfolio.accounts[venue]
-    total = 0
-    for action in plan.actions:
-        if not isinstance(action, Order) or not action.reduce_only:
-            continue
-        instrument = terms.instruments[action.instrument]
-        position = account.positions.get(action.instrument)
-        if instrument.venue != venue or position is None or position.lots * action.lots >= 0:
-            continue
-        profit = instrument.value(position.lots, situation.marks[instrument.id]) - position.cost
-        closed = min(abs(action.lots), abs(position.lots))
-        total += max(0, profit * closed // abs(position.lots))
-    return total
+def reached(plan: Plan, name: InstrumentId, held: int) -> tuple[int, int]:
+    """Lowest and highest signed lots that any outcome of a plan can reach: a step waits for the
+    steps before it, and of a step's own orders any may fill."""
+    low = high = after = held
+    for step in plan.steps:
+        lots = [a.lots for a in step.actions if isinstance(a, Order) and a.instrument == name]
+        low = min(low, after + sum(n for n in lots if n < 0))
+        high = max(high, after + sum(n for n in lots if n > 0))
+        after += sum(lots)
+    return low, high
 
 
 def order_cost(terms: Terms, situation: Situation, order: Order, before_usd: float) -> int:
@@ -101,17 +96,78 @@ def order_cost(terms: Terms, situation: Situation, order: Order, before_usd: flo
     return slip.spread_quanta + slip.impact_quanta + fee
 
 
-def worst_account(terms: Terms, situation: Situation, venue: str, plan: Plan) -> Account:
-    """The account after the worst subset of a plan's fills, transfers out gone, none landed.
+def account_after(
+    terms: Terms, situation: Situation, venue: str, actions: Sequence[Action]
+) -> Account:
+    """The account once actions have filled in order at the marks with their costs paid, transfers
+    out gone and none landed."""
+    account, marks = situation.portfolio.accounts[venue], situation.marks
+    balances, positions = dict(account.balances), dict(account.positions)
+    spent = _spent(terms, situation, venue, actions)
+    for action in actions:
+        if isinstance(action, Transfer):
+            if action.source == venue:
+                balances[action.asset] = balances.get(action.asset, 0) - action.quanta
+            continue
+        instrument = terms.instruments[action.instrument]
+        if instrument.venue != venue:
+            continue
+        settle, cost = instrument.settle, instrument.entry_cost(action.lots, marks[instrument.id])
+        if isinstance(instrument, Spot):
+            coins = balances.get(instrument.base, 0) + instrument.base_quanta(action.lots)
+            balances |= {instrument.base: coins, settle: balances.get(settle, 0) - cost}
+            continue
+        outcome = fill_position(positions.get(instrument.id, FLAT), action.lots, cost)
+        positions[instrument.id] = outcome.position
+        balances[settle] = balances.get(settle, 0) + outcome.realised_quanta
+    for asset, quanta in spent.items():
+        balances[asset] = balances.get(asset, 0) - quanta
+    return Account(venue, balances, {n: p for n, p in positions.items() if p.lots})
+
+
+def situation_after(terms: Terms, situation: Situation, actions: Sequence[Action]) -> Situation:
+    """The same market with every account after the actions."""
+    accounts = {
+        venue: account_after(terms, situation, venue, actions)
+        for venue in situation.portfolio.accounts
+    }
+    book = msgspec.structs.replace(situation.portfolio, accounts=accounts)
+    return msgspec.structs.replace(situation, portfolio=book)
+
+
+def _spent(
+    terms: Terms, situation: Situation, venue: str, actions: Sequence[Action]
+) -> dict[str, int]:
+    """Fees and slippage of all orders at a venue, in quanta per asset."""
+    spent: dict[str, int] = {}
+    traded_usd: dict[InstrumentId, float] = {}
+    for action in actions:
+        if not isinstance(action, Order):
+            continue
+        instrument = terms.instruments[action.instrument]
+        if instrument.venue != venue:
+            continue
+        before_usd = traded_usd.get(instrument.id, 0.0)
+        size = instrument.notional(action.lots, situation.marks[instrument.id])
+        traded_usd[instrument.id] = before_usd + size / MICRO
+        cost = order_cost(terms, situation, action, before_usd)
+        spent[instrument.settle] = spent.get(instrument.settle, 0) + cost
+    return spent
+
+
+def worst_account(
+    terms: Terms, situation: Situation, venue: str, plan: Plan, moves: Moves
+) -> Account:
+    """The account after the worst outcome of a plan's fills, transfers out gone, none landed.
 
     The loss under an adverse move plus maintenance is convex in each position's lots and separable
-    over instruments, so the worst of all subsets takes, per instrument, the larger of the sizes
-    before and after every prefix of its own orders; all costs are paid in every subset.
+    over instruments, so the worst of all outcomes takes, per instrument, the worse of the lowest
+    and the highest size that it can reach; all costs are paid in every outcome.
     """
-    account = situation.portfolio.accounts[venue]
+    account, marks = situation.portfolio.accounts[venue], situation.marks
     balances, positions = dict(account.balances), dict(account.positions)
-    reached: dict[InstrumentId, list[int]] = {}
-    traded_usd: dict[InstrumentId, float] = {}
+    for asset, quanta in _spent(terms, situation, venue, plan.actions).items():
+        balances[asset] = balances.get(asset, 0) - quanta
     for action in plan.actions:
         if isinstance(action, Transfer):
             if action.source == venue:
@@ -120,21 +176,21 @@ def worst_account(terms: Terms, situation: Situation, venue: str, plan: Plan) ->
         instrument = terms.instruments[action.instrument]
         if instrument.venue != venue:
             continue
-        before_usd = traded_usd.get(instrument.id, 0.0)
-        size = instrument.notional(action.lots, situation.marks[instrument.id])
-        traded_usd[instrument.id] = before_usd + size / MICRO
-        spent = order_cost(terms, situation, action, before_usd)
-        balances[instrument.settle] = balances.get(instrument.settle, 0) - spent
         if isinstance(instrument, Spot):
-            _spend(balances, instrument, action.lots, situation.marks)
+            _spend(balances, instrument, action.lots, marks)
             continue
-        path = reached.setdefault(action.instrument, [held_lots(account, instrument)])
-        path.append(path[-1] + action.lots)
-    for name, path in reached.items():
-        worst = max(path, key=abs)
-        held = positions.get(name, FLAT)
-        added = terms.instruments[name].entry_cost(worst - held.lots, situation.marks[name])
-        positions[name] = Position(worst, held.cost + added)
+        held = account.positions.get(instrument.id, FLAT)
+        ends = [
+            Position(
+                lots, held.cost + instrument.entry_cost(lots - held.lots, marks[instrument.id])
+            )
+            for lots in reached(plan, instrument.id, held.lots)
+        ]
+        alone = [Account(venue, {}, {instrument.id: position}) for position in ends]
+        health = [
+            stressed_health(terms.rules[venue], a, marks, terms.instruments, moves) for a in alone
+        ]
+        positions[instrument.id] = ends[health.index(min(health))]
     return Account(venue, balances, positions)
 
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from hashlib import sha256
 
 from tidegate.costs.financing import Passage, accrued_yield
-from tidegate.costs.trading import TradingCosts, slippage
+from tidegate.costs.trading import Slippage, TradingCosts, slippage
 from tidegate.margin.rule import LiquidationStep, MarginRule, MarginState
 from tidegate.model.account import Account, Position, fill_position
 from tidegate.model.actions import Order, Transfer
@@ -135,6 +135,8 @@ class Exchange:
             step_end = self._tape.start_ms + (step + 1) * self._tape.step_ms
             reached = min(until_ms, step_end)
             if reached == step_end:
+                # What happens before the step's end knows nothing of the marks at its end.
+                self._happen(reached - 1)
                 for name, track in self._tape.tracks.items():
                     self._marks[name] = track.mark_close[step]
             self._happen(reached)
@@ -161,14 +163,16 @@ class Exchange:
     def trade(self, order: Order) -> list[Event]:
         """Fill a market order at the present price, or refuse it."""
         instrument = self._terms.instruments[order.instrument]
-        reason = self._refusal(order, instrument)
-        if reason is not None:
-            return [OrderRefused(self.now_ms, order.instrument, order.id, reason)]
-        self._events = []
         step = self._tape.step_at(self.now_ms)
         track = self._tape.tracks[order.instrument]
         at_end = self.now_ms >= self._tape.end_ms
         mid = track.mark_close[step] if at_end else track.open[step]
+        reason = self._refusal(order, instrument, mid)
+        if reason is not None:
+            return [OrderRefused(self.now_ms, order.instrument, order.id, reason)]
+        self._events = []
+        # A position taken inside a step that was judged is judged at that step's extremes as well.
+        self._steps_judged = min(self._steps_judged, step)
         self._fill(instrument, order.lots, mid, order.id, "order")
         return self._events
 
@@ -203,13 +207,13 @@ class Exchange:
         digest = sha256(f"{self._seed}:{name}".encode()).digest()
         return (int.from_bytes(digest[:7]) + 1) / (2**56 + 2)
 
-    def _refusal(self, order: Order, instrument: Instrument) -> str | None:
+    def _refusal(self, order: Order, instrument: Instrument, mid: int) -> str | None:
         book = self._books[instrument.venue]
         held = book.positions.get(order.instrument, FLAT).lots
         if order.lots == 0:
             return "no lots"
         if isinstance(instrument, Spot):
-            return self._spot_refusal(book, instrument, order.lots)
+            return self._spot_refusal(instrument, order, mid)
         reduces = held * order.lots < 0 and abs(order.lots) <= abs(held)
         if reduces:
             return None
@@ -226,13 +230,16 @@ class Exchange:
         state = self._terms.rule(instrument.venue, self.now_ms).state(after, self._marks)
         return None if state.equity >= state.initial else "initial margin"
 
-    def _spot_refusal(self, book: _Book, instrument: Spot, lots: int) -> str | None:
-        if lots < 0:
-            held = book.balances.get(instrument.base, 0)
-            return None if held >= instrument.base_quanta(-lots) else "insufficient coin"
-        price = self._marks[instrument.id]
-        needed = ceil_div(instrument.notional(lots, price) * 101, 100)
-        enough = book.balances.get(instrument.settle, 0) >= needed
+    def _spot_refusal(self, instrument: Spot, order: Order, mid: int) -> str | None:
+        balances = self._books[instrument.venue].balances
+        if order.lots < 0:
+            held = balances.get(instrument.base, 0)
+            return None if held >= instrument.base_quanta(-order.lots) else "insufficient coin"
+        if order.reduce_only:
+            return "reduce only"
+        slip, fee = self._price(instrument, order.lots, mid)
+        needed = instrument.entry_cost(order.lots, slip.ticks) + fee
+        enough = balances.get(instrument.settle, 0) >= needed
         return None if enough else "insufficient balance"
 
     def _transfer_refusal(self, transfer: Transfer) -> str | None:
@@ -250,10 +257,8 @@ class Exchange:
     def _fill(
         self, instrument: Instrument, lots: int, mid: int, order: str, reason: FillReason
     ) -> None:
-        costs = self._terms.costs[instrument.id]
-        before_usd = self._pressure(instrument, lots, mid)
-        slip = slippage(instrument, costs, lots, self._quote(instrument.id, mid), before_usd)
-        fee = costs.fee_quanta(instrument.notional(lots, slip.ticks))
+        slip, fee = self._price(instrument, lots, mid)
+        self._press(instrument, lots, mid)
         filled = Filled(
             self.now_ms,
             instrument.id,
@@ -268,15 +273,23 @@ class Exchange:
         )
         self._book_fill(instrument, filled)
 
-    def _pressure(self, instrument: Instrument, lots: int, mid: int) -> float:
-        """Dollars traded before on this side of an instrument within the step; adds these lots."""
-        key = (instrument.id, lots > 0)
-        step = self._tape.step_at(self.now_ms)
-        then, before_usd = self._traded.get(key, (step, 0.0))
-        before_usd = before_usd if then == step else 0.0
+    def _price(self, instrument: Instrument, lots: int, mid: int) -> tuple[Slippage, int]:
+        """Where lots would fill now around a middle, and the fee."""
+        costs = self._terms.costs[instrument.id]
+        quote = self._quote(instrument.id, mid)
+        slip = slippage(instrument, costs, lots, quote, self._pressure(instrument.id, lots))
+        return slip, costs.fee_quanta(instrument.notional(lots, slip.ticks))
+
+    def _pressure(self, name: InstrumentId, lots: int) -> float:
+        """Dollars traded before on this side of an instrument within the step."""
+        then, before_usd = self._traded.get((name, lots > 0), (-1, 0.0))
+        return before_usd if then == self._tape.step_at(self.now_ms) else 0.0
+
+    def _press(self, instrument: Instrument, lots: int, mid: int) -> None:
+        before_usd = self._pressure(instrument.id, lots)
         size_usd = instrument.notional(lots, mid) / MICRO
-        self._traded[key] = (step, before_usd + size_usd)
-        return before_usd
+        step = self._tape.step_at(self.now_ms)
+        self._traded[instrument.id, lots > 0] = (step, before_usd + size_usd)
 
     def _quote(self, name: InstrumentId, mid: int) -> Quote:
         step = self._tape.step_at(self.now_ms)

@@ -61,7 +61,8 @@ class Tape:
 
     def __post_init__(self) -> None:
         for name, track in self.tracks.items():
-            lengths = {len(track.open), len(track.mark_high), len(track.mark_close)}
+            columns = (getattr(track, column) for column in track.__slots__)
+            lengths = {len(column) for column in columns}
             ensure(lengths == {self.steps}, f"{name}: track does not cover the tape")
         stamps = [stamp.ts_ms for stamp in self.funding]
         ensure(stamps == sorted(stamps), "funding is not in time order")

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the backtest and verify commands do, between the command line and the rooms."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tidegate.audit.verifier import Check
+from tidegate.audit.verifier import verify as verify_journal
+from tidegate.backtest.compare import Request, ResultsFolder, read_specs, run_all
+from tidegate.backtest.experiment import Experiment
+from tidegate.backtest.measures import Measures, measure
+from tidegate.backtest.report import Study, write_report
+from tidegate.backtest.report_moves import journal_notes
+from tidegate.backtest.run import Outcome
+from tidegate.history.window import Window
+from tidegate.model.errors import InputError
+from tidegate.model.times import format_time, parse_time_ms
+from tidegate.simulation.tape import Freeze
+
+RESULTS = "results.json"
+WIDTH = 110
+JOURNALS = "journals"
+Results = tuple[tuple[Outcome, Measures], ...]
+_FREEZE = re.compile(
+    r"(?P<venue>[^:]+):(?P<start>\d{4}-\d\d-\d\d[^:]*(?::\d\d[^:]*)*?)"
+    r":(?P<end>\d{4}-\d\d-\d\d.*)"
+)
+
+
+def parse_request(
+    words: tuple[Path, Path, str, str],
+    policies: Sequence[str],
+    freezes: Sequence[str],
+    numbers: tuple[int, int],
+) -> Request:
+    """A request from the command line's words: (mandate, data, from, to), policies, freezes and
+    (seed, jobs); raises `InputError` for the first that cannot be read."""
+    mandate, data, start, end = words
+    start_ms = parse_time_ms(start, "--from", "time")
+    end_ms = parse_time_ms(end, "--to", "time", end_of_day=True)
+    if not data.is_dir():
+        raise InputError("TIDEGATE_DATA", str(data), "expected a folder of market data")
+    window = Window(start_ms, end_ms)
+    seed, jobs = numbers
+    return Request(
+        mandate,
+        data,
+        window,
+        tuple(read_freeze(text) for text in freezes),
+        seed,
+        read_specs(policies),
+        jobs,
+    )
+
+
+def read_freeze(text: str) -> Freeze:
+    """A freeze from VENUE:FROM:TO; dates include their last day."""
+    found = _FREEZE.fullmatch(text)
+    if found is None:
+        raise InputError("--freeze", text, "expected VENUE:FROM:TO, two dates or UTC times")
+    start_ms = parse_time_ms(found["start"], "--freeze", "FROM")
+    end_ms = parse_time_ms(found["end"], "--freeze", "TO", end_of_day=True)
+    if end_ms <= start_ms:
+        raise InputError("--freeze", text, "expected TO after FROM")
+    return Freeze(found["venue"], start_ms, end_ms)
+
+
+def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Measures]:
+    """Run, measure, print, and write a folder where one is asked for."""
+    if out is None:
+        experiment, outcomes, seconds = _timed(request, None)
+        measures = [measure(o, experiment.arrangement) for o in outcomes]
+    else:
+        with ResultsFolder(out) as folder:
+            (folder / JOURNALS).mkdir()
+            experiment, outcomes, seconds = _timed(request, folder / JOURNALS)
+            measures = [measure(o, experiment.arrangement) for o in outcomes]
+            document = describe(request, experiment, measures)
+            text = json.dumps(document, indent=1, sort_keys=True)
+            (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
+            results = tuple(zip(outcomes, measures, strict=True))
+            page = study(request, experiment, results, folder / JOURNALS)
+            write_report(folder / "report.html", page)
+    if as_json:
+        print(json.dumps(describe(request, experiment, measures), sort_keys=True))
+    else:
+        show(measures)
+    decisions = sum(m.decisions for m in measures if m.policy == "tidegate")
+    print(
+        f"{len(measures)} policies in {seconds:.1f} s, {decisions} decisions of tidegate",
+        file=sys.stderr,
+    )
+    if out is not None:
+        print(f"report: {out / 'report.html'}   check it: tidegate verify {out}", file=sys.stderr)
+    return measures
+
+
+def _timed(request: Request, journals: Path | None) -> tuple[Experiment, list[Outcome], float]:
+    started = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks = [bar.add_task(spec.label, total=1.0) for spec in request.specs]
+
+        def update(shares: Sequence[float]) -> None:
+            for task, share in zip(tasks, shares, strict=True):
+                bar.update(task, completed=share)
+
+        experiment, outcomes = run_all(request, journals, update)
+    return experiment, outcomes, time.monotonic() - started
+
+
+def describe(
+    request: Request, experiment: Experiment, measures: Sequence[Measures]
+) -> dict[str, object]:
+    """The results as one JSON document, the same for the same request and data."""
+    return {
+        "mandate": experiment.arrangement.mandate.mandate.name,
+        "mandate_version": experiment.arrangement.mandate.version,
+        "from": format_time(request.window.start_ms),
+        "to": format_time(request.window.end_ms),
+        "freezes": [
+            {"venue": f.venue, "from": format_time(f.start_ms), "to": format_time(f.end_ms)}
+            for f in request.freezes
+        ],
+        "seed": request.seed,
+        "data_sha256": experiment.market.digest,
+        "policies": {label(m): msgspec.to_builtins(m) for m in measures},
+        "provenance": msgspec.to_builtins(experiment.arrangement.provenance),
+    }
+
+
+def label(measures: Measures) -> str:
+    """A policy's name with its leverage, as in tables and journal files."""
+    leverage = measures.leverage
+    return measures.policy if leverage is None else f"{measures.policy} {leverage:g}"
+
+
+def show(measures: Sequence[Measures]) -> None:
+    """The policies side by side, on standard output."""
+    table = Table()
+    heads = (
+        "policy",
+        "liquidations",
+        "avg leverage",
+        "return",
+        "carry kept",
+        "drawdown",
+        "worst equity/MM",
+        "turnover",
+        "transfers",
+    )
+    for head in heads:
+        table.add_column(head, justify="left" if head == "policy" else "right")
+    for m in measures:
+        died = f"{m.liquidations} †" if m.liquidations else "0"
+        worst = "–" if m.worst_health_ratio is None else f"{m.worst_health_ratio:.2f}"
+        turnover = "–" if m.turnover is None else f"{m.turnover:.0f}x"
+        table.add_row(
+            label(m),
+            died,
+            f"{m.avg_leverage:.2f}x",
+            f"{m.return_on_capital:+.2%}",
+            f"{m.carry_kept:+.2%}",
+            f"{m.max_drawdown:.2%}",
+            worst,
+            turnover,
+            str(m.transfers),
+        )
+    # Piped output has no width of its own; a table cut short would lose figures.
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+
+
+def verify_folder(folder: Path, *, as_json: bool) -> bool:
+    """Print every check of every journal and of the results beside them; True if all pass."""
+    checks = _folder_checks(folder)
+    if as_json:
+        rows = [
+            {"file": f, "check": c.name, "passed": c.passed, "detail": c.detail} for f, c in checks
+        ]
+        print(json.dumps(rows))
+    else:
+        for file, check in checks:
+            print(f"{'ok  ' if check.passed else 'FAIL'} {file}: {check.name}: {check.detail}")
+    return all(check.passed for _, check in checks)
+
+
+def _folder_checks(folder: Path) -> list[tuple[str, Check]]:
+    if folder.is_file():
+        return [(folder.name, check) for check in verify_journal(str(folder))]
+    paths = sorted((folder / JOURNALS).glob("*.journal"))
+    if not paths:
+        raise InputError(str(folder), JOURNALS, "expected a folder that backtest wrote, or a file")
+    checks = [(p.name, check) for p in paths for check in verify_journal(str(p))]
+    return checks + [(RESULTS, check) for check in _results_checks(folder, paths)]
+
+
+def _results_checks(folder: Path, paths: Sequence[Path]) -> list[Check]:
+    """The results must name every journal with its head, and no other."""
+    try:
+        document = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        claimed = {
+            name.replace(" ", "-"): policy["journal_head"]
+            for name, policy in document["policies"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [Check("results", False, f"expected a readable {RESULTS}")]
+    found = {path.name.removesuffix(".journal"): path for path in paths}
+    checks = []
+    for name in sorted(claimed.keys() | found.keys()):
+        if name not in found or name not in claimed:
+            where = "no journal" if name not in found else "not among the results"
+            checks.append(Check(f"journal of {name}", False, where))
+            continue
+        heads = verify_journal(str(found[name]), claimed[name])
+        passed = all(check.passed for check in heads)
+        detail = f"head {claimed[name]}" if passed else "its head is not the one claimed"
+        checks.append(Check(f"journal of {name}", passed, detail))
+    return checks
+
+
+def study(request: Request, experiment: Experiment, results: Results, journals: Path) -> Study:
+    """What the report shows."""
+    engine = journals / "tidegate.journal"
+    return Study(
+        arrangement=experiment.arrangement,
+        mandate_text=request.mandate.read_text(encoding="utf-8"),
+        window=request.window,
+        seed=request.seed,
+        freezes=request.freezes,
+        data_digest=experiment.market.digest,
+        results=results,
+        trials=len(results),
+        notes=journal_notes(engine) if engine.is_file() else (),
+        facts=(("Python", platform.python_version()), ("processes", str(request.jobs))),
+    )

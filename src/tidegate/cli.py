@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands. Standard output carries the answer, standard error everything else.
+
+Exit status: 0 done, 1 a negative answer, 2 bad input, said in one line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidegate import __version__
+from tidegate.model.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Decides where a derivatives book's capital should be, and keeps a record of why.",
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+CORES = min(os.cpu_count() or 1, 64)
+Jobs = Annotated[int, typer.Option(min=1, max=64, help="Processes to run policies on.")]
+
+
+def data_folder() -> Path:
+    """The market data: TIDEGATE_DATA, else ../shared/market-data beside the repository."""
+    return Path(os.environ.get("TIDEGATE_DATA", REPOSITORY / "../shared/market-data"))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidegate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+
+
+@app.command(
+    epilog="Example: tidegate backtest examples/carry.toml --from 2024-09-05 --to 2025-03-31 "
+    "--freeze binance:2024-11-10:2024-11-13 --out out/freeze"
+)
+def backtest(
+    mandate: Annotated[Path, typer.Argument(help="The mandate, a TOML file.")],
+    start: Annotated[str, typer.Option("--from", help="First day, or a UTC time.")],
+    end: Annotated[str, typer.Option("--to", help="Last day (included), or a UTC time.")],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(help="tidegate, cash, fixed, threshold, or threshold=4.5; repeatable."),
+    ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(help="VENUE:FROM:TO, when no money leaves or is credited; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for report, results and journals.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the settlement latencies.")] = 1,
+    jobs: Jobs = CORES,
+    json: Json = False,
+) -> None:
+    """Run policies over real history with true margin, funding and settlement that takes time."""
+    from tidegate.backtest.commands import parse_request, run_study
+
+    words = (mandate, data_folder(), start, end)
+    request = parse_request(words, policy or [], freeze or [], (seed, jobs))
+    run_study(request, out, as_json=json)
+
+
+@app.command(epilog="Example: tidegate verify out/carry")
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A folder that backtest wrote, or a journal.")],
+    json: Json = False,
+) -> None:
+    """Check a record: every journal's frames, approvals, ledger and claims; exit 1 if any fails."""
+    from tidegate.backtest.commands import verify_folder
+
+    if not verify_folder(folder, as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tidegate demo --out out/demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write; an earlier demo is replaced.")] = Path(
+        "out/demo"
+    ),
+    jobs: Jobs = CORES,
+    json: Json = False,
+) -> None:
+    """A hedged book on two venues while one of them is frozen: plain rules beside Tidegate."""
+    from tidegate.backtest.demo import run_demo
+
+    run_demo(data_folder(), REPOSITORY / "examples" / "carry.toml", (out, jobs), as_json=json)
+
+
+def main() -> None:
+    """Entry point: bad input becomes one line and exit status 2."""
+    try:
+        app()
+    except InputError as error:
+        print(f"tidegate: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("tidegate: stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

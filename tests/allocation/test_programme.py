@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programme against a second formulation, its own rows, other units, and what it leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.allocation.oracle import Oracle
+from tests.allocation.questions import calm_scenarios, random_question, two_venues
+from tidegate.allocation import programme
+from tidegate.allocation.programme import allocate, formulate, grid_of
+from tidegate.allocation.question import Answer, Question
+from tidegate.allocation.solve import row_violation, solve
+from tidegate.risk.scenarios import BarBlock, PathTables, Scenarios, filtered, path_tables
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=25)
+@given(SEEDS)
+def test_optimum_agrees_with_the_same_mathematics_in_cvxpy(seed: int) -> None:
+    question = random_question(seed)
+    answer = allocate(question)
+    assert answer.objective == pytest.approx(Oracle(question).optimum(), abs=1e-6)
+    assert answer.second_objective == pytest.approx(answer.objective, abs=1e-6)
+
+
+def exact_health(question: Question, answer: Answer, venue: int, ratio: np.ndarray) -> float:
+    """Health at a venue without money under way, by the tiers themselves, leg by leg."""
+    legs, wallets, edges = question.legs, question.wallets, question.edges
+    health = float(wallets.equity[venue] - answer.transfer[edges.source == venue].sum())
+    health -= float(wallets.realise_cost_rate[venue] * answer.realise[venue])
+    for leg in np.flatnonzero(legs.venue == venue):
+        target, moved = answer.target[leg], ratio[legs.coin[leg]]
+        traded = abs(target - legs.held[leg])
+        impact = max(0.0, *(legs.impact_slope[leg] * traded - legs.impact_intercept[leg]))
+        size = abs(target) * moved
+        maintenance = max(0.0, *(legs.margin_rate[leg] * size - legs.margin_deduction[leg]))
+        health += (moved - 1) * target - legs.cost_rate[leg] * traded - impact - maintenance
+    return health
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_answer_keeps_every_rule_in_plain_arithmetic(seed: int) -> None:
+    question = random_question(seed)
+    answer, legs, stakes = allocate(question), question.legs, question.stakes
+    wallets, edges, paths = question.wallets, question.edges, question.scenarios
+    for venue in np.flatnonzero(wallets.margined):
+        sent = answer.transfer[edges.source == venue].sum()
+        assert sent <= wallets.withdrawable[venue] + answer.realise[venue] + 1e-7
+        short = answer.inner_shortfall[venue]
+        for side in (-1, 1):
+            health = exact_health(question, answer, int(venue), 1 + side * stakes.inner)
+            assert health >= -short - 1e-7
+        losses = [
+            max(-exact_health(question, answer, int(venue), p[w]) for p in (low, high))
+            for low, high in ((paths.low_before, paths.high_before),)
+            for w in range(paths.count)
+        ]
+        worst = np.sort(losses)[-int(stakes.tail_windows) :]
+        assert worst.mean() <= short + 1e-7
+    assert (answer.transfer[~edges.open] == 0).all()
+    assert (answer.realise <= wallets.realisable + 1e-7).all()
+    assert abs(answer.target.sum() - stakes.target_delta) <= stakes.delta_tolerance + 1e-7
+    if not stakes.may_grow:
+        assert (np.abs(answer.target) <= np.abs(legs.held) + 1e-7).all()
+        assert (answer.target * legs.held >= -1e-7).all()
+
+
+@given(SEEDS)
+@settings(max_examples=20)
+def test_answer_does_not_depend_on_the_size_of_the_dollar(seed: int) -> None:
+    """Everything is in units of equity: a book a thousand times larger has the same answer."""
+    question = random_question(seed)
+    larger = replace(question, equity_usd=1_000 * question.equity_usd)
+    np.testing.assert_array_equal(allocate(question).target, allocate(larger).target)
+
+
+@given(SEEDS)
+@settings(max_examples=15)
+def test_rows_scaled_by_a_thousand_keep_the_optimum(seed: int) -> None:
+    """Homogeneous in money: all amounts times 1000 give the optimum times 1000."""
+    question = random_question(seed)
+    assert allocate(in_dollars(question, 1_000.0)).objective == pytest.approx(
+        1_000 * allocate(question).objective, rel=1e-6, abs=1e-5
+    )
+
+
+def in_dollars(question: Question, factor: float) -> Question:
+    legs, wallets, stakes = question.legs, question.wallets, question.stakes
+    return replace(
+        question,
+        legs=replace(
+            legs,
+            held=legs.held * factor,
+            impact_intercept=legs.impact_intercept * factor,
+            margin_deduction=legs.margin_deduction * factor,
+            trade_cap=legs.trade_cap * factor,
+        ),
+        wallets=replace(
+            wallets,
+            **{
+                name: getattr(wallets, name) * factor
+                for name in "equity dollars withdrawable realisable landing room".split()
+            },
+        ),
+        stakes=replace(
+            stakes,
+            gross=stakes.gross * factor,
+            target_delta=stakes.target_delta * factor,
+            delta_tolerance=stakes.delta_tolerance * factor,
+        ),
+    )
+
+
+def test_latency_awareness_decides_when_money_would_land_too_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Below the inner stress a transfer cannot save the short; were it there at once, it would."""
+    question = two_venues(inner=np.array([0.3]), outer=np.array([0.35]))
+    aware = allocate(question)
+    true_solvency = programme.solvency
+    monkeypatch.setattr(
+        programme, "solvency", lambda q, venue, ratio, _: true_solvency(q, venue, ratio, 1.0)
+    )
+    blind = allocate(question)
+    assert abs(aware.target[0]) < 0.9
+    assert blind.target[0] == pytest.approx(-1.0, abs=2e-3)
+    assert blind.transfer[0] > 0.05
+
+
+def bars_that_dip_and_recover() -> BarBlock:
+    """Prices rise by a third within a window and are back at its end, again and again."""
+    close = np.ones((60, 1))
+    high = close.copy()
+    high[::6] = 4 / 3
+    return BarBlock(high, close.copy(), close, np.full((60, 1), 0.05))
+
+
+def at_the_last_point(block: BarBlock, bars: int) -> PathTables:
+    """Tables that look only at where each window ends."""
+    change = np.log(block.close[bars:] / block.close[:-bars]) / block.vol_daily[:-bars]
+    return PathTables((bars,), np.maximum(-change, 0.0)[None], np.maximum(change, 0.0)[None])
+
+
+def seen(tables: PathTables) -> Scenarios:
+    starts = np.arange(10)
+    return filtered(tables, starts, np.array([0.05]), np.full(10, 6.0))
+
+
+def test_path_maximum_decides_when_the_price_comes_back() -> None:
+    block = bars_that_dip_and_recover()
+    whole = allocate(two_venues(scenarios=seen(path_tables(block, (6,)))))
+    ends = allocate(two_venues(scenarios=seen(at_the_last_point(block, 6))))
+    assert ends.target[0] == pytest.approx(-1.0, abs=2e-3)
+    assert abs(whole.target[0]) < 0.9
+
+
+def test_transfers_decide_where_money_can_come_in_time_for_the_outer_stress() -> None:
+    """The outer level is cured by money; with every route closed its shortfall stays."""
+    question = two_venues(outer=np.array([0.35]), inner=np.array([0.1]))
+    free = allocate(question)
+    closed = allocate(two_venues(outer=np.array([0.35]), open=np.array([False])))
+    assert free.transfer[0] > 0.05
+    assert free.target[0] == pytest.approx(-1.0, abs=2e-3)
+    assert closed.transfer[0] == 0
+    assert abs(closed.target[0]) < 0.9
+
+
+def test_realising_profit_decides_where_the_wallet_alone_cannot_pay() -> None:
+    changes = {
+        "outer": np.array([0.35]),
+        "withdrawable": np.zeros(2),
+        "realise_cost_rate": np.full(2, 0.002),
+    }
+    rolls = allocate(two_venues(**changes, realisable=np.array([0.0, 0.3])))
+    cannot = allocate(two_venues(**changes, realisable=np.zeros(2)))
+    assert rolls.realise[1] > 0.05
+    assert rolls.target[0] == pytest.approx(-1.0, abs=2e-3)
+    assert abs(cannot.target[0]) < 0.9
+
+
+@pytest.mark.parametrize("windows", [1.0, 10.0, 11.0, 200.0, 1e6])
+def test_tail_of_more_windows_than_scenarios_still_binds(windows: float) -> None:
+    """A tail that outgrows its scenarios must not become no tail."""
+    wild = calm_scenarios(1, move=0.3, count=10)
+    answer = allocate(two_venues(scenarios=wild, tail_windows=windows))
+    ratio = np.array([1.3])
+    assert exact_health(two_venues(scenarios=wild), answer, 0, ratio) >= -1e-7
+    assert abs(answer.target[0]) < 0.9
+
+
+@given(SEEDS, st.data())
+def test_chord_of_maintenance_is_a_bound_and_exact_on_the_grid(
+    seed: int, data: st.DataObject
+) -> None:
+    question = random_question(seed)
+    grid, legs = grid_of(question), question.legs
+    leg = data.draw(st.sampled_from(np.flatnonzero(legs.margined).tolist()))
+    size = data.draw(st.floats(0, 5))
+    coin = legs.coin[leg]
+    points = grid.lowest[coin], 1.0, grid.highest[coin]
+    share = data.draw(st.floats(0, 1))
+
+    def exact(ratio: float) -> float:
+        return float((legs.margin_rate[leg] * ratio * size - legs.margin_deduction[leg]).max())
+
+    def chord(ratio: float) -> float:
+        ratios = np.ones(grid.lowest.size)
+        ratios[coin] = ratio
+        weights = [w[coin] for w in grid.weights(ratios)]
+        assert min(weights) >= -1e-12
+        assert sum(weights) == pytest.approx(1.0)
+        return float(sum(w * exact(p) for w, p in zip(weights, points, strict=True)))
+
+    ratio = points[0] + share * (points[2] - points[0])
+    assert chord(ratio) >= exact(ratio) - 1e-12
+    for point in points:
+        assert chord(point) == pytest.approx(exact(point), abs=1e-12)
+
+
+def test_solved_rows_hold_for_the_programme_as_assembled() -> None:
+    for seed in range(5):
+        form = formulate(random_question(seed))
+        assert row_violation(form, solve(form).x) <= 1e-7
