@@ -44,9 +44,9 @@ FLAT = ladder([(0, 25)])
 STEEP = ladder([(0, 40), (100_000, 20), (1_000_000, 10), (5_000_000, 4)])
 
 
-def hyperliquid(btc: TierTable = STEEP, eth: TierTable = STEEP, leverage: int = 20) -> (
-    HyperliquidCross
-):
+def hyperliquid(
+    btc: TierTable = STEEP, eth: TierTable = STEEP, leverage: int = 20
+) -> HyperliquidCross:
     return HyperliquidCross("USDC", CONTRACTS, {BTC.id: btc, ETH.id: eth}, leverage)
 
 

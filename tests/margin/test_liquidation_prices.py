@@ -10,14 +10,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.margin.books import BTC, FLAT, account, binance, books, bought, hyperliquid
 from tidegate.margin.linear import LinearCross, SpotWallet
 from tidegate.margin.liquidation import HIGHEST_MULTIPLE, LiquidationPrices, liquidation_prices
 from tidegate.model.account import Account
 from tidegate.model.instruments import Perpetual, Spot
 from tidegate.model.units import MICRO
 from tidegate.risk.settlement import InversePosition
-
-from tests.margin.books import BTC, FLAT, account, binance, books, bought, hyperliquid
 
 PRICE = 600_000  # ticks of 0.1: 60,000 dollars
 

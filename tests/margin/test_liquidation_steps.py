@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from hypothesis import given
 
+from tests.margin.books import BTC, CLEARANCE, ETH, account, binance, books, bought, hyperliquid
 from tidegate.margin.linear import LinearCross
 from tidegate.model.account import Account, Position
 from tidegate.model.units import MICRO
-
-from tests.margin.books import BTC, CLEARANCE, ETH, account, binance, books, bought, hyperliquid
 
 PRICE = 600_000
 MARKS = {BTC.id: PRICE, ETH.id: 300_000}

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.margin.books import BTC, ETH, TierRow, binance, books, hyperliquid, tables
 from tidegate.margin.batch import health, tier_lines
 from tidegate.margin.tiers import TierTable, tier_table
 from tidegate.model.account import Account
 from tidegate.model.errors import InputError
 from tidegate.model.units import MICRO
-
-from tests.margin.books import BTC, ETH, TierRow, binance, books, hyperliquid, tables
 
 NOTIONALS = st.integers(0, 40_000_000 * MICRO)
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.margin.books import ladder
 from tidegate.margin.tiers import TierTable, tier_table
 from tidegate.model.units import MICRO
-
-from tests.margin.books import ladder
 
 AROUND = (-1_000_000, -1, 0, 1, 1_000_000)
 

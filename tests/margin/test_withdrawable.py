@@ -8,12 +8,11 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.margin.books import BTC, ETH, FLAT, account, binance, books, bought, hyperliquid
 from tidegate.margin.linear import LinearCross, SpotWallet
 from tidegate.model.account import Account
 from tidegate.model.instruments import Spot
 from tidegate.model.units import MICRO
-
-from tests.margin.books import BTC, ETH, FLAT, account, binance, books, bought, hyperliquid
 
 PRICE = 600_000
 RULES = st.sampled_from(

@@ -204,4 +204,4 @@ def test_money_leaves_hyperliquid_within_its_rule_though_the_plan_realises_profi
         return {breach.rule for breach in breaches(desk.terms(), situation, what)}
 
     assert rules_broken(free - 100 * MICRO) == set()
-    assert rules_broken(free + 2_000 * MICRO) == {"withdrawable"}
+    assert "withdrawable" in rules_broken(free + 2_000 * MICRO)

@@ -9,10 +9,6 @@ from hashlib import sha256
 
 import msgspec
 
-from tidegate.model.times import MINUTE_MS
-from tidegate.model.units import MICRO
-from tidegate.simulation.tape import Freeze, FundingStamp
-
 from tests.simulation.small_market import (
     BIN,
     CALM,
@@ -28,6 +24,9 @@ from tests.simulation.small_market import (
     tape,
     terms,
 )
+from tidegate.model.times import MINUTE_MS
+from tidegate.model.units import MICRO
+from tidegate.simulation.tape import Freeze, FundingStamp
 
 
 def wave(step: int, phase: int) -> int:

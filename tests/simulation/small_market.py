@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
+from tests.margin.books import ladder
 from tidegate.costs.financing import Passage
 from tidegate.costs.trading import TradingCosts
 from tidegate.ledger.book import Ledger
@@ -24,8 +25,6 @@ from tidegate.model.times import MINUTE_MS
 from tidegate.model.units import MICRO
 from tidegate.simulation.exchange import Exchange, ExchangeTerms
 from tidegate.simulation.tape import Freeze, FundingStamp, Tape, Track
-
-from tests.margin.books import ladder
 
 START = 1_704_067_200_000
 STEPS = 30
@@ -125,9 +124,7 @@ class Desk:
     def deposit(self, venue: str, dollars: int) -> list[Event]:
         return self.hear(self.exchange.deposit(venue, VENUES[venue], dollars * MICRO))
 
-    def trade(
-        self, instrument: Instrument, lots: int, *, reduce_only: bool = False
-    ) -> list[Event]:
+    def trade(self, instrument: Instrument, lots: int, *, reduce_only: bool = False) -> list[Event]:
         self.orders += 1
         order = Order(f"o{self.orders}", instrument.id, lots, reduce_only, "test")
         return self.hear(self.exchange.trade(order))

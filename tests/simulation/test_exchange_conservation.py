@@ -11,15 +11,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tidegate.ledger.book import Ledger, Posting
-from tidegate.model.account import Account
-from tidegate.model.actions import Order, Transfer
-from tidegate.model.events import Event, Marked
-from tidegate.model.times import MINUTE_MS
-from tidegate.model.units import MICRO
-from tidegate.simulation.exchange import Exchange
-from tidegate.simulation.tape import Freeze, FundingStamp, Tape
-
 from tests.simulation.small_market import (
     BIN,
     COIN,
@@ -36,6 +27,14 @@ from tests.simulation.small_market import (
     tape,
     terms,
 )
+from tidegate.ledger.book import Ledger, Posting
+from tidegate.model.account import Account
+from tidegate.model.actions import Order, Transfer
+from tidegate.model.events import Event, Marked
+from tidegate.model.times import MINUTE_MS
+from tidegate.model.units import MICRO
+from tidegate.simulation.exchange import Exchange
+from tidegate.simulation.tape import Freeze, FundingStamp, Tape
 
 TRADED = (HYPER, HYPER_B, BIN, COIN)
 OFFSETS = st.integers(1, 4 * MINUTE_MS)

@@ -10,13 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.model.errors import InvariantError
-from tidegate.model.events import FundingPaid, YieldAccrued
-from tidegate.model.times import DAY_MS, MINUTE_MS, SECOND_MS
-from tidegate.model.units import MICRO, RATE_E12
-from tidegate.simulation.exchange import Exchange
-from tidegate.simulation.tape import FundingStamp, Tape
-
 from tests.simulation.small_market import (
     BIN,
     CALM,
@@ -29,6 +22,12 @@ from tests.simulation.small_market import (
     tape,
     terms,
 )
+from tidegate.model.errors import InvariantError
+from tidegate.model.events import FundingPaid, YieldAccrued
+from tidegate.model.times import DAY_MS, MINUTE_MS, SECOND_MS
+from tidegate.model.units import MICRO, RATE_E12
+from tidegate.simulation.exchange import Exchange
+from tidegate.simulation.tape import FundingStamp, Tape
 
 RATE = 10**8  # one basis point
 
@@ -134,9 +133,7 @@ def test_track_with_a_short_column_is_refused(column: str) -> None:
 def test_idle_yield_accrues_by_the_day_on_the_collateral_rounded_down() -> None:
     charged = terms(yields={"hyper": Fraction(73, 1_000), "bin": Fraction(0)})
     tracks = {
-        name: replace(
-            track, **{c: tuple(getattr(track, c))[:3] for c in track.__slots__}
-        )
+        name: replace(track, **{c: tuple(getattr(track, c))[:3] for c in track.__slots__})
         for name, track in tape().tracks.items()
     }
     exchange = Exchange(Tape(START, DAY_MS, 3, tracks, ()), charged, 1)

@@ -3,13 +3,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.margin.books import ladder
+from tests.simulation.small_market import (
+    BIN,
+    CALM,
+    CLEARANCE_PPM,
+    DEAR,
+    HYPER,
+    HYPER_B,
+    INSTRUMENTS,
+    PASSAGES,
+    START,
+    STEPS,
+    TIERS,
+    VENUES,
+    Desk,
+    desk,
+    rules,
+    tape,
+    terms,
+)
+from tidegate.margin.linear import HyperliquidCross
 from tidegate.margin.liquidation import liquidation_prices
 from tidegate.model.events import (
     DeficitCovered,
@@ -24,26 +44,6 @@ from tidegate.model.times import MINUTE_MS
 from tidegate.model.units import MICRO
 from tidegate.simulation.exchange import ExchangeTerms
 from tidegate.simulation.tape import FundingStamp
-
-from tests.simulation.small_market import (
-    BIN,
-    CALM,
-    CLEARANCE_PPM,
-    DEAR,
-    HYPER,
-    HYPER_B,
-    INSTRUMENTS,
-    PASSAGES,
-    PRICE,
-    START,
-    STEPS,
-    VENUES,
-    Desk,
-    desk,
-    rules,
-    tape,
-    terms,
-)
 
 DIP_STEP = 4
 DIP_MS = START + DIP_STEP * MINUTE_MS
@@ -162,8 +162,8 @@ def test_hyperliquid_small_position_is_closed_at_once_without_clearance_fee() ->
 
 
 def test_hyperliquid_sells_a_fifth_of_a_large_position_and_stops_when_it_is_solvent() -> None:
-    # 10,000 lots are 600,000 dollars; a fifth sold for nothing but the fee frees its margin.
-    book = shaken(HYPER, 10_000, 60_000, 554_000, terms())
+    # Ten coins at 55,250: equity 12,500 of 12,562.50 needed; eight coins need 9,800.
+    book = shaken(HYPER, 10_000, 60_000, 552_500, terms())
     (fill,) = liquidations(book.events)
     assert fill.lots == -2_000
     assert book.exchange.account("hyper").positions[HYPER.id].lots == 8_000
@@ -171,7 +171,8 @@ def test_hyperliquid_sells_a_fifth_of_a_large_position_and_stops_when_it_is_solv
 
 
 def test_hyperliquid_closes_all_where_a_fifth_was_not_enough() -> None:
-    book = shaken(HYPER, 10_000, 60_000, 551_500, terms())
+    # Ten coins at 54,950: equity 9,500, of which eight coins need 9,740.
+    book = shaken(HYPER, 10_000, 60_000, 549_500, terms())
     assert [fill.lots for fill in liquidations(book.events)] == [-2_000, -8_000]
     assert not book.exchange.account("hyper").positions
     assert book.exchange.account("hyper").balances["USDC"] > 0
@@ -203,15 +204,12 @@ def test_account_below_zero_is_covered_by_insurance_and_the_deficit_named(
 
 
 def test_binance_reduces_tier_by_tier_and_charges_clearance_on_what_it_closes() -> None:
-    # 6 million dollars stand in the fourth tier, whose maintenance is an eighth.
+    # A hundred coins at 56,500 stand in the fourth tier of four, and need 381,250 dollars.
     low = 565_000
-    book = shaken(BIN, 100_000, 1_600_000, 530_000, replace(terms(), rules=rules(2)))
-    assert not book.events
-    book = desk(tape({BIN.id: CALM.dip(DIP_STEP, low=low)}), replace(terms(), rules=rules(4)))
+    book = desk(tape({BIN.id: CALM.dip(DIP_STEP, low=low)}))
     book.deposit("bin", 1_500_000)
     book.trade(BIN, 100_000)
-    book.send("bin", "hyper", 0)
-    book.hear(book.exchange.deposit("bin", "USDT", -950_000 * MICRO))
+    book.hear(book.exchange.deposit("bin", "USDT", -780_000 * MICRO))
     book.events.clear()
     book.at_step(STEPS)
     fills = liquidations(book.events)
@@ -224,9 +222,7 @@ def test_binance_reduces_tier_by_tier_and_charges_clearance_on_what_it_closes() 
         closed = BIN.notional(fill.lots, low)
         assert penalty.quanta == -(-closed * CLEARANCE_PPM // MICRO)
         assert penalty.cause == "clearance fee"
-    rule = rules()["bin"][0][1]
-    tiers = rule.tiers[BIN.id]  # type: ignore[attr-defined]
-    floors = [tiers.at(BIN.notional(lots, low)).floor for lots in kept if lots]
+    floors = [TIERS.at(BIN.notional(lots, low)).floor for lots in kept if lots]
     assert all(after < before for before, after in pairwise(floors))
     assert kept[1] == 5_000_000 * MICRO // BIN.notional(1, low)
 
@@ -256,8 +252,8 @@ def test_liquidation_always_ends_solvent_or_flat_and_never_below_zero_when_flat(
 
 
 def test_rule_that_changes_by_date_judges_from_its_first_instant() -> None:
-    before, after = rules()["hyper"][0][1], rules()["hyper"][0][1]
-    strict = replace(after, tiers=dict.fromkeys(after.tiers, _strict()))  # type: ignore[type-var, attr-defined]
+    before = rules()["hyper"][0][1]
+    strict = HyperliquidCross("USDC", INSTRUMENTS, {HYPER.id: ladder([(0, 5)])}, 5)
     schedule = ((START, before), (DIP_MS, strict))
     charged = ExchangeTerms(
         INSTRUMENTS, {**rules(), "hyper": schedule}, terms().costs, {}, PASSAGES
@@ -267,9 +263,3 @@ def test_rule_that_changes_by_date_judges_from_its_first_instant() -> None:
     book.trade(HYPER, 100)
     book.at_step(STEPS)
     assert liquidations(book.events)[0].ts_ms == DIP_MS
-
-
-def _strict() -> object:
-    from tests.margin.books import ladder
-
-    return ladder([(0, 5)])

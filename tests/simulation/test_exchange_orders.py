@@ -9,12 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.model.account import Position
-from tidegate.model.errors import InvariantError
-from tidegate.model.events import Event, Filled, OrderRefused
-from tidegate.model.instruments import Instrument
-from tidegate.model.units import MICRO
-
 from tests.simulation.small_market import (
     BIN,
     CALM,
@@ -30,6 +24,11 @@ from tests.simulation.small_market import (
     tape,
     terms,
 )
+from tidegate.model.account import Position
+from tidegate.model.errors import InvariantError
+from tidegate.model.events import Event, Filled, OrderRefused
+from tidegate.model.instruments import Instrument
+from tidegate.model.units import MICRO
 
 
 def refusal(events: list[Event]) -> str:

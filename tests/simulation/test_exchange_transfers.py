@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.simulation.small_market import HYPER, PASSAGES, START, STEPS, VENUES, Desk, desk, tape
 from tidegate.model.events import TransferLanded, TransferRefused, TransferSent
 from tidegate.model.times import MINUTE_MS
 from tidegate.model.units import MICRO
 from tidegate.simulation.tape import Freeze
-
-from tests.simulation.small_market import HYPER, PASSAGES, START, STEPS, VENUES, Desk, desk, tape
 
 END = START + STEPS * MINUTE_MS
 

@@ -148,8 +148,8 @@ def _run_in_processes(request: Request, journals: Path | None, progress: Shares)
             for i in order
         }
         while wait(futures.values(), POLL_S).not_done:
-            progress(shares.get_obj())
-        progress(shares.get_obj())
+            progress([float(share) for share in shares.get_obj()])
+        progress([float(share) for share in shares.get_obj()])
         return [futures[i].result() for i in range(len(request.specs))]
 
 

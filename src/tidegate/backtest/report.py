@@ -148,8 +148,8 @@ _POLICY_COLUMNS = Columns(
         "near",
         "turnover",
         "transfers",
-        "funding USD",
-        "fees USD",
+        "funding",
+        "fees",
     ),
     numeric=range(2, 12),
     short=(1,),
@@ -164,7 +164,7 @@ def _policies(study: Study) -> str:
         "All policies on the same prices, costs and venues. Leverage is the average until death; "
         "carry kept and return are shares of capital over the window, after all costs; worst "
         "health is equity over maintenance at the adverse extremes inside bars, near counts its "
-        "falls below 1.5; turnover is a year's over equity."
+        "falls below 1.5; turnover is a year's over equity; funding and fees are in USD."
     )
     return marked_table(_POLICY_COLUMNS, rows, caption)
 
@@ -173,7 +173,7 @@ def _policy_row(measures: Measures) -> list[str]:
     if measures.death_ms is None:
         fate = '<span class="good">survived</span>'
     else:
-        count = f", {measures.liquidations} times" if measures.liquidations > 1 else ""
+        count = f" ({measures.liquidations}x)" if measures.liquidations > 1 else ""
         fate = f'<span class="bad">✕ died {_minute(measures.death_ms)}{count}</span>'
     health, turned = measures.worst_health_ratio, measures.turnover
     return [

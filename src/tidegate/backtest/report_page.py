@@ -20,17 +20,17 @@ STYLE = """
 --card:#1c2229;--bad:#f08a86;--good:#5cc79c}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:1180px;margin:0 auto;padding:20px 24px 60px}
+main{max-width:1240px;margin:0 auto;padding:20px 24px 60px}
 h1{font-size:22px;margin:0}h2{font-size:18px;margin:38px 0 6px}
-p{margin:6px 0;max-width:90ch}.soft,caption{color:var(--soft);font-size:13px}
+p{margin:6px 0;max-width:90ch}figure{margin:0}.soft,figcaption{color:var(--soft);font-size:13px}
 .headline{font-size:17px;max-width:100ch;margin:10px 0 14px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(220px,1fr));gap:12px;
 margin:0 0 16px}
 .tile{background:var(--card);border:1px solid var(--rule);border-radius:6px;padding:10px 14px}
 .tile b{display:block;font-size:23px;font-weight:600}.tile span{font-size:13px;color:var(--soft)}
 .scroll{overflow:auto;max-height:520px;border:1px solid var(--rule);border-radius:6px}
-table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
-caption{text-align:left;padding:6px 10px}
+table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:tabular-nums}
+figcaption{max-width:110ch;margin:0 0 6px}
 th,td{padding:5px 8px;text-align:left;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-weight:600;position:sticky;top:0;background:var(--card)}
 th[scope=row]{position:static;background:none;white-space:nowrap}
@@ -140,6 +140,7 @@ def _table(columns: Columns, lines: Sequence[str], caption: str, css: str = "") 
     )
     body = "\n".join(lines)
     return (
-        f'<div class="scroll{css}" tabindex="0"><table><caption>{escape(caption)}</caption>\n'
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
+        f"<figure><figcaption>{escape(caption)}</figcaption>\n"
+        f'<div class="scroll{css}" tabindex="0"><table>\n<thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody></table></div></figure>\n"
     )

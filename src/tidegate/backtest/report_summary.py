@@ -20,8 +20,8 @@ def subject_index(measured: Sequence[Measures]) -> int:
 
 
 def share(value: float) -> str:
-    """A share as percent, such as 4.6 %."""
-    return f"{round(100 * value, 2) + 0:,.2f} %"
+    """A share as percent with a space that does not break, such as 4.60 %."""
+    return f"{round(100 * value, 2) + 0:,.2f}\u00a0%"
 
 
 def dollars(value: float) -> str:
@@ -100,9 +100,11 @@ def _best(subject: Measures, rivals: Sequence[Measures]) -> str:
     best = max(alive, key=lambda m: m.carry_kept)
     if best.carry_kept <= subject.carry_kept:
         return "No surviving plain rule kept more."
+    health = best.worst_health_ratio
+    near = "" if health is None else f"; its equity once was {health:.2f} of maintenance"
     return (
         f"The surviving rule that kept most was {best.label} at {times(best.avg_leverage)} "
-        f"with {share(best.carry_kept)}."
+        f"with {share(best.carry_kept)}{near}."
     )
 
 

@@ -244,11 +244,11 @@ class Cycle:
             payload = {"ts_ms": situation.snapshot.ts_ms, "breaches": verdict}
             self._world.record.note("refused", payload)
             return
-        self._execute(verdict)
+        self._execute(verdict, situation.snapshot.ts_ms)
 
-    def _execute(self, approvals: tuple[Approval, ...]) -> None:
+    def _execute(self, approvals: tuple[Approval, ...], now: int) -> None:
         """Journal every approval, then send one by one; a refusal stops everything after it."""
-        record, now = self._world.record, self._world.record.ledger.ts_ms
+        record = self._world.record
         for approval in approvals:
             record.note("approved", _approved(approval, now))
         for approval in approvals:
