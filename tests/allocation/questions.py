@@ -89,9 +89,7 @@ def _scenarios(rng: np.random.Generator, coins: int) -> Scenarios:
     count = int(rng.integers(4, 9))
     down, up = rng.uniform(0, 0.15, (2, count, coins))
     further = 1 + rng.uniform(0, 0.8, (2, count, coins))
-    return Scenarios(
-        np.exp(-down), np.exp(up), np.exp(-down * further[0]), np.exp(up * further[1])
-    )
+    return Scenarios(np.exp(-down), np.exp(up), np.exp(-down * further[0]), np.exp(up * further[1]))
 
 
 def calm_scenarios(coins: int, move: float = 0.01, count: int = 2) -> Scenarios:

@@ -89,9 +89,7 @@ def filled(situation: Situation, venue: str, done: Sequence[Action]) -> Account:
 
 def health(situation: Situation, account: Account, raises: bool) -> int:
     moves = situation.outer if raises else situation.inner
-    return stressed_health(
-        desk.RULES[account.venue], account, situation.marks, INSTRUMENTS, moves
-    )
+    return stressed_health(desk.RULES[account.venue], account, situation.marks, INSTRUMENTS, moves)
 
 
 def survives(situation: Situation, plan: Plan, done: Sequence[Action]) -> None:
@@ -294,11 +292,20 @@ def test_increases_wait_while_money_moves() -> None:
     assert plan_targets(TERMS, desk.situation(book), without, 2).raises
 
 
-@pytest.mark.parametrize("usd", [999, 1_001])
-def test_change_below_the_minimum_trade_is_left_alone(usd: float) -> None:
-    size = usd / desk.PRICE["ETH"]
-    wish = Targets({ALPHA_ETH: size + 0.01, BETA_ETH: -size - 0.01}, {}, {}, "wish")
-    limits = {"minimum_trade_usd": 1_010.0}
-    terms = desk.terms(desk.with_limits(**limits))
+@pytest.mark.parametrize(("lots", "moves"), [(33, False), (34, True)])
+def test_change_below_the_minimum_trade_is_left_alone(lots: int, moves: bool) -> None:
+    """A lot of ETH at alpha is 30 dollars, the minimum trade 1,000."""
+    size = (lots + 0.5) * 0.01
+    wish = Targets({ALPHA_ETH: size, BETA_ETH: -size}, {}, {}, "wish")
     situation = desk.situation(desk.portfolio({"alpha": 1e5, "beta": 1e5}))
-    assert bool(plan_targets(terms, situation, wish, 1).steps) == (usd > 1_000)
+    assert bool(plan_targets(TERMS, situation, wish, 1).steps) == moves
+
+
+def test_transfers_from_one_venue_share_what_can_leave() -> None:
+    situation = desk.situation(desk.portfolio({"alpha": 500_000, "beta": 500_000}))
+    routes = {("alpha", "beta"): 300_000.0, ("alpha", "vault"): 300_000.0}
+    plan = plan_targets(TERMS, situation, Targets({}, routes, {}, "wish"), 1)
+    sent = [action.quanta for action in plan.actions if isinstance(action, Transfer)]
+    assert len(sent) == 2
+    assert 490_000 * MICRO < sum(sent) <= 500_000 * MICRO
+    assert breaches(TERMS, situation, plan) == []

@@ -112,7 +112,7 @@ def test_generated_venues_stay_a_few_basis_points_apart(world: Path) -> None:
 
 
 def test_generated_funding_is_dearer_on_the_second_venue(world: Path) -> None:
-    """Hyperliquid's longs pay a few percent a year more than Binance's."""
+    """Hyperliquid's longs pay about twelve percent a year more than Binance's."""
     extra = []
     for coin in COINS:
         first = read_funding(world, "binance", f"{coin}USDT", WINDOW)
@@ -120,7 +120,7 @@ def test_generated_funding_is_dearer_on_the_second_venue(world: Path) -> None:
         annual = (first.rate_e12.mean() * 3 * 365, second.rate_e12.mean() * 24 * 365)
         extra.append((annual[1] - annual[0]) / 1e12)
         assert first.rate_e12.std() > 0
-    assert 0.02 < np.mean(extra) < 0.06
+    assert 0.09 < np.mean(extra) < 0.15
 
 
 def test_an_hour_of_the_second_venue_contains_its_quarters() -> None:

@@ -16,7 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # that is no longer needed fails.
 LONG_FUNCTIONS: dict[str, int] = {}
 LONG_FILES: dict[str, int] = {}
-MANY_PARAMETERS: dict[str, int] = {}
+# A command has a parameter for each of its options.
+MANY_PARAMETERS: dict[str, int] = {"src/tidegate/cli.py::backtest": 9}
 
 
 @pytest.fixture(scope="module")

@@ -62,9 +62,7 @@ def test_distances_agree_with_stepping_the_exact_rule(
 
 
 def test_venue_with_the_thinner_wallet_is_the_one_that_goes_first() -> None:
-    over = book(
-        {"alpha": 90_000, "beta": 60_000}, {ALPHA_BTC: 5_000, BETA_BTC: -500_000}
-    )
+    over = book({"alpha": 90_000, "beta": 60_000}, {ALPHA_BTC: 5_000, BETA_BTC: -500_000})
     down, up = joint_distances(over, {"BTC": 1.0})[:2]
     # 300k at alpha with 90k: 0.3 - m = 0.01 (1 - m), so m = 0.29 / 0.99; beta likewise upward.
     assert (down.venue, up.venue) == ("alpha", "beta")

@@ -71,7 +71,9 @@ def after_peak(peak_usd: float) -> Situation:
 def in_profit() -> Situation:
     """At alpha 50k of the 150k are profit of a small position, which cannot leave unrealised."""
     position = held(ALPHA_BTC, base_lots(ALPHA_BTC, 60_000), entry=1 / 6)
-    return desk.situation(desk.portfolio({"alpha": 100_000, "beta": 100_000}, {ALPHA_BTC: position}))
+    return desk.situation(
+        desk.portfolio({"alpha": 100_000, "beta": 100_000}, {ALPHA_BTC: position})
+    )
 
 
 def under_way(usd: float) -> Situation:
@@ -205,3 +207,16 @@ def test_money_leaves_hyperliquid_within_its_rule_though_the_plan_realises_profi
 
     assert rules_broken(free - 100 * MICRO) == set()
     assert "withdrawable" in rules_broken(free + 2_000 * MICRO)
+
+
+@pytest.mark.parametrize(("together", "found"), [(True, {"reduce only"}), (False, set())])
+def test_reopening_beside_its_closing_may_fill_alone_and_after_it_may_not(
+    together: bool, found: set[str]
+) -> None:
+    book = desk.portfolio(RICH, {ALPHA_BTC: held(ALPHA_BTC, 1_000)})
+    roll = (order(ALPHA_BTC, -300, reduce_only=True), order(ALPHA_BTC, 300))
+    steps = [roll] if together else [roll[:1], roll[1:]]
+    what = plan(*steps, raises=False)
+    assert {b.rule for b in breaches(desk.terms(), desk.situation(book), what)} - {
+        "naked leg"
+    } == found

@@ -37,7 +37,9 @@ from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.tape import Freeze, FundingStamp, Tape
 
 TRADED = (HYPER, HYPER_B, BIN, COIN)
-OFFSETS = st.integers(1, 4 * MINUTE_MS)
+OFFSETS = st.integers(1, 10 * MINUTE_MS)
+LOTS = st.one_of(st.integers(-300, 300), st.integers(-5_000, 5_000))
+RARELY = st.sampled_from([False, False, False, True])
 
 
 @st.composite
@@ -66,7 +68,8 @@ def tapes(draw: st.DrawFn) -> Tape:
                 st.sampled_from([i.id for i in (HYPER, HYPER_B, BIN)]),
                 st.integers(-(10**10), 10**10),
             ),
-            max_size=6,
+            min_size=6,
+            max_size=20,
         )
     )
     begun = draw(instants)
@@ -101,7 +104,7 @@ class Trading(RuleBasedStateMachine):
         self.names += 1
         return f"n{self.names:03d}"
 
-    @rule(instrument=st.sampled_from(TRADED), lots=st.integers(-5_000, 5_000), only=st.booleans())
+    @rule(instrument=st.sampled_from(TRADED), lots=LOTS, only=RARELY)
     def trade(self, instrument: object, lots: int, only: bool) -> None:
         before = self.accounts()
         order = Order(self.name(), instrument.id, lots, only, "test")  # type: ignore[attr-defined]
@@ -110,7 +113,7 @@ class Trading(RuleBasedStateMachine):
         if type(events[0]).__name__ == "OrderRefused":
             assert self.accounts() == before
 
-    @rule(ends=st.sampled_from(sorted(PASSAGES)), quanta=st.integers(MICRO, 30_000 * MICRO))
+    @rule(ends=st.sampled_from(sorted(PASSAGES)), quanta=st.integers(5 * MICRO, 30_000 * MICRO))
     def send(self, ends: tuple[str, str], quanta: int) -> None:
         before = self.accounts()
         source, destination = ends
@@ -167,4 +170,4 @@ def check_balanced(postings: tuple[Posting, ...]) -> None:
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestTrading.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

@@ -95,6 +95,16 @@ def test_account_dies_at_exactly_the_tick_that_the_liquidation_price_names(
     assert liquidations(killed.events)[0].mid_ticks == death
 
 
+@pytest.mark.parametrize("instrument", [HYPER, BIN])
+def test_account_whose_equity_equals_its_maintenance_is_not_called(
+    instrument: Instrument,
+) -> None:
+    # A tenth of a coin at 56,000 needs 70 dollars, and has lost 400 of 470.
+    book = shaken(instrument, 100, 470, 560_000, terms())
+    assert not book.events
+    assert shaken(instrument, 100, 470, 559_999, terms()).events
+
+
 def test_extreme_on_the_harmless_side_of_a_position_hurts_nobody() -> None:
     book = desk(tape({HYPER.id: CALM.dip(DIP_STEP, high=900_000)}))
     book.deposit("hyper", 500)
@@ -204,17 +214,17 @@ def test_account_below_zero_is_covered_by_insurance_and_the_deficit_named(
 
 
 def test_binance_reduces_tier_by_tier_and_charges_clearance_on_what_it_closes() -> None:
-    # A hundred coins at 56,500 stand in the fourth tier of four, and need 381,250 dollars.
-    low = 565_000
+    # A hundred coins at 45,600 stand in the third tier with equity 60,000. Cut to a million they
+    # cost 44,500 of clearance, which leaves too little; cut to 100,000 they are solvent.
+    low = 456_000
     book = desk(tape({BIN.id: CALM.dip(DIP_STEP, low=low)}))
     book.deposit("bin", 1_500_000)
     book.trade(BIN, 100_000)
-    book.hear(book.exchange.deposit("bin", "USDT", -780_000 * MICRO))
     book.events.clear()
     book.at_step(STEPS)
     fills = liquidations(book.events)
     penalties = [e for e in book.events if isinstance(e, PenaltyCharged)]
-    assert len(fills) == len(penalties) >= 2
+    assert len(fills) == len(penalties) == 2
     kept = [100_000]
     for fill, penalty in zip(fills, penalties, strict=True):
         assert fill.lots < 0
@@ -224,7 +234,8 @@ def test_binance_reduces_tier_by_tier_and_charges_clearance_on_what_it_closes() 
         assert penalty.cause == "clearance fee"
     floors = [TIERS.at(BIN.notional(lots, low)).floor for lots in kept if lots]
     assert all(after < before for before, after in pairwise(floors))
-    assert kept[1] == 5_000_000 * MICRO // BIN.notional(1, low)
+    one = BIN.notional(1, low)
+    assert kept[1:] == [1_000_000 * MICRO // one, 100_000 * MICRO // one]
 
 
 @given(

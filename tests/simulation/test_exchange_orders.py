@@ -90,7 +90,7 @@ def test_reducing_is_never_refused_even_without_margin() -> None:
     assert book.exchange.margin("hyper").equity < book.exchange.margin("hyper").initial
     assert refusal(book.trade(HYPER, 1)) == "initial margin"
     assert fill(book.trade(HYPER, -60, reduce_only=True)).lots == -60
-    assert fill(book.trade(HYPER, -40)).lots == -40
+    assert fill(book.trade(HYPER, -40, reduce_only=True)).lots == -40
     assert not book.exchange.account("hyper").positions
 
 

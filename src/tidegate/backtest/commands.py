@@ -136,15 +136,9 @@ def describe(
         ],
         "seed": request.seed,
         "data_sha256": experiment.market.digest,
-        "policies": {label(m): msgspec.to_builtins(m) for m in measures},
+        "policies": {m.label: msgspec.to_builtins(m) for m in measures},
         "provenance": msgspec.to_builtins(experiment.arrangement.provenance),
     }
-
-
-def label(measures: Measures) -> str:
-    """A policy's name with its leverage, as in tables and journal files."""
-    leverage = measures.leverage
-    return measures.policy if leverage is None else f"{measures.policy} {leverage:g}"
 
 
 def show(measures: Sequence[Measures]) -> None:
@@ -168,7 +162,7 @@ def show(measures: Sequence[Measures]) -> None:
         worst = "–" if m.worst_health_ratio is None else f"{m.worst_health_ratio:.2f}"
         turnover = "–" if m.turnover is None else f"{m.turnover:.0f}x"
         table.add_row(
-            label(m),
+            m.label,
             died,
             f"{m.avg_leverage:.2f}x",
             f"{m.return_on_capital:+.2%}",
@@ -185,7 +179,7 @@ def show(measures: Sequence[Measures]) -> None:
 
 def verify_folder(folder: Path, *, as_json: bool) -> bool:
     """Print every check of every journal and of the results beside them; True if all pass."""
-    checks = _folder_checks(folder)
+    checks = folder_checks(folder)
     if as_json:
         rows = [
             {"file": f, "check": c.name, "passed": c.passed, "detail": c.detail} for f, c in checks
@@ -197,7 +191,8 @@ def verify_folder(folder: Path, *, as_json: bool) -> bool:
     return all(check.passed for _, check in checks)
 
 
-def _folder_checks(folder: Path) -> list[tuple[str, Check]]:
+def folder_checks(folder: Path) -> list[tuple[str, Check]]:
+    """Every check of a folder of results, or of one journal, with the file it is about."""
     if folder.is_file():
         return [(folder.name, check) for check in verify_journal(str(folder))]
     paths = sorted((folder / JOURNALS).glob("*.journal"))

@@ -40,7 +40,7 @@ class Measures(msgspec.Struct, frozen=True):
     liquidations: int
     near_liquidations: int
     return_on_capital: float
-    return_annual: float
+    return_annual: float | None
     carry_kept_usd: float
     carry_kept: float
     avg_leverage: float
@@ -131,13 +131,14 @@ def carry_kept_micro(waterfall: Mapping[str, int]) -> int:
     return _sum_of(waterfall, lambda cause: cause in kept or cause.startswith(FUNDING))
 
 
-def return_annual(growth: float, elapsed_ms: int) -> float:
-    """End over start equity to the power of a year over the window's length, less 1."""
+def return_annual(growth: float, elapsed_ms: int) -> float | None:
+    """End over start equity to the power of a year over the window's length, less 1; None where a
+    short window makes it more than a number can hold."""
     ensure(elapsed_ms > 0, "a run without length has no annual return")
     try:
         return float(max(0.0, growth) ** (YEAR_MS / elapsed_ms)) - 1
     except OverflowError:
-        return math.inf
+        return None
 
 
 def time_average(ts_ms: Sequence[int], values: Sequence[float], until_ms: int) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from tidegate.backtest.arrangement import Arrangement
+from tidegate.backtest.arrangement import Arrangement, Provenance
 from tidegate.backtest.measures import Measures
 from tidegate.backtest.report_charts import (
     Figure,
@@ -26,6 +26,7 @@ from tidegate.backtest.report_page import Columns, chart, marked_table, page, ta
 from tidegate.backtest.report_summary import (
     dollars,
     headline,
+    insurance_usd,
     limitations,
     share,
     subject_index,
@@ -35,6 +36,7 @@ from tidegate.backtest.report_summary import (
 from tidegate.backtest.run import Outcome
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError, ensure
+from tidegate.model.mandate import assumptions
 from tidegate.model.times import format_date, format_time
 from tidegate.simulation.tape import Freeze
 
@@ -111,14 +113,15 @@ def render(study: Study) -> str:
 
 
 def _window_text(window: Window) -> str:
-    return f"{format_date(window.start_ms)} to {format_date(window.end_ms - 1)}"
+    first, last = format_date(window.start_ms), format_date(window.end_ms - 1)
+    return first if first == last else f"{first} to {last}"
 
 
 def _summary(study: Study, told: tuple[Move, ...]) -> str:
     _, subject = study.subject
     rivals = [measures for _, measures in study.results if measures is not subject]
     window = _window_text(study.window)
-    fate, *rest = headline(subject, rivals, window)
+    fate, *rest = headline(subject, rivals, window, insurance_usd(told))
     boxes = "".join(
         f'<div class="tile"><span>{escape(name)}</span><b>{escape(value)}</b>'
         f"<span>{escape(line)}</span></div>"
@@ -202,7 +205,8 @@ def _charts(study: Study, subject: Measures) -> str:
         chart(
             "frontier",
             "Leverage and carry kept",
-            "Each policy's average leverage and the carry it kept; a cross was liquidated.",
+            "Each policy's average leverage and the carry it kept; a cross was liquidated. What a "
+            "broken hedge then lost by price is in its return, not in its carry.",
         )
         + chart("equity", "Equity", "Equity of all policies; a cross marks the first liquidation.")
         + chart(
@@ -228,7 +232,10 @@ def _waterfall_table(outcome: Outcome, measures: Measures) -> str:
         [name, f"{round(micro / 1e6):,}", share(micro / capital)]
         for name, micro in (*groups.items(), ("change of equity", change))
     ]
-    caption = f"{measures.label}: causes sum to the change of equity, to the micro-dollar."
+    caption = (
+        f"{measures.label}, in whole dollars; in the ledger the causes sum to the change of equity "
+        "to the micro-dollar."
+    )
     return table(Columns(("cause", "USD", "of capital"), numeric=(1, 2)), rows, caption)
 
 
@@ -247,7 +254,8 @@ def _moves(told: tuple[Move, ...], measures: Measures) -> str:
     shown = f"{len(told):,} moves" if len(told) == len(rows) else f"the first {len(rows):,} moves"
     caption = (
         f"{measures.label}: {shown}. Amounts are notional of all legs, or money sent; cost is fee, "
-        "spread and impact, or what the transfer cost; the journal holds every order."
+        "spread and impact, or what the transfer cost. The cost of staying solvent is that of "
+        "what was sent, rolled and reduced; growing again is not in it."
     )
     names = ("time UTC", "kind", "what", "amount USD", "cost USD", "reason")
     columns = Columns(names, numeric=(3, 4), short=(1,))
@@ -257,7 +265,7 @@ def _moves(told: tuple[Move, ...], measures: Measures) -> str:
 def _provenance(study: Study) -> str:
     rows = [
         [p.field, p.value, p.as_of, _kind(p.kind, p.source), p.source]
-        for p in dict.fromkeys(study.arrangement.provenance)
+        for p in _stated(study.arrangement)
     ]
     caption = "Every number of the arrangement: from a dated venue table, or from the mandate."
     columns = Columns(("number", "value", "as of", "kind", "source"), short=(2, 3))
@@ -265,6 +273,17 @@ def _provenance(study: Study) -> str:
         f'<h2 id="assumptions">Assumptions and sources</h2>\n{table(columns, rows, caption)}'
         f"<details><summary>The mandate</summary><pre>{escape(study.mandate_text)}</pre></details>"
     )
+
+
+def _stated(arrangement: Arrangement) -> list[Provenance]:
+    """What was resolved, then what the mandate states beside it, each field once."""
+    found = list(dict.fromkeys(arrangement.provenance))
+    known = {p.field for p in found}
+    return found + [
+        Provenance(field, said.value, said.as_of, said.source, "mandate")
+        for field, said in assumptions(arrangement.mandate)
+        if field not in known
+    ]
 
 
 def _kind(kind: str, source: str) -> str:

@@ -168,7 +168,12 @@ def _move_marks(moves: Sequence[Move]) -> list[Figure]:
                     "x": [move.ts_ms for move in own],
                     "y": [kind] * len(own),
                     "yaxis": "y3",
-                    "marker": {"symbol": "line-ns-open", "size": 10, "color": colours[kind]},
+                    "marker": {
+                        "symbol": "line-ns-open",
+                        "size": 10,
+                        "color": colours[kind],
+                        "line": {"width": 1.6},
+                    },
                     "hovertemplate": "%{x|%Y-%m-%d %H:%M}<extra>" + kind + "</extra>",
                 }
             )

@@ -34,10 +34,14 @@ def times(value: float) -> str:
     return f"{value:,.1f}x" if value < 1000 else f"{value:,.0f}x"
 
 
-def headline(subject: Measures, rivals: Sequence[Measures], window: str) -> list[str]:
-    """Sentences: whether the subject lived, at what leverage and what it kept; the plain rules."""
+def headline(
+    subject: Measures, rivals: Sequence[Measures], window: str, cost_usd: float
+) -> list[str]:
+    """Sentences: whether the subject lived, at what leverage and what it kept, what its insurance
+    cost, and the plain rules beside it."""
     sentences = [
         _fate(subject, window),
+        _insurance(subject, cost_usd),
         _dead(rivals),
         _nearest(subject, rivals),
         _best(subject, rivals),
@@ -55,6 +59,13 @@ def _fate(subject: Measures, window: str) -> str:
     if subject.death_ms is None:
         return f"{name} went through {window} without a liquidation: {kept}"
     return f"{name} was liquidated at {format_time(subject.death_ms)}: {kept}"
+
+
+def _insurance(subject: Measures, cost_usd: float) -> str:
+    if cost_usd == 0:
+        return ""
+    part = share(cost_usd / subject.waterfall_usd["capital"])
+    return f"Staying solvent cost {dollars(cost_usd)}, {part} of capital."
 
 
 def _levered(rivals: Iterable[Measures]) -> list[Measures]:
@@ -101,7 +112,7 @@ def _best(subject: Measures, rivals: Sequence[Measures]) -> str:
     if best.carry_kept <= subject.carry_kept:
         return "No surviving plain rule kept more."
     health = best.worst_health_ratio
-    near = "" if health is None else f"; its equity once was {health:.2f} of maintenance"
+    near = "" if health is None else f"; its equity was once {health:.2f} times maintenance"
     return (
         f"The surviving rule that kept most was {best.label} at {times(best.avg_leverage)} "
         f"with {share(best.carry_kept)}{near}."

@@ -331,6 +331,24 @@ def _check_venues(mandate: Mandate, where: str) -> None:
                 )
 
 
+def _check_feasible(mandate: Mandate, where: str) -> None:
+    """Limits that contradict each other leave no book to hold; the two are named."""
+    caps = sum(venue.claim_cap for venue in mandate.venue.values())
+    if caps < 1:
+        field = ", ".join(f"venue.{name}.claim_cap" for name in mandate.venue)
+        raise InputError(
+            where, field, f"expected caps that hold all capital, their sum is {caps:g}"
+        )
+    limits, purpose = mandate.limits, mandate.mandate
+    reach = limits.gross_leverage * float(purpose.capital_usd)
+    if abs(float(purpose.target_delta_usd)) > reach:
+        expected = f"expected at most limits.gross_leverage x capital, {reach:.0f}"
+        raise InputError(where, "mandate.target_delta_usd", expected)
+    if limits.naked_usd < limits.minimum_trade_usd:
+        expected = "expected at least limits.minimum_trade_usd, or no hedged pair can be traded"
+        raise InputError(where, "limits.naked_usd", expected)
+
+
 def assumptions(mandate: Mandate) -> list[tuple[str, Assumption]]:
     """Every assumed or sourced value in the mandate with its field name, for the report."""
     found: list[tuple[str, Assumption]] = []
@@ -354,4 +372,5 @@ _CHECKS = (
     _check_stables,
     _check_routes,
     _check_assumptions,
+    _check_feasible,
 )

@@ -80,7 +80,7 @@ class Gate:
 
     def verify(self, approval: Approval, now_ms: int) -> None:
         """Raise `ApprovalError` unless this gate made the approval and it has not expired."""
-        if not hmac.compare_digest(self._seal(approval), approval.seal):
+        if not hmac.compare_digest(self._seal(approval).encode(), approval.seal.encode()):
             raise ApprovalError(f"approval {approval.id}: not made by this gate, or changed")
         if now_ms > approval.expires_ms:
             raise ApprovalError(f"approval {approval.id}: expired")

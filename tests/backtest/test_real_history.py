@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The examples on real history: what is promised of them, where the data is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.backtest.generated import CARRY
+from tests.conftest import REPOSITORY
+from tidegate.backtest.commands import parse_request
+from tidegate.backtest.compare import run_all
+from tidegate.backtest.measures import Measures, measure
+
+BASIS = REPOSITORY / "examples" / "basis.toml"
+PLAIN_LEVERAGES = (2, 3, 3.5, 4, 4.5, 5, 6, 8)
+
+
+def measured(
+    words: tuple[Path, Path, str, str], policies: list[str], freezes: list[str]
+) -> dict[str, Measures]:
+    """Every policy's measures, by policy and leverage."""
+    request = parse_request(words, policies, freezes, (1, 1))
+    experiment, outcomes = run_all(request, None, lambda shares: None)
+    found = [measure(outcome, experiment.arrangement) for outcome in outcomes]
+    return {f"{m.policy} {m.leverage or ''}".strip(): m for m in found}
+
+
+def plain_rules_that_died(runs: dict[str, Measures]) -> list[Measures]:
+    """Threshold runs with a liquidation."""
+    return [m for m in runs.values() if m.policy == "threshold" and m.liquidations]
+
+
+def test_carry_survives_a_frozen_week_at_a_leverage_at_which_threshold_dies(
+    data_root: Path,
+) -> None:
+    """3 February 2025 with Hyperliquid's money frozen from the 2nd to the 4th."""
+    runs = measured(
+        (CARRY, data_root, "2025-01-20", "2025-02-08"),
+        ["tidegate", "threshold=3", "threshold=4"],
+        ["hyperliquid:2025-02-02:2025-02-04"],
+    )
+    ours = runs["tidegate"]
+    dead = plain_rules_that_died(runs)
+    assert ours.liquidations == ours.near_liquidations == 0
+    assert [m.leverage for m in dead] == [4.0]
+    assert ours.avg_leverage >= min(m.avg_leverage for m in dead)
+
+
+def test_basis_holds_coins_against_perpetuals_without_liquidation(data_root: Path) -> None:
+    """Eight-hourly cash and carry over a quarter in which bitcoin rose by two thirds."""
+    runs = measured((BASIS, data_root, "2024-01-01", "2024-03-31"), ["tidegate"], [])
+    ours = runs["tidegate"]
+    assert ours.liquidations == 0
+    assert ours.funding_usd > 0
+    assert ours.avg_leverage > 0.2
+    assert ours.max_drawdown < 0.02
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "freeze", ["binance:2024-11-10:2024-11-13", "hyperliquid:2025-02-02:2025-02-04"]
+)
+def test_carry_survives_seven_months_with_a_freeze_where_threshold_dies(
+    data_root: Path, freeze: str
+) -> None:
+    """The published comparison: equal average leverage, and turnover at most twice that of the
+    threshold rule nearest in leverage."""
+    policies = ["tidegate", *(f"threshold={leverage}" for leverage in PLAIN_LEVERAGES)]
+    runs = measured((CARRY, data_root, "2024-09-05", "2025-03-31"), policies, [freeze])
+    ours = runs["tidegate"]
+    dead = plain_rules_that_died(runs)
+    assert ours.liquidations == 0
+    assert dead
+    assert ours.avg_leverage >= min(m.avg_leverage for m in dead)
+    plain = [m for m in runs.values() if m.policy == "threshold"]
+    peer = min(plain, key=lambda m: abs(m.avg_leverage - ours.avg_leverage))
+    assert ours.turnover is not None
+    assert peer.turnover is not None
+    assert ours.turnover <= 2 * peer.turnover

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cycle over the simulated exchange, with a feed that knows the past and a fixed outlook."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.allocation.questions import calm_scenarios
+from tests.risk import desk
+from tests.risk.floor import STEP_MS, exchange, tape
+from tidegate.allocation.programme import allocate
+from tidegate.allocation.question import Answer, Question
+from tidegate.engine.cycle import Cycle, World
+from tidegate.engine.outlook import Outlook
+from tidegate.engine.record import Record
+from tidegate.journal.reader import read_frames
+from tidegate.journal.writer import Journal
+from tidegate.ledger.book import Ledger
+from tidegate.model.mandate import Mandate
+from tidegate.model.market import MarketSnapshot, Quote
+from tidegate.risk.gate import Gate
+from tidegate.signals.carry import CarryEdge
+from tidegate.simulation.exchange import Exchange
+from tidegate.simulation.tape import Freeze, Tape
+from tidegate.venues.paper import PaperVenues
+
+FUNDS = {"alpha": 500_000.0, "beta": 500_000.0}
+CARRY = 0.2
+
+
+class TapeFeed:
+    """The close of the last whole step, and nothing later."""
+
+    def __init__(self, over: Tape) -> None:
+        self._tape = over
+
+    def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
+        step = (ts_ms - self._tape.start_ms) // self._tape.step_ms - 1
+        quotes = {}
+        for name, track in self._tape.tracks.items():
+            ticks = track.mark_close[step] if step >= 0 else track.open[0]
+            quotes[name] = Quote(ticks, ts_ms, False, 1e9, 0.03)
+        return MarketSnapshot(ts_ms, quotes, frozen)
+
+
+@dataclass
+class FixedOutlook:
+    """The same view of the market at every time: long alpha and short beta earns."""
+
+    coins: Sequence[str] = ("BTC",)
+
+    def at(self, ts_ms: int) -> Outlook:
+        carry = dict.fromkeys(desk.INSTRUMENTS, 0.0)
+        edges = []
+        for long, short in ((desk.ALPHA_BTC, desk.BETA_BTC), (desk.ALPHA_ETH, desk.BETA_ETH)):
+            coin = desk.INSTRUMENTS[long].base
+            if coin in self.coins:
+                carry |= {long: CARRY / 2, short: -CARRY / 2}
+                edges.append(CarryEdge(coin, long, short, CARRY, 0.05, 10.0, 1e12, 4.0))
+        vol = {"BTC": 0.03, "ETH": 0.04}
+        return Outlook(
+            ts_ms, tuple(edges), carry, vol, desk.OUTER, desk.INNER, calm_scenarios(2), 1.0
+        )
+
+
+@dataclass
+class Room:
+    """Everything of one run."""
+
+    cycle: Cycle
+    exchange: Exchange
+    record: Record
+    tape: Tape
+
+    def play(self, steps: int) -> None:
+        """Let steps pass, deciding at the start and after each."""
+        for _ in range(steps):
+            self.cycle.step(self.exchange.now_ms)
+            self.record.take(self.exchange.advance(self.exchange.now_ms + STEP_MS))
+
+    def lots(self, name: str) -> int:
+        """Lots held, by the venue's statement."""
+        position = self.exchange.account(desk.INSTRUMENTS[name].venue).positions.get(name)
+        return position.lots if position else 0
+
+    def frames(self) -> list[tuple[str, dict[str, object]]]:
+        """Seal the journal and return its kinds and payloads in order."""
+        self.record.journal.seal()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "journal"
+            path.write_bytes(self.record.journal.content())
+            return [(frame.kind, frame.value()) for frame in read_frames(path)]
+
+
+def room(
+    multiples: Mapping[str, Sequence[float]] | None = None,
+    allocator: Callable[[Question], Answer] = allocate,
+    mandate: Mandate = desk.MANDATE,
+    steps: int = 16,
+    funds: Mapping[str, float] = FUNDS,
+    freezes: tuple[Freeze, ...] = (),
+) -> Room:
+    """A cycle with money deposited and recorded."""
+    over = tape(multiples or {}, steps, freezes)
+    market = exchange({}, over)
+    journal = Journal.in_memory({"book": "test"})
+    ledger = Ledger(
+        desk.INSTRUMENTS, {"USDT": 1_000_000, "USDC": 1_000_000}, {"BTC": desk.VAULT_BTC}
+    )
+    record = Record(ledger, journal)
+    for venue, usd in funds.items():
+        record.take(market.deposit(venue, desk.COLLATERAL[venue], int(usd * 1e6)))
+    gate = Gate(b"secret")
+    world = World(TapeFeed(over), PaperVenues(market, gate), gate, record)
+    cycle = Cycle(world, lambda _: desk.terms(mandate), FixedOutlook(), over.start_ms, allocator)
+    return Room(cycle, market, record, over)

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cycle: what it solves and when, what it writes before it acts, and what stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.engine.room import Room, room
+from tests.risk import desk
+from tests.risk.desk import ALPHA_BTC, BETA_BTC
+from tidegate.allocation import solve as solving
+from tidegate.allocation.programme import allocate
+from tidegate.allocation.question import Answer, Question
+from tidegate.allocation.solve import SolveError
+from tidegate.audit import verify
+from tidegate.model.account import Position
+from tidegate.model.actions import Order
+from tidegate.model.errors import InvariantError
+from tidegate.model.events import Event, OrderRefused
+from tidegate.simulation.tape import Freeze
+
+CRASH = {"BTC": [1.0] * 4 + [1.27] * 12}
+
+
+BOLD = desk.with_limits(gross_leverage=5.0)
+STORM = {"BTC": [1.0, 1.13] + [1.13] * 14}
+
+
+def actions(frames: list[tuple[str, dict[str, object]]]) -> list[str]:
+    return [str(payload["action"]) for kind, payload in frames if kind == "decision"]
+
+
+def test_book_with_carry_is_built_hedged_and_the_journal_verifies(tmp_path: Path) -> None:
+    built = room()
+    built.play(8)
+    assert built.lots(ALPHA_BTC) > 0
+    assert 100 * built.lots(ALPHA_BTC) == -built.lots(BETA_BTC)
+    assert built.cycle.tally.refusals == built.cycle.tally.failures == 0
+    built.record.journal.seal()
+    path = tmp_path / "journal"
+    path.write_bytes(built.record.journal.content())
+    assert [check for check in verify(str(path)) if not check.passed] == []
+
+
+def test_decision_is_written_before_approvals_and_each_submission_before_its_events() -> None:
+    built = room()
+    built.play(2)
+    kinds = [kind for kind, _ in built.frames()]
+    first = kinds.index("decision")
+    approved = [i for i, kind in enumerate(kinds) if kind == "approved"]
+    submitted = [i for i, kind in enumerate(kinds) if kind == "submitted"]
+    assert first < approved[0]
+    assert approved[-1] < submitted[0]
+    assert len(approved) == len(submitted) > 2
+    assert all(kinds[place + 1] == "events" for place in submitted)
+
+
+def test_submissions_cite_an_approval_of_the_same_content_once() -> None:
+    built = room()
+    built.play(2)
+    frames = built.frames()
+    granted = {str(p["id"]): p["content"] for kind, p in frames if kind == "approved"}
+    cited = [(str(p["approval"]), p["content"]) for kind, p in frames if kind == "submitted"]
+    assert dict(cited) == granted
+    assert len(cited) == len(granted)
+
+
+def test_nothing_is_solved_between_triggers() -> None:
+    """A review a day, decisions every hour, steps every quarter: one solve."""
+    built = room()
+    built.play(12)
+    assert built.cycle.tally.decisions == 3
+    assert built.cycle.tally.solves == 1
+    assert actions(built.frames())[1:] == ["hold", "hold"]
+
+
+def test_account_below_the_inner_level_is_cut_off_the_grid() -> None:
+    """Beta's short loses; the step after the move is no hour and yet decides."""
+    built = room(STORM, mandate=BOLD)
+    built.play(2)
+    before = built.lots(BETA_BTC)
+    built.play(1)
+    assert abs(built.lots(BETA_BTC)) < abs(before)
+    triggers = [p["trigger"] for kind, p in built.frames() if kind == "decision"]
+    assert triggers == ["grid", "margin"]
+
+
+def failing(question: Question) -> Answer:
+    raise SolveError("planted")
+
+
+def test_review_without_a_solution_holds_and_does_not_raise() -> None:
+    built = room(allocator=failing)
+    built.play(5)
+    assert built.lots(ALPHA_BTC) == 0
+    assert built.cycle.tally.failures == built.cycle.tally.solves > 0
+    assert actions(built.frames())[0] == "hold: no agreed solution"
+
+
+def test_defence_without_a_solution_takes_the_ladder_and_does_not_raise() -> None:
+    """Solvable while calm, not in the storm: the same share comes off both legs."""
+    calls = []
+
+    def at_first(question: Question) -> Answer:
+        calls.append(question)
+        return allocate(question) if len(calls) == 1 else failing(question)
+
+    built = room(STORM, mandate=BOLD, allocator=at_first)
+    built.play(2)
+    before = built.lots(BETA_BTC)
+    built.play(1)
+    assert abs(built.lots(BETA_BTC)) / abs(before) == pytest.approx(0.7, abs=0.01)
+    assert 100 * built.lots(ALPHA_BTC) == -built.lots(BETA_BTC)
+    assert "ladder" in actions(built.frames())
+
+
+@pytest.mark.parametrize(
+    ("name", "planted"),
+    [
+        ("solve_clarabel", lambda _: 1e9),
+        ("solve_clarabel", lambda _: float("nan")),
+        ("solve_highs", lambda f: (np.full(f.cost.size, np.nan), np.zeros(f.row_lower.size))),
+        ("solve_highs", lambda f: (np.full(f.cost.size, -1.0), np.zeros(f.row_lower.size))),
+    ],
+    ids=["disagree", "second is no number", "first is no number", "rows broken"],
+)
+def test_solver_that_cannot_be_trusted_is_a_solve_error_and_a_hold(
+    name: str, planted: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solving, name, planted)
+    built = room()
+    built.play(1)
+    assert built.cycle.tally.failures == 1
+    assert built.lots(ALPHA_BTC) == 0
+
+
+def test_feasible_answer_that_is_not_the_best_is_a_solve_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The objective is taken from the answer, never from what a solver says about it."""
+    true = solving.solve_highs
+
+    def idle(form: solving.StandardForm) -> object:
+        still = replace(form, upper=np.where(form.cost < 0, 0.0, form.upper))
+        return true(still)
+
+    monkeypatch.setattr(solving, "solve_highs", idle)
+    built = room()
+    built.play(1)
+    assert built.cycle.tally.failures == 1
+
+
+def one_coin(question: Question) -> Answer:
+    """Only bitcoin may be traded and no money sent, so that the stress itself sets the size."""
+    cap = np.where(question.legs.coin == 0, question.legs.trade_cap, 0.0)
+    legs = replace(question.legs, trade_cap=cap)
+    edges = replace(question.edges, open=np.zeros_like(question.edges.open))
+    return allocate(replace(question, legs=legs, edges=edges))
+
+
+def scaled_margin(question: Question) -> Answer:
+    legs = replace(question.legs, margin_rate=0.1 * question.legs.margin_rate)
+    return one_coin(replace(question, legs=legs))
+
+
+def halved_stress(question: Question) -> Answer:
+    stakes = replace(
+        question.stakes, outer=question.stakes.outer / 2, inner=question.stakes.inner / 2
+    )
+    return one_coin(replace(question, stakes=stakes))
+
+
+@pytest.mark.parametrize("planted", [scaled_margin, halved_stress])
+def test_error_planted_in_the_allocator_alone_is_refused_and_nothing_is_sent(
+    planted: Callable[[Question], Answer],
+) -> None:
+    """The gate asks the exact rule, not the programme."""
+    bold = desk.with_limits(gross_leverage=40.0)
+    honest = room(mandate=bold, allocator=one_coin)
+    honest.play(1)
+    assert honest.lots(ALPHA_BTC) > 0
+    wrong = room(mandate=bold, allocator=planted)
+    wrong.play(1)
+    frames = wrong.frames()
+    refused = [payload for kind, payload in frames if kind == "refused"]
+    assert wrong.cycle.tally.refusals == len(refused) == 1
+    named = {breach["rule"] for breach in refused[0]["breaches"]}  # type: ignore[attr-defined]
+    assert "survives stress" in named
+    assert not {kind for kind, _ in frames} & {"approved", "submitted", "sent"}
+    assert wrong.lots(ALPHA_BTC) == wrong.lots(BETA_BTC) == 0
+
+
+def lose_a_quantum(built: Room) -> None:
+    built.exchange._books["alpha"].balances["USDT"] -= 1
+
+
+def lose_a_lot(built: Room) -> None:
+    positions = built.exchange._books["alpha"].positions
+    held = positions[ALPHA_BTC]
+    positions[ALPHA_BTC] = Position(held.lots - 1, held.cost)
+
+
+def forget_a_position(built: Room) -> None:
+    del built.exchange._books["beta"].positions[BETA_BTC]
+
+
+@pytest.mark.parametrize("differ", [lose_a_quantum, lose_a_lot, forget_a_position])
+def test_venue_that_states_another_account_than_the_ledger_stops_the_cycle(
+    differ: Callable[[Room], None],
+) -> None:
+    built = room()
+    built.play(2)
+    differ(built)
+    with pytest.raises(InvariantError, match="ledger and venue disagree"):
+        built.play(1)
+
+
+def test_refused_order_stops_everything_after_it_in_the_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built = room()
+    asked: list[Order] = []
+    trade = built.exchange.trade
+
+    def third_is_refused(order: Order) -> list[Event]:
+        asked.append(order)
+        if len(asked) == 3:
+            return [OrderRefused(built.exchange.now_ms, order.instrument, order.id, "planted")]
+        return trade(order)
+
+    monkeypatch.setattr(built.exchange, "trade", third_is_refused)
+    built.play(1)
+    assert len(asked) == 3
+    kinds = [kind for kind, _ in built.frames()]
+    assert kinds.count("approved") > kinds.count("submitted") == 3
+
+
+def test_observer_decides_and_journals_and_does_nothing() -> None:
+    authority = msgspec.structs.replace(desk.MANDATE.authority, level="observe")
+    built = room(mandate=msgspec.structs.replace(desk.MANDATE, authority=authority))
+    built.play(2)
+    kinds = [kind for kind, _ in built.frames()]
+    assert "decision" in kinds
+    assert "refused" in kinds
+    assert "submitted" not in kinds
+
+
+def test_frozen_venue_blocks_growth_until_it_thaws() -> None:
+    start = desk.NOW_MS
+    frozen = Freeze("alpha", start, start + 2 * 3_600_000)
+    built = room(freezes=(frozen,))
+    built.play(8)
+    assert built.lots(ALPHA_BTC) == 0
+    assert built.cycle.tally.solves == 0
+    built.play(1)
+    assert built.lots(ALPHA_BTC) > 0
+
+
+def test_same_world_twice_has_the_same_journal_to_the_byte() -> None:
+    contents = []
+    for _ in range(2):
+        built = room(CRASH)
+        built.play(10)
+        built.record.journal.seal()
+        contents.append(built.record.journal.content())
+    assert contents[0] == contents[1]
