@@ -24,6 +24,7 @@ class Oracle:
         self.target = cp.Variable(len(legs.names))
         self.sent = cp.Variable(edges.source.size, nonneg=True)
         self.realised = cp.Variable(len(wallets.names), nonneg=True)
+        self.spare = cp.Variable(nonneg=True)
         self.short = {name: cp.Variable(len(wallets.names), nonneg=True) for name in PENALTIES}
         self.traded = cp.abs(self.target - legs.held)
         pieces = [
@@ -44,6 +45,7 @@ class Oracle:
             + question.edges.cost_rate @ self.sent
             + question.wallets.realise_cost_rate @ self.realised
             + sum(PENALTIES[name] * cp.sum(short) for name, short in self.short.items())
+            - 2 * max([*question.edges.cost_rate[question.edges.open], 0.0]) * self.spare
         )
         rules = [*self._book(), *self._money(), *self._solvency()]
         problem = cp.Problem(cp.Minimize(cost), rules)
@@ -97,7 +99,17 @@ class Oracle:
                 rules.append(out - self._in(venue) + bought + paid <= money)
         return rules
 
-    def _health(self, venue: int, ratio: np.ndarray, landed: bool) -> cp.Expression:
+    def _adverse(self, venue: int, moves: np.ndarray, landed: bool) -> cp.Expression:
+        """Health when longs fall and shorts rise; maintenance is taken at the higher price."""
+        legs = self.question.legs
+        here = np.flatnonzero(legs.venue == venue)
+        health = self._cash(venue, landed)
+        for leg in here:
+            move = moves[legs.coin[leg]]
+            health -= move * cp.abs(self.target[leg]) + self._chord(int(leg), 1 + float(move))
+        return health
+
+    def _cash(self, venue: int, landed: bool) -> cp.Expression:
         question, legs = self.question, self.question.legs
         wallets, edges = question.wallets, question.edges
         here = np.flatnonzero(legs.venue == venue)
@@ -106,7 +118,12 @@ class Oracle:
         if landed:
             inward = np.flatnonzero(edges.destination == venue)
             health += (1 - edges.cost_rate[inward]) @ self.sent[inward] + wallets.landing[venue]
-        for leg in here:
+        return health
+
+    def _health(self, venue: int, ratio: np.ndarray, landed: bool) -> cp.Expression:
+        legs = self.question.legs
+        health = self._cash(venue, landed)
+        for leg in np.flatnonzero(legs.venue == venue):
             moved = ratio[legs.coin[leg]]
             health += (moved - 1) * self.target[leg] - self._chord(int(leg), float(moved))
         return health
@@ -132,15 +149,11 @@ class Oracle:
     def _solvency(self) -> list[cp.Constraint]:
         question = self.question
         stakes, paths = question.stakes, question.scenarios
-        rules = []
+        rules = [self.spare <= question.wallets.equity.sum()]
         for venue in np.flatnonzero(question.wallets.margined):
-            for side in (-1, 1):
-                for name, moves, landed in (
-                    ("outer", stakes.outer, True),
-                    ("inner", stakes.inner, False),
-                ):
-                    health = self._health(int(venue), 1 + side * moves, landed)
-                    rules.append(health + self.short[name][venue] >= 0)
+            outer = self._adverse(int(venue), stakes.outer, True) + self.short["outer"][venue]
+            inner = self._adverse(int(venue), stakes.inner, False) + self.short["inner"][venue]
+            rules += [outer >= 0, outer >= self.spare, inner >= 0]
             points = (
                 (paths.low_before, False),
                 (paths.high_before, False),

@@ -2,13 +2,19 @@
 """The programme: positions, collateral and transfers as joint variables under venue margin.
 
     maximise   T sum_i carry_i q_i - costs'(b + s) - impact(b + s) - route costs'x - roll costs'y
-               - penalties'(shortfalls)
+               - penalties'(shortfalls) + value x spare
     subject to q = held + b - s,  a >= |q|,  sum a <= gross,  |sum_i in coin q| <= tolerance
                outflow_v <= withdrawable_v + y_v,  y_v <= realisable_v,  inflow_v <= room_v
-               for each venue and each of: outer stress (money landed), inner stress (not landed),
-               and CVaR over scenario paths before and after landing:
+               for each venue, outer stress (money landed) and inner stress (not landed), each
+               position at its own adverse side as the exchange and the gate judge it:
+                 equity_v - outflow_v - costs_v + [landed] inflow_v - sum_i move_i a_i
+                   >= maintenance_v(1 + move) - shortfall_v     (outer: at least spare as well)
+               and CVaR over joint scenario paths before and after landing of
                  equity_v - outflow_v - costs_v + [landed] inflow_v + sum_i (ratio - 1) q_i
                    >= maintenance_v(ratio) - shortfall_v
+
+`spare` is the outer health of the venue that has least of it, worth twice what it costs to send; so
+money that moves goes to the middle and not just to the limit, and nothing else gives way to it.
 
 Maintenance at a ratio is the chord between its epigraphs on a grid {lowest, 1, highest} that spans
 all scenarios: M(rho q) is convex in rho, so the chord is a bound from above. Source: the core
@@ -32,7 +38,7 @@ OUTER_PENALTY = 1.0
 INNER_PENALTY = 20.0
 TAIL_PENALTY = 20.0
 BINDING_PRICE = 1e-9
-_DEFINITIONS = ("margin ", "impact ", "gross long", "gross short")
+_DEFINITIONS = ("spare ", "margin ", "impact ", "gross long", "gross short")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ def _declare(builder: Builder, question: Question) -> None:
     builder.variables("inner shortfall", venues, INNER_PENALTY)
     builder.variables("tail shortfall", venues, TAIL_PENALTY)
     builder.variables("tail level", venues, 0.0, -np.inf)
+    builder.variables("spare", 1, -spare_value(question), 0.0, float(wallets.equity.sum()))
     if question.scenarios.count:
         builder.variables("tail excess", venues * question.scenarios.count)
 
@@ -247,20 +254,43 @@ def solvency(
     return coefficients, np.asarray(constant)
 
 
+def spare_value(question: Question) -> float:
+    """What a unit of spare health is worth: twice what the dearest open route costs."""
+    costs = question.edges.cost_rate[question.edges.open]
+    return 2 * float(costs.max(initial=0.0))
+
+
+def adverse(
+    question: Question, venue: int, moves: FloatArray, landed: float
+) -> tuple[dict[str, FloatArray], float]:
+    """Coefficients (1, block) and constant of health when every position moves against us."""
+    legs, wallets = question.legs, question.wallets
+    here = (legs.venue == venue).astype(float)
+    flat = np.ones((1, moves.size))
+    coefficients, _ = solvency(question, venue, flat, landed)
+    low, one, high = grid_of(question).weights(1 + moves)
+    coefficients |= {
+        "gross": -(moves[legs.coin] * here)[None, :],
+        "margin low": -(low[legs.coin] * here)[None, :],
+        "margin one": -(one[legs.coin] * here)[None, :],
+        "margin high": -(high[legs.coin] * here)[None, :],
+    }
+    return coefficients, float(wallets.equity[venue] + landed * wallets.landing[venue])
+
+
 def _stresses(builder: Builder, question: Question) -> None:
     stakes, wallets = question.stakes, question.wallets
     for level, moves, landed in (("outer", stakes.outer, 1.0), ("inner", stakes.inner, 0.0)):
-        ratio = np.stack([1 - moves, 1 + moves])
         for venue in np.flatnonzero(wallets.margined):
-            coefficients, constant = solvency(question, int(venue), ratio, landed)
-            shortfall = np.zeros((2, len(wallets.names)))
+            coefficients, constant = adverse(question, int(venue), moves, landed)
+            shortfall = np.zeros((1, len(wallets.names)))
             shortfall[:, venue] = 1.0
-            builder.constrain(
-                f"{level} stress at {wallets.names[venue]}",
-                {**coefficients, f"{level} shortfall": shortfall},
-                -constant,
-                np.inf,
-            )
+            survives = {**coefficients, f"{level} shortfall": shortfall}
+            name = wallets.names[venue]
+            builder.constrain(f"{level} stress at {name}", survives, -constant, np.inf)
+            if level == "outer":
+                spare = {**survives, "spare": -np.ones((1, 1))}
+                builder.constrain(f"spare at {name}", spare, -constant, np.inf)
 
 
 def _tails(builder: Builder, question: Question) -> None:

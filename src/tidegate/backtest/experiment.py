@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from secrets import token_bytes
 
 import numpy as np
 
@@ -167,8 +168,8 @@ def _run_engine(
     experiment: Experiment, session: Session, spec: Spec, progress: Progress | None
 ) -> Outcome:
     arrangement = experiment.arrangement
-    # The key separates this process' approvals from all others; no decision depends on it.
-    gate = Gate(arrangement.mandate.version.encode())
+    # A fresh key parts this run's approvals from all others; no decision depends on it.
+    gate = Gate(token_bytes(32))
     world = World(experiment.feed, PaperVenues(session.exchange, gate), gate, session.record)
     cycle = Cycle(
         world,

@@ -31,6 +31,7 @@ from tidegate.risk.gate import Approval, Gate
 from tidegate.risk.limits import Breach
 from tidegate.risk.plan import Situation, Terms, held_lots
 
+LADDER = "ladder"
 LADDER_CUT = 0.3
 ALLOCATE = Callable[[Question], Answer]
 
@@ -212,12 +213,12 @@ class Cycle:
             return None
 
     def _ladder(self, terms: Terms, situation: Situation) -> Targets:
-        """Without an answer: the same share off every position, hedged legs together."""
+        """Without an allowed answer: the same share off every position, hedged legs together."""
         amounts = {}
         for name, instrument in terms.instruments.items():
             lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
             amounts[name] = (1 - LADDER_CUT) * lots * float(instrument.lot)
-        return Targets(amounts, {}, {}, "ladder")
+        return Targets(amounts, {}, {}, LADDER)
 
     def _act(
         self,
@@ -239,12 +240,15 @@ class Cycle:
             self._awaits_growth = True
         sequence = self._conclude(situation, alarm, trigger, wanted.reason, answer, question)
         verdict = self._world.gate.review(terms, situation, plan, sequence)
-        if isinstance(verdict, list):
-            self.tally.refusals += 1
-            payload = {"ts_ms": situation.snapshot.ts_ms, "breaches": verdict}
-            self._world.record.note("refused", payload)
+        if not isinstance(verdict, list):
+            self._execute(verdict, situation.snapshot.ts_ms)
             return
-        self._execute(verdict, situation.snapshot.ts_ms)
+        self.tally.refusals += 1
+        payload = {"ts_ms": situation.snapshot.ts_ms, "breaches": verdict}
+        self._world.record.note("refused", payload)
+        if alarm.level is Level.REDUCE and wanted.reason != LADDER:
+            ladder = self._ladder(terms, situation)
+            self._act(terms, situation, ladder, alarm, trigger, None)
 
     def _execute(self, approvals: tuple[Approval, ...], now: int) -> None:
         """Journal every approval, then send one by one; a refusal stops everything after it."""

@@ -23,6 +23,8 @@ GROWTH_MARGIN = 1.02
 DELTA_TOLERANCE = 1e-4
 # What a wallet of dollars keeps back for the price to move between decision and fill.
 SPENDING_SHARE = 0.995
+# Initial margin is asked with a little more than the venue will ask, for costs and moving prices.
+INITIAL_HEADROOM = 1.02
 IMPACT_KNOTS_SHARE = np.array([0.0, 0.25, 1.0, 4.0])
 
 
@@ -87,7 +89,7 @@ def _legs(
         intercepts,
         rates,
         deductions,
-        np.where(margined, 1.0 / leverage, 0.0),
+        np.where(margined, INITIAL_HEADROOM / leverage, 0.0),
         margined,
         volumes * shares / equity,
     )

@@ -55,7 +55,6 @@ class Authority(_Strict, frozen=True):
 
     level: Literal["observe", "propose", "act"] = "observe"
     reduce_without_human: bool = True
-    delay_before_raising_s: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class Limits(_Strict, frozen=True):
@@ -65,7 +64,6 @@ class Limits(_Strict, frozen=True):
     loss_from_peak: Share = 0.2
     solvency_tail: Annotated[float, msgspec.Meta(gt=0, le=0.2)] = 0.01
     naked_usd: Positive = 25_000.0
-    naked_s: Positive = 60.0
     minimum_trade_usd: NonNegative = 2_000.0
     minimum_transfer_usd: NonNegative = 5_000.0
 
@@ -77,7 +75,6 @@ class Stress(_Strict, frozen=True):
     outer: dict[str, Move]
     inner: dict[str, Move]
     transfer_trigger: Share = 0.8
-    venue_spread: Share = 0.01
     scenario_days: Annotated[int, msgspec.Meta(ge=10)] = 60
     jump_multiple: Positive = 1.25
 
@@ -339,10 +336,9 @@ def _check_feasible(mandate: Mandate, where: str) -> None:
         raise InputError(
             where, field, f"expected caps that hold all capital, their sum is {caps:g}"
         )
-    limits, purpose = mandate.limits, mandate.mandate
-    reach = limits.gross_leverage * float(purpose.capital_usd)
-    if abs(float(purpose.target_delta_usd)) > reach:
-        expected = f"expected at most limits.gross_leverage x capital, {reach:.0f}"
+    limits = mandate.limits
+    if Decimal(mandate.mandate.target_delta_usd) != 0:
+        expected = "expected 0: every coin is hedged, and a skewed target cannot be held yet"
         raise InputError(where, "mandate.target_delta_usd", expected)
     if limits.naked_usd < limits.minimum_trade_usd:
         expected = "expected at least limits.minimum_trade_usd, or no hedged pair can be traded"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from tidegate.model.actions import Order, Transfer
-from tidegate.model.instruments import Instrument, Spot
+from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     Plan,
@@ -41,16 +41,24 @@ Check = Callable[[Terms, Situation, Plan], list[Breach]]
 
 
 def quotes_are_fresh(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """Stale data never trades."""
+    """Stale data never trades, and nothing is raised while anything held has no fresh quote."""
     breaches = []
-    for action in plan.actions:
-        if isinstance(action, Order):
-            quote = situation.snapshot.quotes.get(action.instrument)
-            if quote is None:
-                breaches.append(Breach("fresh quotes", action.instrument, "no quote"))
-            elif situation.snapshot.ts_ms - quote.as_of_ms > QUOTE_AGE_MAX_MS:
-                breaches.append(Breach("fresh quotes", action.instrument, "quote too old"))
+    for name in sorted(_concerned(terms, situation, plan)):
+        quote = situation.snapshot.quotes.get(name)
+        if quote is None:
+            breaches.append(Breach("fresh quotes", name, "no quote"))
+        elif situation.snapshot.ts_ms - quote.as_of_ms > QUOTE_AGE_MAX_MS:
+            breaches.append(Breach("fresh quotes", name, "quote too old"))
     return breaches
+
+
+def _concerned(terms: Terms, situation: Situation, plan: Plan) -> set[InstrumentId]:
+    traded = {action.instrument for action in plan.actions if isinstance(action, Order)}
+    if not plan.raises:
+        return traded
+    accounts = situation.portfolio.accounts
+    held = {n for n, i in terms.instruments.items() if held_lots(accounts[i.venue], i)}
+    return traded | held
 
 
 def authority_allows(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
@@ -102,7 +110,7 @@ def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
     for venue, account in situation.portfolio.accounts.items():
         rule, marks = terms.rules[venue], situation.marks
         after = worst_account(terms, situation, venue, plan, moves)
-        if after == account:
+        if after == account or not after.positions:
             continue
         health = stressed_health(rule, after, marks, terms.instruments, moves)
         if health < 0 and not _only_reduces(terms, situation, plan, venue):
@@ -112,8 +120,25 @@ def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
             breaches.append(
                 Breach("initial margin", venue, f"short {state.initial - state.equity}")
             )
-        if after.balances.get(rule.collateral, 0) < 0 and rule.state(after, marks).maintenance == 0:
-            breaches.append(Breach("balance", venue, "spends more than the wallet holds"))
+    return breaches
+
+
+def wallets_hold(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Where nothing is lent, no step spends dollars that the steps before it have not brought."""
+    breaches = []
+    for venue, account in situation.portfolio.accounts.items():
+        asset = terms.rules[venue].collateral
+        if account.positions or any(
+            instrument.venue == venue and not isinstance(instrument, Spot)
+            for instrument in terms.instruments.values()
+        ):
+            continue
+        for count in range(1, len(plan.actions) + 1):
+            after = account_after(terms, situation, venue, plan.actions[:count])
+            missing = -after.balances.get(asset, 0)
+            if missing > 0:
+                breaches.append(Breach("balance", venue, f"short {missing} quanta"))
+                break
     return breaches
 
 
@@ -146,6 +171,34 @@ def _notional_usd(instrument: Instrument, order: Order, situation: Situation) ->
     return instrument.notional(order.lots, ticks) / MICRO
 
 
+def coins_stay_hedged(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """No step leaves a coin further from hedged than the naked limit, nor the whole plan further
+    than the smallest trade, unless the book was further from hedged before."""
+    limits = terms.mandate.limits
+    net = dict.fromkeys(terms.mandate.coins, 0.0)
+    for instrument in terms.instruments.values():
+        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        net[instrument.base] += _signed_usd(instrument, lots, situation)
+    before, breaches = dict(net), []
+    for index, step in enumerate(plan.steps):
+        for action in step.actions:
+            if isinstance(action, Order):
+                instrument = terms.instruments[action.instrument]
+                net[instrument.base] += _signed_usd(instrument, action.lots, situation)
+        last = index == len(plan.steps) - 1
+        limit = limits.minimum_trade_usd if last else limits.naked_usd
+        for coin, exposed in net.items():
+            if abs(exposed) > max(limit * 1.001, abs(before[coin])):
+                breaches.append(Breach("hedged", coin, f"{exposed:.0f} USD after step {index}"))
+    return breaches
+
+
+def _signed_usd(instrument: Instrument, lots: int, situation: Situation) -> float:
+    if not lots:
+        return 0.0
+    return lots * float(instrument.lot) * instrument.price(situation.marks[instrument.id])
+
+
 def book_stays_small(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Raising plans keep gross leverage within the mandate and stop after a drawdown."""
     if not plan.raises:
@@ -168,7 +221,7 @@ def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
             change[action.instrument] = change.get(action.instrument, 0) + action.lots
     gross = 0.0
     for name, instrument in terms.instruments.items():
-        if isinstance(instrument, Spot) or name not in situation.snapshot.quotes:
+        if isinstance(instrument, Spot):
             continue
         account = situation.portfolio.accounts[instrument.venue]
         lots = held_lots(account, instrument) + change.get(name, 0)
@@ -221,7 +274,9 @@ CHECKS: tuple[Check, ...] = (
     reductions_reduce,
     money_can_leave,
     accounts_survive,
+    wallets_hold,
     legs_stay_together,
+    coins_stay_hedged,
     book_stays_small,
     claims_stay_capped,
     orders_fit_the_market,
@@ -229,8 +284,12 @@ CHECKS: tuple[Check, ...] = (
 
 
 def breaches(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """Every broken rule of a plan; without a quote for an order nothing else can be judged."""
-    orders = (action for action in plan.actions if isinstance(action, Order))
-    if any(order.instrument not in situation.snapshot.quotes for order in orders):
-        return quotes_are_fresh(terms, situation, plan)
+    """Every broken rule of a plan; where a quote is missing nothing else can be judged."""
+    accounts = situation.portfolio.accounts
+    held = {n for n, i in terms.instruments.items() if held_lots(accounts[i.venue], i)}
+    if (held | _concerned(terms, situation, plan)) - situation.snapshot.quotes.keys():
+        missing = sorted(
+            (held | _concerned(terms, situation, plan)) - situation.snapshot.quotes.keys()
+        )
+        return [Breach("fresh quotes", name, "no quote") for name in missing]
     return [breach for check in CHECKS for breach in check(terms, situation, plan)]
