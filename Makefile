@@ -20,7 +20,7 @@ WORKERS ?= 2
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(STAMP)  ## Show Tidegate on a world that it makes itself: no data, no network, no keys
+demo: $(STAMP)  ## A hedged book while one venue is frozen: real history if there, else a generated one
 	@$(BIN)/tidegate demo
 
 test: $(STAMP)  ## Run the tests, without the long ones
