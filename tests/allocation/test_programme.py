@@ -45,6 +45,24 @@ def exact_health(question: Question, answer: Answer, venue: int, ratio: np.ndarr
     return health
 
 
+def adverse_health(
+    question: Question, answer: Answer, venue: int, moves: np.ndarray, landed: bool
+) -> float:
+    """Health when every position of a venue moves against us at once, by the tiers themselves."""
+    legs, wallets, edges = question.legs, question.wallets, question.edges
+    health = exact_health(question, answer, venue, np.ones(moves.size))
+    for leg in np.flatnonzero(legs.venue == venue):
+        size, move = abs(answer.target[leg]), moves[legs.coin[leg]]
+        rates, deductions = legs.margin_rate[leg], legs.margin_deduction[leg]
+        now, then = (max(0.0, *(rates * size * ratio - deductions)) for ratio in (1, 1 + move))
+        health -= size * move + then - now
+    if landed:
+        here = edges.destination == venue
+        arriving = answer.transfer[here] @ (1 - edges.cost_rate[here])
+        health += float(arriving + wallets.landing[venue])
+    return health
+
+
 @settings(max_examples=40)
 @given(SEEDS)
 def test_answer_keeps_every_rule_in_plain_arithmetic(seed: int) -> None:
@@ -55,6 +73,9 @@ def test_answer_keeps_every_rule_in_plain_arithmetic(seed: int) -> None:
         sent = answer.transfer[edges.source == venue].sum()
         assert sent <= wallets.withdrawable[venue] + answer.realise[venue] + 1e-7
         short = answer.inner_shortfall[venue]
+        assert adverse_health(question, answer, int(venue), stakes.inner, False) >= -short - 1e-7
+        outer = adverse_health(question, answer, int(venue), stakes.outer, True)
+        assert outer >= -answer.outer_shortfall[venue] - 1e-7
         for side in (-1, 1):
             health = exact_health(question, answer, int(venue), 1 + side * stakes.inner)
             assert health >= -short - 1e-7
@@ -124,6 +145,96 @@ def test_latency_awareness_decides_when_money_would_land_too_late(
     assert abs(aware.target[0]) < 0.9
     assert blind.target[0] == pytest.approx(-1.0, abs=2e-3)
     assert blind.transfer[0] > 0.05
+
+
+def short_beside_long(**changes: object) -> Question:
+    """Two coins at two venues, long the one and short the other at each."""
+    question = two_venues(**changes)
+    legs = question.legs
+    doubled = {
+        field: np.concatenate([getattr(legs, field)] * 2)
+        for field in legs.__dataclass_fields__
+        if field not in {"names", "coin", "held", "carry_annual"}
+    }
+    held, carry = np.array([-1.0, 1.0, 1.0, -1.0]), np.array([-0.1, 0.1, 0.1, -0.1])
+    names = ("v0:c", "v1:c", "v0:d", "v1:d")
+    legs = replace(
+        legs, names=names, coin=np.array([0, 0, 1, 1]), held=held, carry_annual=carry, **doubled
+    )
+    stakes = replace(
+        question.stakes,
+        outer=question.stakes.outer.repeat(2),
+        inner=question.stakes.inner.repeat(2),
+    )
+    return replace(question, legs=legs, stakes=stakes, scenarios=calm_scenarios(2))
+
+
+def test_coins_of_one_venue_do_not_stand_for_each_other_under_stress() -> None:
+    """A short that rises and a long that falls: netted they would lose nothing at all."""
+    question = short_beside_long(outer=np.array([0.25]), inner=np.array([0.2]))
+    answer = allocate(question)
+    size = float(np.abs(answer.target[:2]).max() + np.abs(answer.target[2:]).max())
+    # At the inner level a unit of gross loses 0.2 and asks 0.05 x 1.2; venue 0 has 0.3 less costs.
+    assert size == pytest.approx(0.3 / (0.2 + 0.05 * 1.2), rel=0.01)
+    assert answer.inner_shortfall == pytest.approx([0, 0], abs=1e-9)
+
+
+CALM = {"outer": np.array([0.15]), "inner": np.array([0.1]), "trade_cap": np.full(2, 9.0)}
+
+
+@pytest.mark.parametrize("cost", [1e-6, 1e-4, 1e-3])
+def test_spare_moves_money_to_the_middle_where_nothing_else_asks_for_it(
+    cost: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = two_venues(**CALM, cost_rate=np.full(2, 5e-4))
+    question = replace(question, edges=replace(question.edges, cost_rate=np.array([cost])))
+    answer = allocate(question)
+    healths = [adverse_health(question, answer, v, question.stakes.outer, True) for v in (0, 1)]
+    assert healths[0] == pytest.approx(healths[1], abs=1e-7)
+    assert answer.transfer[0] == pytest.approx(0.4 / (2 - cost), abs=1e-6)
+    monkeypatch.setattr(programme, "spare_value", lambda _: 0.0)
+    idle = allocate(question)
+    assert idle.transfer[0] == 0
+    np.testing.assert_allclose(answer.target, idle.target, atol=1e-7)
+
+
+@pytest.mark.parametrize("cost", [1e-6, 1e-4, 1e-3])
+@pytest.mark.parametrize("carry", [0.05, 0.1, 0.3])
+def test_spare_does_not_deter_growth(
+    cost: float, carry: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From nothing held, with a carry that pays its costs, the book is as large as without it."""
+    question = two_venues(
+        **CALM, held=np.zeros(2), carry_annual=np.array([-carry, carry]), may_grow=True, gross=2.4
+    )
+    question = replace(question, edges=replace(question.edges, cost_rate=np.array([cost])))
+    answer = allocate(question)
+    monkeypatch.setattr(programme, "spare_value", lambda _: 0.0)
+    without = allocate(question)
+    assert np.abs(without.target).sum() > 1.9
+    np.testing.assert_allclose(np.abs(answer.target), np.abs(without.target), atol=2e-4)
+
+
+@settings(max_examples=25)
+@given(SEEDS)
+def test_spare_is_worth_twice_the_dearest_open_route_and_takes_no_closed_one(seed: int) -> None:
+    question = random_question(seed)
+    worth = programme.spare_value(question)
+    assert worth == 2 * max([*question.edges.cost_rate[question.edges.open], 0.0])
+    answer = allocate(question)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(programme, "spare_value", lambda _: 0.0)
+        without = allocate(question)
+    gain = without.objective - answer.objective
+    assert -1e-7 <= gain <= worth * question.wallets.equity.sum() + 1e-7
+    assert (answer.transfer[~question.edges.open] == 0).all()
+
+
+def test_spare_is_never_bought_with_a_shortfall_however_dear_the_routes() -> None:
+    """A tiny book pays more than half of a hundredth of itself in fees for a transfer."""
+    question = two_venues(**CALM)
+    dear = replace(question, edges=replace(question.edges, cost_rate=np.array([0.7])))
+    assert allocate(dear).outer_shortfall == pytest.approx([0, 0], abs=1e-9)
 
 
 def bars_that_dip_and_recover() -> BarBlock:

@@ -105,19 +105,59 @@ def test_review_without_a_solution_holds_and_does_not_raise() -> None:
 
 def test_defence_without_a_solution_takes_the_ladder_and_does_not_raise() -> None:
     """Solvable while calm, not in the storm: the same share comes off both legs."""
-    calls = []
-
-    def at_first(question: Question) -> Answer:
-        calls.append(question)
-        return allocate(question) if len(calls) == 1 else failing(question)
-
-    built = room(STORM, mandate=BOLD, allocator=at_first)
+    built = room(STORM, mandate=BOLD, allocator=in_the_storm(failing))
     built.play(2)
     before = built.lots(BETA_BTC)
     built.play(1)
     assert abs(built.lots(BETA_BTC)) / abs(before) == pytest.approx(0.7, abs=0.01)
     assert 100 * built.lots(ALPHA_BTC) == -built.lots(BETA_BTC)
     assert "ladder" in actions(built.frames())
+
+
+def enlarging(question: Question) -> Answer:
+    answer = allocate(question)
+    return replace(answer, target=1.5 * question.legs.held, transfer=np.zeros_like(answer.transfer))
+
+
+def in_the_storm(planted: Callable[[Question], Answer]) -> Callable[[Question], Answer]:
+    calls = []
+
+    def at_first(question: Question) -> Answer:
+        calls.append(question)
+        return allocate(question) if len(calls) == 1 else planted(question)
+
+    return at_first
+
+
+def test_refused_reduction_is_followed_by_the_ladder_at_once(tmp_path: Path) -> None:
+    built = room(STORM, mandate=BOLD, allocator=in_the_storm(enlarging))
+    built.play(2)
+    before = built.lots(BETA_BTC)
+    built.play(1)
+    assert abs(built.lots(BETA_BTC)) / abs(before) == pytest.approx(0.7, abs=0.01)
+    assert 100 * built.lots(ALPHA_BTC) == -built.lots(BETA_BTC)
+    assert built.cycle.tally.refusals == 1
+    frames = built.frames()
+    told = [str(p.get("action", kind)) for kind, p in frames if kind in {"decision", "refused"}]
+    assert told == ["review", "reduce", "refused", "ladder"]
+    path = tmp_path / "journal"
+    path.write_bytes(built.record.journal.content())
+    assert [check for check in verify(str(path)) if not check.passed] == []
+
+
+def test_ladder_that_is_refused_too_ends_there() -> None:
+    """Nobody may act any more: both are refused, nothing is sent, and the cycle goes on."""
+    built = room(STORM, mandate=BOLD)
+    built.play(2)
+    before = built.lots(BETA_BTC)
+    nobody = msgspec.structs.replace(BOLD.authority, level="observe", reduce_without_human=False)
+    watching = msgspec.structs.replace(BOLD, authority=nobody)
+    built.cycle._terms_at = lambda _: desk.terms(watching)
+    built.play(1)
+    assert built.cycle.tally.refusals == 2
+    assert built.lots(BETA_BTC) == before
+    told = actions(built.frames())
+    assert told == ["review", "reduce", "ladder"]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def test_mandate_of_the_tests_is_read_with_its_defaults() -> None:
     assert mandate.coins == ("BTC", "ETH")
     assert mandate.capital_usd == 1_000_000
     assert mandate.authority.level == "observe"
-    assert (mandate.limits.gross_leverage, mandate.limits.naked_s) == (8.0, 60.0)
+    assert (mandate.limits.gross_leverage, mandate.limits.naked_usd) == (8.0, 25_000.0)
+    assert (mandate.mandate.target_delta_usd, mandate.stress.transfer_trigger) == ("0", 0.8)
     assert mandate.transfer[0].destination == "hyperliquid"
 
 
@@ -136,6 +137,19 @@ BAD = [
     ('"hyperliquid_cross"', '"spot"', "venue.hyperliquid.instruments.BTC.kind", "'spot'"),
     ('collateral = "USDC"', 'collateral = "USD"', "venue.hyperliquid.collateral", "[stable.USD]"),
     ("[venue.binance.instruments.BTCUSDT]", "[venue.none.instruments.X]", "venue.none", "`rule`"),
+    ('"1000000"', '"1000000"\ntarget_delta_usd = "1"', "mandate.target_delta_usd", "expected 0"),
+    ('"1000000"', '"1000000"\ntarget_delta_usd = "-0.01"', "mandate.target_delta_usd", "hedged"),
+    ('"1000000"', '"1000000"\ntarget_delta_usd = "x"', "mandate.target_delta_usd", "decimal"),
+    ("gross_leverage = 8", "naked_usd = 1_999", "limits.naked_usd", "limits.minimum_trade_usd"),
+    # What nothing would enforce cannot be asked for.
+    ("gross_leverage = 8", "naked_s = 60", "limits", "`naked_s`"),
+    ("[stress]", "[stress]\nvenue_spread = 0.01", "stress", "`venue_spread`"),
+    (
+        "[limits]",
+        "[authority]\ndelay_before_raising_s = 0\n[limits]",
+        "authority",
+        "`delay_before_raising_s`",
+    ),
     # Routes.
     ('destination = "hyperliquid"', 'destination = "nowhere"', "transfer[0]", "'nowhere'"),
     ('source = "binance"', 'source = "kraken"', "transfer[0]", "'kraken'"),

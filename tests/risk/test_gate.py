@@ -28,9 +28,11 @@ OTHERS: dict[type, st.SearchStrategy[Any]] = {
 
 
 def granted(action: Action, gate: Gate, sequence: int = 7) -> Approval:
+    """The approval of an action; an order is judged together with the one that hedges it."""
     raises = isinstance(action, Order)
+    step = (action, order(desk.BETA_BTC, -10_000)) if raises else (action,)
     situation = desk.situation(desk.portfolio(FUNDS))
-    verdict = gate.review(desk.terms(), situation, plan((action,), raises=raises), sequence)
+    verdict = gate.review(desk.terms(), situation, plan(step, raises=raises), sequence)
     assert isinstance(verdict, tuple)
     return verdict[0]
 

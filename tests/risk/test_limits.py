@@ -12,8 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.risk import desk
-from tests.risk.desk import ALPHA_BTC, BETA_BTC, VAULT_BTC, base_lots, held, order, plan, send
-from tidegate.model.account import Shipment
+from tests.risk.desk import (
+    ALPHA_BTC,
+    ALPHA_ETH,
+    BETA_BTC,
+    BETA_ETH,
+    VAULT_BTC,
+    base_lots,
+    held,
+    order,
+    plan,
+    send,
+)
+from tidegate.costs.financing import passage
+from tidegate.model.account import Position, Shipment
+from tidegate.model.actions import Order
 from tidegate.model.units import MICRO
 from tidegate.risk import limits
 from tidegate.risk.gate import Gate
@@ -44,14 +57,38 @@ def judged(
 
 
 def small(raises: bool = True, usd: float = 20_000) -> Plan:
-    return plan((order(ALPHA_BTC, base_lots(ALPHA_BTC, usd)),), raises=raises)
+    """One hedged step within the naked limit."""
+    return plan(hedged_step(ALPHA_BTC, BETA_BTC, usd), raises=raises)
 
 
-def aged(hours: float) -> Situation:
-    old = msgspec.structs.replace(
-        desk.quote(ALPHA_BTC), as_of_ms=desk.NOW_MS - int(hours * 3_600_000)
-    )
-    return desk.situation(desk.portfolio(RICH), quotes={ALPHA_BTC: old})
+def hedged_step(long: str, short: str, usd: float, part: str = "0") -> tuple[Order, Order]:
+    """Both legs of the same size in coins; a negative amount takes such a pair off."""
+    lots = base_lots(long, usd)
+    ratio = desk.INSTRUMENTS[long].lot / desk.INSTRUMENTS[short].lot
+    return order(long, lots, key=part), order(short, -int(lots * ratio), key=part)
+
+
+def legs(long_usd: float, short_usd: float) -> dict[str, Position]:
+    """Bitcoin long at alpha and short at beta, of a size each; hedged where they are the same."""
+    long, short = base_lots(ALPHA_BTC, long_usd), 100 * base_lots(ALPHA_BTC, short_usd)
+    found = {ALPHA_BTC: held(ALPHA_BTC, long), BETA_BTC: held(BETA_BTC, -short)}
+    return {name: position for name, position in found.items() if position.lots}
+
+
+def holding(long_usd: float, short_usd: float) -> Situation:
+    return desk.situation(desk.portfolio(RICH, legs(long_usd, short_usd)))
+
+
+def aged(hours: float, name: str = ALPHA_BTC, **positions: Position) -> Situation:
+    old = msgspec.structs.replace(desk.quote(name), as_of_ms=desk.NOW_MS - int(hours * 3_600_000))
+    return desk.situation(desk.portfolio(RICH, positions), quotes={name: old})
+
+
+def ether(hours: float) -> Situation:
+    """A hedged pair in ether is held, one of its quotes is old; plans trade bitcoin."""
+    lots = base_lots(ALPHA_ETH, 20_000)
+    pair = {ALPHA_ETH: held(ALPHA_ETH, lots), BETA_ETH: held(BETA_ETH, -100 * lots)}
+    return aged(hours, BETA_ETH, **pair)
 
 
 def observing(level: str) -> Terms:
@@ -93,16 +130,43 @@ def pair(count: int, usd: float = 40_000) -> Plan:
 
 
 def spread_out(usd: float) -> Plan:
-    lots = base_lots(ALPHA_BTC, usd)
-    return plan((order(ALPHA_BTC, lots),), (order(BETA_BTC, -100 * lots),), raises=True)
+    """A hedged book in slices that the naked limit allows."""
+    return pair(round(usd / 20_000), usd)
 
 
-def coins(usd: float) -> Plan:
-    return plan((order(VAULT_BTC, base_lots(VAULT_BTC, usd)),), raises=True)
+def one_by_one(usd: float) -> Plan:
+    """One leg after the other, each alone in its step."""
+    long, short = hedged_step(ALPHA_BTC, BETA_BTC, usd)
+    return plan((long,), (short,), raises=True)
 
 
-def vault() -> Situation:
-    return desk.situation(desk.portfolio({**RICH, "vault": 50_000}))
+def closing(*names: str, usd: float = 20_000) -> Plan:
+    """Take dollars off the pair's legs that are named."""
+    step = hedged_step(ALPHA_BTC, BETA_BTC, -usd)
+    return plan(tuple(o for o in step if o.instrument in names), raises=False)
+
+
+def coins(*parts_usd: float) -> Plan:
+    """Bitcoin bought (sold where negative) with dollars step by step, each step hedged at beta."""
+    steps = [hedged_step(VAULT_BTC, BETA_BTC, usd, str(i)) for i, usd in enumerate(parts_usd)]
+    return plan(*steps, raises=True)
+
+
+def vault(usd: float = 50_000, coins_usd: float = 0) -> Situation:
+    """Dollars and coins held outright, the coins hedged at beta."""
+    lots = base_lots(VAULT_BTC, coins_usd)
+    positions = {BETA_BTC: held(BETA_BTC, -lots)} if lots else {}
+    owned = {"BTC": desk.INSTRUMENTS[VAULT_BTC].base_quanta(lots)}  # type: ignore[union-attr]
+    return desk.situation(desk.portfolio({**RICH, "vault": usd}, positions, coins=owned))
+
+
+def with_way_out() -> Terms:
+    """The desk's terms, and a route on which dollars leave the vault."""
+    there = next(r for r in desk.MANDATE.transfer if r.destination == "vault")
+    back = msgspec.structs.replace(there, source="vault", destination="alpha")
+    way = passage(back, "USDT", "USDT")
+    terms = desk.terms()
+    return msgspec.structs.replace(terms, passages={**terms.passages, ("vault", "alpha"): way})
 
 
 def moving(usd: float, destination: str = "beta") -> Plan:
@@ -112,6 +176,8 @@ def moving(usd: float, destination: str = "beta") -> Plan:
 CASES = (
     Case("stale", limits.quotes_are_fresh, "fresh quotes",
          judged(small(), aged(2.1)), judged(small(), aged(1.9))),
+    Case("stale though only held", limits.quotes_are_fresh, "fresh quotes",
+         judged(small(), ether(2.1)), judged(small(), ether(1.9))),
     Case("observe", limits.authority_allows, "authority",
          judged(small(), terms=observing("observe")), judged(small(), terms=observing("act"))),
     Case("propose", limits.authority_allows, "authority",
@@ -131,9 +197,20 @@ CASES = (
          judged(spread_out(900_000), desk.situation(
              desk.portfolio({"alpha": 100_000, "beta": 900_000}))),
          judged(spread_out(900_000))),
-    Case("overspends", limits.accounts_survive, "balance",
-         judged(coins(60_000), vault()), judged(coins(40_000), vault())),
+    Case("overspends", limits.wallets_hold, "balance",
+         judged(coins(20_000, 20_000, 20_000), vault()), judged(coins(20_000, 20_000), vault())),
+    Case("overspends before it earns", limits.wallets_hold, "balance",
+         judged(coins(20_000, -20_000), vault(10_000, 50_000)),
+         judged(coins(-20_000, 20_000), vault(10_000, 50_000))),
     Case("naked", limits.legs_stay_together, "naked leg", judged(pair(1)), judged(pair(2))),
+    Case("naked between steps", limits.coins_stay_hedged, "hedged",
+         judged(one_by_one(40_000)), judged(one_by_one(20_000))),
+    Case("hedge broken", limits.coins_stay_hedged, "hedged",
+         judged(closing(ALPHA_BTC), holding(40_000, 40_000)),
+         judged(closing(ALPHA_BTC, BETA_BTC), holding(40_000, 40_000))),
+    Case("unhedged further", limits.coins_stay_hedged, "hedged",
+         judged(closing(BETA_BTC), holding(60_000, 30_000)),
+         judged(closing(ALPHA_BTC), holding(60_000, 30_000))),
     Case("gross", limits.book_stays_small, "gross leverage",
          judged(spread_out(1_010_000)), judged(spread_out(990_000))),
     Case("drawdown", limits.book_stays_small, "loss from peak",
@@ -167,12 +244,94 @@ def test_checks_of_the_gate_each_have_a_case() -> None:
     assert {case.check for case in CASES} == set(limits.CHECKS)
 
 
-def test_order_without_a_quote_is_refused_and_not_an_error() -> None:
-    situation = desk.situation(desk.portfolio(RICH))
-    quotes = {n: q for n, q in situation.snapshot.quotes.items() if n != ALPHA_BTC}
+def blind_to(situation: Situation, name: str) -> Situation:
+    quotes = {n: q for n, q in situation.snapshot.quotes.items() if n != name}
     snapshot = msgspec.structs.replace(situation.snapshot, quotes=quotes)
-    blind = msgspec.structs.replace(situation, snapshot=snapshot)
+    return msgspec.structs.replace(situation, snapshot=snapshot)
+
+
+def test_order_without_a_quote_is_refused_and_not_an_error() -> None:
+    blind = blind_to(desk.situation(desk.portfolio(RICH)), ALPHA_BTC)
     assert "fresh quotes" in {b.rule for b in breaches(desk.terms(), blind, small())}
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_plan_beside_a_held_instrument_without_a_quote_is_refused_and_not_an_error(
+    raises: bool,
+) -> None:
+    """What is held cannot be judged without a price, so nothing of that book can."""
+    found = breaches(desk.terms(), blind_to(ether(0), BETA_ETH), small(raises))
+    assert found == [Breach("fresh quotes", BETA_ETH, "no quote")]
+
+
+def test_missing_quote_of_what_is_neither_held_nor_traded_is_no_matter() -> None:
+    blind = blind_to(desk.situation(desk.portfolio(RICH)), BETA_ETH)
+    assert breaches(desk.terms(), blind, small()) == []
+
+
+def test_old_quote_of_what_is_only_held_does_not_stop_a_reduction() -> None:
+    book = ether(2.1).portfolio.accounts
+    positions = {n: p for a in book.values() for n, p in a.positions.items()}
+    situation = aged(2.1, BETA_ETH, **positions, **legs(40_000, 40_000))
+    assert breaches(desk.terms(), situation, closing(ALPHA_BTC, BETA_BTC)) == []
+    assert {b.rule for b in breaches(desk.terms(), situation, small())} == {"fresh quotes"}
+
+
+def test_sale_of_coins_pays_for_the_transfer_after_it_and_not_for_the_one_before() -> None:
+    sale = hedged_step(VAULT_BTC, BETA_BTC, -20_000)
+    leaving = (send("vault", "alpha", 19_000),)
+    situation, terms = vault(0, 50_000), with_way_out()
+    assert breaches(terms, situation, plan(sale, leaving, raises=False)) == []
+    found = breaches(terms, situation, plan(leaving, sale, raises=False))
+    assert {b.rule for b in found} == {"withdrawable", "balance"}
+
+
+@pytest.mark.parametrize("held_usd", [60_000, 600_000])
+def test_unhedged_book_may_be_reduced_in_any_steps(held_usd: float) -> None:
+    """Far from hedged as it is, each step brings it nearer."""
+    alone = [closing(ALPHA_BTC, usd=20_000).steps[0].actions] * 3
+    what = plan(*alone, raises=False)
+    assert breaches(desk.terms(), holding(held_usd, 0), what) == []
+
+
+def apart(basis: float, usd: float) -> Situation:
+    """A book that is hedged to the coin while its two venues quote apart."""
+    ticks = round(desk.MARKS[BETA_BTC] * (1 + basis))
+    book = desk.portfolio({"alpha": 3e6, "beta": 3e6}, legs(usd, usd))
+    return desk.situation(book, quotes={BETA_BTC: desk.quote(BETA_BTC, ticks)})
+
+
+@pytest.mark.parametrize("basis", [-0.01, 0.01])
+def test_venues_that_quote_apart_do_not_make_a_hedged_book_naked(basis: float) -> None:
+    """Half a million hedged to the coin differs by 5,000 dollars: that is basis and no delta."""
+    grown = spread_out(500_000)
+    assert breaches(desk.terms(), apart(basis, 0), grown) == []
+    lots = base_lots(ALPHA_BTC, 24_990)
+    roll = (order(ALPHA_BTC, -lots, reduce_only=True),), (order(ALPHA_BTC, lots),)
+    assert breaches(desk.terms(), apart(basis, 500_000), plan(*roll, raises=False)) == []
+
+
+@given(
+    long=st.integers(0, 400), short=st.integers(0, 400), cuts=st.lists(st.tuples(
+        st.integers(-300, 300), st.integers(-300, 300)), min_size=1, max_size=4)
+)  # fmt: skip
+def test_plan_is_hedged_if_no_step_strays_beyond_its_limit_or_where_the_book_began(
+    long: int, short: int, cuts: list[tuple[int, int]]
+) -> None:
+    """By hand, in thousandths of a coin of 60 dollars each."""
+    begun, net, worst = long - short, long - short, []
+    for index, (a, b) in enumerate(cuts):
+        net += a + b
+        limit = 1_000 if index == len(cuts) - 1 else 25_000
+        worst.append(60 * abs(net) <= max(1.001 * limit, 60 * abs(begun)))
+    steps = []
+    for index, (a, b) in enumerate(cuts):
+        both = order(ALPHA_BTC, a, key=str(index)), order(BETA_BTC, 100 * b, key=str(index))
+        steps.append(tuple(o for o in both if o.lots))
+    what = plan(*steps, raises=True)
+    situation = holding(60 * long, 60 * short)
+    found = limits.coins_stay_hedged(desk.terms(), situation, what)
+    assert (found == []) == all(worst)
 
 
 @given(

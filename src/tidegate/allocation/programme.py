@@ -255,9 +255,10 @@ def solvency(
 
 
 def spare_value(question: Question) -> float:
-    """What a unit of spare health is worth: twice what the dearest open route costs."""
+    """What a unit of spare health is worth: twice what the dearest open route costs, and never so
+    much that a shortfall would be taken for it."""
     costs = question.edges.cost_rate[question.edges.open]
-    return 2 * float(costs.max(initial=0.0))
+    return min(2 * float(costs.max(initial=0.0)), OUTER_PENALTY / 2)
 
 
 def adverse(

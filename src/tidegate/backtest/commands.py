@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -30,7 +32,7 @@ from tidegate.model.times import format_time, parse_time_ms
 from tidegate.simulation.tape import Freeze
 
 RESULTS = "results.json"
-WIDTH = 110
+WIDTH = 140
 JOURNALS = "journals"
 Results = tuple[tuple[Outcome, Measures], ...]
 _FREEZE = re.compile(
@@ -143,22 +145,22 @@ def describe(
 
 def show(measures: Sequence[Measures]) -> None:
     """The policies side by side, on standard output."""
-    table = Table()
-    heads = (
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in (
         "policy",
-        "liquidations",
-        "avg leverage",
+        "died",
+        "leverage",
         "return",
         "carry kept",
         "drawdown",
-        "worst equity/MM",
+        "worst health",
         "turnover",
         "transfers",
-    )
-    for head in heads:
-        table.add_column(head, justify="left" if head == "policy" else "right")
+    ):
+        justify: Literal["left", "right"] = "left" if head == "policy" else "right"
+        table.add_column(head, justify=justify, no_wrap=True)
     for m in measures:
-        died = f"{m.liquidations} †" if m.liquidations else "0"
+        died = "–" if m.death_ms is None else format_time(m.death_ms)[:16].replace("T", " ")
         worst = "–" if m.worst_health_ratio is None else f"{m.worst_health_ratio:.2f}"
         turnover = "–" if m.turnover is None else f"{m.turnover:.0f}x"
         table.add_row(

@@ -42,6 +42,7 @@ SCENARIO_COUNT = 60
 LATENCY_TAIL = 0.95
 GOLDEN = 0.6180339887498949
 VOL_TRAIN_DAYS = 400
+TAIL_DAYS = 180
 VOL_BARS_MIN = 21
 LONG_RUN_DAYS = 365
 
@@ -82,6 +83,7 @@ class Forecaster:
         edges = tuple(e for e in self.edges(ts_ms) if e.t_statistic >= self._mandate.edge.minimum_t)
         lengths = self._window_bars(bars.interval_ms)
         recent = _last_days(bars, self._mandate.stress.scenario_days)
+        tail = _last_days(bars, TAIL_DAYS)
         tables = path_tables(_block(recent), lengths)
         scenarios, windows = self._scenarios(tables, vol, bars.interval_ms)
         return Outlook(
@@ -89,8 +91,8 @@ class Forecaster:
             edges,
             self._carry(edges),
             dict(zip(self._coins, vol.tolist(), strict=True)),
-            self._buffers(bars, lengths[-1], self._mandate.stress.outer),
-            self._buffers(bars, lengths[0], self._mandate.stress.inner),
+            self._buffers(tail, lengths[-1], self._mandate.stress.outer),
+            self._buffers(tail, lengths[0], self._mandate.stress.inner),
             scenarios,
             self._mandate.limits.solvency_tail * windows,
         )

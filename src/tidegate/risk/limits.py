@@ -9,6 +9,7 @@ a plan that raises risk must leave every account able to survive the outer stres
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import msgspec
 
@@ -173,30 +174,35 @@ def _notional_usd(instrument: Instrument, order: Order, situation: Situation) ->
 
 def coins_stay_hedged(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """No step leaves a coin further from hedged than the naked limit, nor the whole plan further
-    than the smallest trade, unless the book was further from hedged before."""
+    than the smallest trade, unless the book was further from hedged before.
+
+    What is exposed is counted in coins, so that venues which quote apart leave no hedge naked.
+    """
     limits = terms.mandate.limits
-    net = dict.fromkeys(terms.mandate.coins, 0.0)
+    net = dict.fromkeys(terms.mandate.coins, Decimal(0))
     for instrument in terms.instruments.values():
         lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
-        net[instrument.base] += _signed_usd(instrument, lots, situation)
+        net[instrument.base] += lots * instrument.lot
     before, breaches = dict(net), []
     for index, step in enumerate(plan.steps):
         for action in step.actions:
             if isinstance(action, Order):
                 instrument = terms.instruments[action.instrument]
-                net[instrument.base] += _signed_usd(instrument, action.lots, situation)
+                net[instrument.base] += action.lots * instrument.lot
         last = index == len(plan.steps) - 1
         limit = limits.minimum_trade_usd if last else limits.naked_usd
-        for coin, exposed in net.items():
-            if abs(exposed) > max(limit * 1.001, abs(before[coin])):
+        for coin in (c for c, amount in net.items() if abs(amount) > abs(before[c])):
+            exposed = float(net[coin]) * _traded_price(terms, situation, plan, coin)
+            if abs(exposed) > limit * 1.001:
                 breaches.append(Breach("hedged", coin, f"{exposed:.0f} USD after step {index}"))
     return breaches
 
 
-def _signed_usd(instrument: Instrument, lots: int, situation: Situation) -> float:
-    if not lots:
-        return 0.0
-    return lots * float(instrument.lot) * instrument.price(situation.marks[instrument.id])
+def _traded_price(terms: Terms, situation: Situation, plan: Plan, coin: str) -> float:
+    """The lowest price of a coin where the plan trades it, by which no allowed slice is larger."""
+    names = {action.instrument for action in plan.actions if isinstance(action, Order)}
+    traded = (terms.instruments[name] for name in names)
+    return min(i.price(situation.marks[i.id]) for i in traded if i.base == coin)
 
 
 def book_stays_small(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:

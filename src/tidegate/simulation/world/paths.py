@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a world hands out: arrays on one time grid, and events in time order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from typing import Literal
+
+import numpy as np
+
+from tidegate.model.errors import ensure
+from tidegate.simulation.world.arrays import FloatArray
+
+Side = Literal["long", "short"]
+
+
+@dataclass(frozen=True, slots=True)
+class AdlEvent:
+    """Winners of one side closed by the venue: the `share` of that side's open interest whose
+    ranking score is at least `rank_threshold` (see `deleveraging.rank_score`)."""
+
+    ts_ms: int
+    instrument: str
+    side: Side
+    share: float
+    rank_threshold: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorldPaths:
+    """A market of `steps` steps of `step_ms` from `start_ms`; ids read "venue:COIN".
+
+    Prices in USD (steps); `volume_usd` traded in the step; `half_spread` a share of the price;
+    `depth` a multiple of the calm depth; `liquidated_usd` what was closed by force; `stress` 0 to
+    1. Funding rows are (ts_ms, id, rate * 1e12 of the interval that ends there), paid by longs
+    where positive. In an outage marks go on but nothing trades; in a freeze money does not move.
+    """
+
+    start_ms: int
+    step_ms: int
+    steps: int
+    instruments: tuple[tuple[str, str], ...]
+    open: Mapping[str, FloatArray]
+    high: Mapping[str, FloatArray]
+    low: Mapping[str, FloatArray]
+    close: Mapping[str, FloatArray]
+    mark_high: Mapping[str, FloatArray]
+    mark_low: Mapping[str, FloatArray]
+    mark_close: Mapping[str, FloatArray]
+    volume_usd: Mapping[str, FloatArray]
+    half_spread: Mapping[str, FloatArray]
+    depth: Mapping[str, FloatArray]
+    liquidated_usd: Mapping[str, FloatArray]
+    funding: tuple[tuple[int, str, int], ...]
+    stable: Mapping[str, FloatArray]
+    freezes: tuple[tuple[str, int, int], ...]
+    outages: tuple[tuple[str, int, int], ...]
+    adl: tuple[AdlEvent, ...]
+    stress: FloatArray
+    crisis: str
+    crisis_start_ms: int | None
+    crisis_venue: str | None
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if isinstance(value, Mapping):
+                for name, column in value.items():
+                    ensure(column.shape == (self.steps,), f"{part.name} {name}: wrong length")
+                    ensure(bool(np.isfinite(column).all()), f"{part.name} {name}: not finite")
+                    column.setflags(write=False)
+
+    def digest(self) -> str:
+        """SHA-256 over every array's bytes and every event, in the order of the fields."""
+        lines = sha256()
+        for part in fields(self):
+            value = getattr(self, part.name)
+            columns = value if isinstance(value, Mapping) else {"": value}
+            for name, column in columns.items():
+                lines.update(f"{part.name} {name}\n".encode())
+                raw = isinstance(column, np.ndarray)
+                lines.update(column.tobytes() if raw else repr(column).encode())
+        return lines.hexdigest()
