@@ -236,7 +236,7 @@ class Cycle:
                 situation, alarm, trigger, "hold: nothing worth moving", answer, question
             )
             return
-        if any(not isinstance(action, Order) for action in plan.actions):
+        if not plan.raises:
             self._awaits_growth = True
         sequence = self._conclude(situation, alarm, trigger, wanted.reason, answer, question)
         verdict = self._world.gate.review(terms, situation, plan, sequence)

@@ -41,7 +41,8 @@ class Targets(msgspec.Struct, frozen=True):
 
 
 def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision: int) -> Plan:
-    """The plan toward targets; increases wait for another cycle while money must move first.
+    """The plan toward targets; increases wait for another cycle while money must move or other
+    positions must shrink first, since they may stand on what those free.
 
     Order and transfer ids derive from the decision's number and the place in the plan.
     """
@@ -53,7 +54,7 @@ def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision:
     steps += _rolls(terms, reduced, targets, decision)
     transfers = _transfers(terms, situation, targets, steps, decision)
     steps += [Step((transfer,)) for transfer in transfers]
-    waits = bool(transfers)
+    waits = bool(transfers) or bool(reducing)
     if not waits:
         steps += _order_steps(terms, situation, raising, f"{decision}.raise", targets.reason)
     return Plan(tuple(steps), raises=bool(raising) and not waits)

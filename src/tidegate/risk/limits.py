@@ -45,21 +45,20 @@ def quotes_are_fresh(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
     """Stale data never trades, and nothing is raised while anything held has no fresh quote."""
     breaches = []
     for name in sorted(_concerned(terms, situation, plan)):
-        quote = situation.snapshot.quotes.get(name)
-        if quote is None:
-            breaches.append(Breach("fresh quotes", name, "no quote"))
-        elif situation.snapshot.ts_ms - quote.as_of_ms > QUOTE_AGE_MAX_MS:
+        quote = situation.snapshot.quotes[name]
+        if situation.snapshot.ts_ms - quote.as_of_ms > QUOTE_AGE_MAX_MS:
             breaches.append(Breach("fresh quotes", name, "quote too old"))
     return breaches
 
 
 def _concerned(terms: Terms, situation: Situation, plan: Plan) -> set[InstrumentId]:
     traded = {action.instrument for action in plan.actions if isinstance(action, Order)}
-    if not plan.raises:
-        return traded
+    return traded | _held(terms, situation) if plan.raises else traded
+
+
+def _held(terms: Terms, situation: Situation) -> set[InstrumentId]:
     accounts = situation.portfolio.accounts
-    held = {n for n, i in terms.instruments.items() if held_lots(accounts[i.venue], i)}
-    return traded | held
+    return {n for n, i in terms.instruments.items() if held_lots(accounts[i.venue], i)}
 
 
 def authority_allows(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
@@ -291,11 +290,8 @@ CHECKS: tuple[Check, ...] = (
 
 def breaches(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Every broken rule of a plan; where a quote is missing nothing else can be judged."""
-    accounts = situation.portfolio.accounts
-    held = {n for n, i in terms.instruments.items() if held_lots(accounts[i.venue], i)}
-    if (held | _concerned(terms, situation, plan)) - situation.snapshot.quotes.keys():
-        missing = sorted(
-            (held | _concerned(terms, situation, plan)) - situation.snapshot.quotes.keys()
-        )
+    needed = _held(terms, situation) | _concerned(terms, situation, plan)
+    missing = sorted(needed - situation.snapshot.quotes.keys())
+    if missing:
         return [Breach("fresh quotes", name, "no quote") for name in missing]
     return [breach for check in CHECKS for breach in check(terms, situation, plan)]

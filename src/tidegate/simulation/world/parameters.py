@@ -332,9 +332,13 @@ def _check_names(p: WorldParameters) -> None:
             raise InputError("world", group, "expected at least one, each name once")
     for venue in p.venues:
         if venue.formula not in FORMULAS:
-            raise InputError("world", f"{venue.name}.formula", f"expected one of {sorted(FORMULAS)}")
+            raise InputError(
+                "world", f"{venue.name}.formula", f"expected one of {sorted(FORMULAS)}"
+            )
         if venue.ranking not in RANKINGS:
-            raise InputError("world", f"{venue.name}.ranking", f"expected one of {sorted(RANKINGS)}")
+            raise InputError(
+                "world", f"{venue.name}.ranking", f"expected one of {sorted(RANKINGS)}"
+            )
 
 
 def _check_leverage(p: WorldParameters) -> None:
