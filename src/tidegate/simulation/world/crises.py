@@ -40,19 +40,19 @@ class CrisisShape:
 
 _SHAPES = (
     CrisisShape("calm"),
-    CrisisShape("crash", -0.18, 60, premium_8h=0.004, basis_kick=0.013, outage_probability=0.5),
-    CrisisShape("gap", -0.15, 1, premium_8h=0.003, basis_kick=0.013, outage_probability=0.3),
-    CrisisShape("squeeze", 0.20, 60, premium_8h=0.004, basis_kick=0.013, outage_probability=0.3),
+    CrisisShape("crash", -0.18, 60, premium_8h=0.0015, basis_kick=0.007, outage_probability=0.5),
+    CrisisShape("gap", -0.15, 1, premium_8h=0.0015, basis_kick=0.007, outage_probability=0.3),
+    CrisisShape("squeeze", 0.20, 60, premium_8h=0.0015, basis_kick=0.007, outage_probability=0.3),
     CrisisShape(
         "freeze",
         -0.18,
         60,
         freeze_hours=(3.0, 12.0),
-        premium_8h=0.004,
-        basis_kick=0.013,
+        premium_8h=0.0015,
+        basis_kick=0.007,
         outage_probability=0.5,
     ),
-    CrisisShape("depeg", -0.18, 60, depeg=0.03, premium_8h=0.004, basis_kick=0.013),
+    CrisisShape("depeg", -0.18, 60, depeg=0.03, premium_8h=0.0015, basis_kick=0.007),
     CrisisShape(
         "insolvency",
         -0.15,
@@ -60,8 +60,8 @@ _SHAPES = (
         depth_floor=0.05,
         freeze_hours=(24.0, 24.0),
         adl_share=0.5,
-        premium_8h=0.004,
-        basis_kick=0.018,
+        premium_8h=0.0015,
+        basis_kick=0.010,
     ),
 )
 CRISES = MappingProxyType({shape.name: shape for shape in _SHAPES})
@@ -98,12 +98,15 @@ class CrisisPlan:
 @dataclass(frozen=True, slots=True)
 class CrisisDraw:
     """Bounds of what the seed draws of a crisis: its hour of the day, how its force varies
-    overall and by coin, and how far unstruck venues lean (uniform, then normal deviation)."""
+    overall and by coin, how far
+    venues that are not struck lean, and how evenly the move spreads over its minutes (the shape
+    of gamma weights: below 1 a few minutes carry most of it)."""
 
     hours: tuple[float, float] = (1.0, 20.0)
     force: tuple[float, float] = (0.95, 1.05)
     coin_deviation: float = 0.08
     venue_lean: tuple[float, float] = (-0.35, 0.25)
+    evenness: float = 0.6
 
 
 def draw_crisis(

@@ -15,10 +15,8 @@ from math import isfinite
 from typing import Any
 
 from tidegate.model.errors import InputError
+from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.simulation.world.crises import CRISES, CrisisDraw, CrisisShape
-
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Coin:
 
     `vol_annual` is the diffusion in the calm regime. Measured over all regimes: BTC 0.54, ETH
     0.70, SOL 0.95. `jump_beta` multiplies common jumps, `crisis_beta` the crisis' log move.
-    `volume_day_usd` at Binance, measured for BTC, ETH, SOL; assumed for the others. `oimf_8h`
+    `volume_day_usd` at Binance, measured for BTC, ETH, SOL; assumed for the others. `margin_gap`
     is dYdX's IM minus MM (genesis tiers: 2 % * 40 % for large, 5 % * 40 % for mid markets), and
     `cap_8h` Binance's funding cap (BTC and ETH 0.3 %, others 2 %: fundingInfo of 2026-09).
     """
@@ -75,14 +73,14 @@ class Regimes:
     counts as full stress.
     """
 
-    calm_hours: float = 340.0
-    stress_hours: float = 8.0
-    stress_vol: float = 3.6
+    calm_hours: float = 280.0
+    stress_hours: float = 9.0
+    stress_vol: float = 5.0
     stress_level: float = 0.75
     onset_half_life_hours: float = 0.25
-    slow_deviation: float = 0.30
+    slow_deviation: float = 0.40
     slow_half_life_hours: float = 72.0
-    fast_deviation: float = 0.35
+    fast_deviation: float = 0.30
     fast_half_life_hours: float = 3.0
     correlation_calm: float = 0.65
     correlation_stress: float = 0.90
@@ -121,10 +119,10 @@ class Basis:
 
     deviation: float = 2.2e-4
     half_life_hours: float = 0.1
-    stress_scale: float = 5.0
+    stress_scale: float = 7.0
     spikes: int = 5
-    spike_half_life_hours: float = 0.035
-    forced_flow_lean: float = 0.10
+    spike_half_life_hours: float = 0.02
+    forced_flow_lean: float = 0.04
     mark_half_life_hours: float = 0.05
     mark_clamp: float = 0.01
 
@@ -141,16 +139,33 @@ class Premium:
     Hyperliquid.
     """
 
-    common_deviation: float = 1.5e-4
-    coin_deviation: float = 1.0e-4
+    common_deviation: float = 2.3e-4
+    coin_deviation: float = 1.4e-4
     pair_deviation: float = 0.8e-4
     pair_level: float = 0.5e-4
     half_life_hours: float = 96.0
     pair_half_life_hours: float = 24.0
-    lean_8h: float = 4.0e-4
-    trend_8h: float = 2.0e-3
+    lean_8h: float = 2.0e-4
+    trend_8h: float = 1.0e-3
     crisis_half_life_hours: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class FundingRules:
+    """The constants of the venues' formulas, as 8-hour rates unless named otherwise.
+
+    Interest 0.01 % and band 0.05 % (Binance, Hyperliquid documentation); cap 4 % an hour
+    (Hyperliquid); dead band 0.025 % (Deribit; its cap differs by instrument: 0.5 % assumed);
+    default rate 0 (dYdX v4 as of 2025-12; 100 ppm at genesis), clamp 600 % of IM - MM.
+    """
+
     interest_8h: float = 1.0e-4
+    band_8h: float = 5.0e-4
+    hyperliquid_cap_1h: float = 0.04
+    dead_band_8h: float = 2.5e-4
+    deribit_cap_8h: float = 0.005
+    dydx_default_8h: float = 0.0
+    dydx_cap_multiple: float = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +180,7 @@ class Liquidity:
     volume_noise: float = 0.30
     volume_power: float = 1.0
     day_swing: float = 0.35
+    spread_power: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +195,9 @@ class Leverage:
     """
 
     holders: int = 48
-    leverage_median: float = 6.0
+    leverage_median: float = 5.0
     leverage_deviation: float = 0.7
-    leverage_max: float = 40.0
+    leverage_max: float = 30.0
     maintenance: float = 0.008
     impact: float = 0.6
     impact_half_life_hours: float = 0.5
@@ -218,18 +234,18 @@ class Interruptions:
 
 
 _COINS = (
-    Coin("BTC", 95_000.0, 0.40, 1.00, 1.00, 17.2e9, 0.008, 0.003),
-    Coin("ETH", 3_400.0, 0.57, 1.35, 1.15, 10.2e9, 0.008, 0.003),
-    Coin("SOL", 190.0, 0.70, 1.60, 1.28, 3.3e9, 0.02, 0.02),
-    Coin("XRP", 2.30, 0.68, 1.40, 1.20, 1.6e9, 0.02, 0.02),
-    Coin("DOGE", 0.33, 0.74, 1.60, 1.28, 1.3e9, 0.02, 0.02),
-    Coin("AVAX", 37.0, 0.76, 1.60, 1.32, 0.4e9, 0.02, 0.02),
+    Coin("BTC", 95_000.0, 0.39, 1.00, 1.00, 17.2e9, 0.008, 0.003),
+    Coin("ETH", 3_400.0, 0.55, 1.35, 1.15, 10.2e9, 0.008, 0.003),
+    Coin("SOL", 190.0, 0.67, 1.60, 1.28, 3.3e9, 0.02, 0.02),
+    Coin("XRP", 2.30, 0.61, 1.40, 1.20, 1.6e9, 0.02, 0.02),
+    Coin("DOGE", 0.33, 0.66, 1.60, 1.28, 1.3e9, 0.02, 0.02),
+    Coin("AVAX", 37.0, 0.67, 1.60, 1.32, 0.4e9, 0.02, 0.02),
 )
 _VENUES = (
-    Venue("hyperliquid", "hyperliquid", 3.2e-4, 2.0, 0.25, 0.6e-4, 0.002, "price_leverage"),
-    Venue("binance", "binance", -1.8e-4, 1.0, 1.0, 0.3e-4, 0.006, "profit_leverage"),
-    Venue("deribit", "deribit", 1.0e-4, 1.2, 0.05, 0.8e-4, 0.004, "profit_leverage"),
-    Venue("dydx", "dydx", 1.1e-4, 0.9, 0.02, 1.2e-4, 0.001, "profit_leverage"),
+    Venue("hyperliquid", "hyperliquid", 3.2e-4, 2.0, 0.25, 0.6e-4, 0.004, "price_leverage"),
+    Venue("binance", "binance", -1.5e-4, 1.0, 1.0, 0.3e-4, 0.010, "profit_leverage"),
+    Venue("deribit", "deribit", 1.0e-4, 1.0, 0.05, 0.8e-4, 0.006, "profit_leverage"),
+    Venue("dydx", "dydx", 1.1e-4, 0.7, 0.02, 1.2e-4, 0.004, "profit_leverage"),
 )
 FORMULAS = frozenset({"hyperliquid", "binance", "deribit", "dydx"})
 RANKINGS = frozenset({"price_leverage", "profit_leverage"})
@@ -252,6 +268,7 @@ class WorldParameters:
     jumps: Jumps = field(default_factory=Jumps)
     basis: Basis = field(default_factory=Basis)
     premium: Premium = field(default_factory=Premium)
+    funding_rules: FundingRules = field(default_factory=FundingRules)
     liquidity: Liquidity = field(default_factory=Liquidity)
     leverage: Leverage = field(default_factory=Leverage)
     stablecoins: Stablecoins = field(default_factory=Stablecoins)
@@ -261,7 +278,7 @@ class WorldParameters:
 
     def __post_init__(self) -> None:
         _check_numbers(self, "")
-        for check in (_check_grid, _check_names, _check_leverage):
+        for check in (_check_grid, _check_names, _check_leverage, _check_crises):
             check(self)
 
     @property
@@ -298,21 +315,37 @@ class WorldParameters:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-_SIGNED = frozenset({"move", "premium_8h", "venue_lean", "interest_8h"})
+_SIGNED = frozenset({"move", "premium_8h", "venue_lean", "interest_8h", "dydx_default_8h"})
+_POSITIVE = frozenset(
+    "calm_hours stress_hours life_hours return_hours block_hours depeg_hours price_usd vol_annual "
+    "volume_day_usd holders leverage_median interest_share stress_depth depth_floor shock_move "
+    "evenness".split()
+)
+_AT_MOST_ONE = frozenset(
+    "correlation_calm correlation_stress down_share stress_depth depth_floor adl_share depeg "
+    "outage_probability stress_level".split()
+)
 
 
 def _check_numbers(value: Any, name: str) -> None:
-    """Every number is finite, and not negative unless its name may be."""
+    """Every number is finite, and not negative, zero or above one unless its name may be."""
     if is_dataclass(value):
         for part in fields(value):
             _check_numbers(getattr(value, part.name), part.name)
     elif isinstance(value, tuple):
         for part in value:
             _check_numbers(part, name)
-    elif isinstance(value, int | float) and (
-        not isfinite(value) or (value < 0 and name not in _SIGNED)
-    ):
-        raise InputError("world", name, f"expected a finite number, not negative, got {value}")
+    elif isinstance(value, int | float):
+        _check_number(value, name)
+
+
+def _check_number(value: float, name: str) -> None:
+    positive = name in _POSITIVE or name.endswith("half_life_hours")
+    if not isfinite(value) or (value < 0 and name not in _SIGNED) or (positive and value == 0):
+        expected = "above zero" if positive else "finite and not negative"
+        raise InputError("world", name, f"expected a number {expected}, got {value}")
+    if name in _AT_MOST_ONE and value > 1:
+        raise InputError("world", name, f"expected at most 1, got {value}")
 
 
 def _check_grid(p: WorldParameters) -> None:
@@ -325,9 +358,12 @@ def _check_grid(p: WorldParameters) -> None:
 
 
 def _check_names(p: WorldParameters) -> None:
-    groups = {"coins": p.coins, "venues": p.venues, "crises": p.crises}
-    for group, members in groups.items():
-        names = [member.name for member in members]
+    groups = {
+        "coins": [coin.name for coin in p.coins],
+        "venues": [venue.name for venue in p.venues],
+        "crises": [shape.name for shape in p.crises],
+    }
+    for group, names in groups.items():
         if not names or len(set(names)) != len(names):
             raise InputError("world", group, "expected at least one, each name once")
     for venue in p.venues:
@@ -342,8 +378,16 @@ def _check_names(p: WorldParameters) -> None:
 
 
 def _check_leverage(p: WorldParameters) -> None:
-    if not 1.0 < p.leverage.leverage_max * p.leverage.maintenance + 1.0 < 2.0:
+    if not 0.0 < p.leverage.leverage_max * p.leverage.maintenance < 1.0:
         expected = "expected leverage_max * maintenance between 0 and 1"
         raise InputError("world", "leverage_max", expected)
-    if any(shape.move <= -1.0 for shape in p.crises):
-        raise InputError("world", "move", "expected a fall of less than everything")
+
+
+def _check_crises(p: WorldParameters) -> None:
+    latest = p.crisis_draw.hours[1]
+    for shape in p.crises:
+        if shape.move <= -1.0:
+            raise InputError("world", f"{shape.name}.move", "expected a fall of less than all")
+        if shape.minutes < 1 or latest + shape.minutes / 60.0 > 24.0:
+            expected = f"expected 1 or more, and an end within the day if begun at {latest} h"
+            raise InputError("world", f"{shape.name}.minutes", expected)
