@@ -43,7 +43,7 @@ class Death(msgspec.Struct, frozen=True):
 
     @property
     def log_distance(self) -> float:
-        """Size of the move in logs; a depeg counts as the rise of what is quoted in the asset."""
+        """Size of the move in logs; zero where there is none."""
         return abs(log(max(1.0 + (self.move or 0.0), _LEAST_RATIO)))
 
 
@@ -78,6 +78,22 @@ def likeliest(found: Iterable[Death]) -> Death | None:
     """The death that is the fewest daily volatilities away; None where none could be counted."""
     counted = [death for death in found if death.vols_day is not None]
     return min(counted, key=lambda death: death.vols_day or 0.0, default=None)
+
+
+def threat(found: Iterable[Death]) -> Death | None:
+    """The likeliest death of one account, or None where any cause by price is UNKNOWN or has no
+    volatility: the likeliest of what is left would be too late a one."""
+    by_price = [death for death in found if death.side != "depeg"]
+    first = likeliest(by_price)
+    if first is not None and first.move == 0.0:
+        return first
+    unsure = any(d.status == "unknown" or uncounted(d) for d in by_price)
+    return None if unsure else first
+
+
+def uncounted(death: Death) -> bool:
+    """Whether a death by price has no volatility to count it in."""
+    return death.status == "dies" and death.side != "depeg" and death.vols_day is None
 
 
 def nearest(found: Iterable[Death]) -> Death | None:
