@@ -7,6 +7,7 @@ Exit status: 0 done, 1 a negative answer, 2 bad input, said in one line.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +33,7 @@ Jobs = Annotated[int, typer.Option(min=1, max=64, help="Processes to run policie
 
 def data_folder() -> Path:
     """The market data: TIDEGATE_DATA, else ../shared/market-data beside the repository."""
-    return Path(os.environ.get("TIDEGATE_DATA", REPOSITORY / "../shared/market-data"))
+    return Path(os.environ.get("TIDEGATE_DATA") or REPOSITORY / "../shared/market-data")
 
 
 def _version(wanted: bool) -> None:
@@ -93,6 +94,18 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: tidegate observe examples/book.json")
+def observe(
+    book: Annotated[Path, typer.Argument(help="The book as it stands, a JSON file.")],
+    json: Json = False,
+) -> None:
+    """Show the move that kills a book and the cheapest fix; exit 1 if an account is insolvent."""
+    from tidegate.engine.observe_command import observe_book
+
+    if not observe_book(book, json):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: tidegate demo --out out/demo")
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write; an earlier demo is replaced.")] = Path(
@@ -108,7 +121,8 @@ def demo(
 
 
 def main() -> None:
-    """Entry point: bad input becomes one line and exit status 2."""
+    """Entry point: bad input becomes one line and exit status 2; a kill leaves nothing behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except InputError as error:

@@ -15,9 +15,12 @@ import duckdb
 import pytest
 
 from tests.backtest.generated import CARRY, DAYS, FIRST_DAY, SEED, carry, day, tidegate
-from tidegate.backtest.commands import folder_checks, parse_request, run_study
+from tidegate.backtest.claims import folder_checks
+from tidegate.backtest.commands import parse_request, run_study
+from tidegate.backtest.compare import run_all
 from tidegate.cli import main
 from tidegate.history.generated import write_generated
+from tidegate.model.events import TransferSent
 
 KEYS = {
     "liquidations", "near_liquidations", "return_on_capital", "carry_kept", "avg_leverage",
@@ -87,7 +90,7 @@ def test_verify_of_a_study_passes_with_a_line_per_check(
     done = tidegate("verify", str(study[0]), data=world)
     lines = done.stdout.splitlines()
     assert done.returncode == 0
-    assert len(lines) == 26
+    assert len(lines) == 28
     assert all(line.startswith("ok") for line in lines)
 
 
@@ -126,6 +129,102 @@ def test_verify_of_results_with_another_head_fails(
     assert failed == ["journal of tidegate"]
 
 
+EDITS = {
+    "return_on_capital": 9.99,
+    "liquidations": 7,
+    "transfers": 99,
+    "fees_usd": 0.0,
+    "decisions": 1,
+}
+
+
+@pytest.mark.parametrize("field", EDITS)
+def test_verify_of_an_edited_claim_fails_and_names_the_field(
+    study: tuple[Path, dict[str, object]], tmp_path: Path, field: str
+) -> None:
+    """A figure that the journal determines cannot be edited in the results."""
+    copy = tmp_path / "copy"
+    shutil.copytree(study[0], copy)
+    document = json.loads((copy / "results.json").read_text())
+    document["policies"]["tidegate"][field] = EDITS[field]
+    (copy / "results.json").write_text(json.dumps(document))
+    failed = [check for _, check in folder_checks(copy) if not check.passed]
+    assert [check.name for check in failed] == ["claims of tidegate"]
+    assert field in failed[0].detail
+
+
+@pytest.mark.parametrize(("field", "value"), [("seed", 77), ("freezes", []), ("from", "2020")])
+def test_verify_of_an_edited_study_fails(
+    study: tuple[Path, dict[str, object]], tmp_path: Path, field: str, value: object
+) -> None:
+    """What was asked stands in every journal's header."""
+    copy = tmp_path / "copy"
+    shutil.copytree(study[0], copy)
+    document = json.loads((copy / "results.json").read_text())
+    document[field] = value
+    (copy / "results.json").write_text(json.dumps(document))
+    failed = [check.name for _, check in folder_checks(copy) if not check.passed]
+    assert failed == ["claims of threshold 3", "claims of tidegate"]
+
+
+def test_verify_of_swapped_journals_fails(
+    study: tuple[Path, dict[str, object]], tmp_path: Path
+) -> None:
+    """Two journals exchanged together with their heads still say whose they are."""
+    copy = tmp_path / "copy"
+    shutil.copytree(study[0], copy)
+    first, second = (copy / "journals" / f"{n}.journal" for n in ("tidegate", "threshold-3"))
+    spare = tmp_path / "spare"
+    first.rename(spare)
+    second.rename(first)
+    spare.rename(second)
+    document = json.loads((copy / "results.json").read_text())
+    policies = document["policies"]
+    heads = [policies[n]["journal_head"] for n in ("threshold 3", "tidegate")]
+    policies["tidegate"]["journal_head"], policies["threshold 3"]["journal_head"] = heads
+    (copy / "results.json").write_text(json.dumps(document))
+    failed = {check.name for _, check in folder_checks(copy) if not check.passed}
+    assert failed == {"claims of threshold 3", "claims of tidegate"}
+
+
+def test_folder_beside_the_results_is_left_alone(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is deleted that the run did not make, whatever it is called."""
+    other = tmp_path / "out.partial"
+    other.mkdir()
+    (other / "thesis.txt").write_text("mine")
+    window = (CARRY, world, day(FIRST_DAY), day(FIRST_DAY))
+    run_study(parse_request(window, ["cash"], [], (1, 1)), tmp_path / "out", as_json=True)
+    assert (other / "thesis.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.partial"]
+    assert capsys.readouterr().out
+
+
+def test_plain_rules_without_a_route_run(world: Path, tmp_path: Path) -> None:
+    """Where no money can move, a rule that would send some sends none."""
+    text = CARRY.read_text()
+    mandate = tmp_path / "alone.toml"
+    mandate.write_text(text[: text.index("[[transfer]]")])
+    window = (mandate, world, day(40), day(44))
+    _experiment, outcomes = run_all(
+        parse_request(window, ["threshold=8", "tidegate"], [], (1, 1)), None, lambda shares: None
+    )
+    assert all(not isinstance(e, TransferSent) for o in outcomes for e in o.events)
+
+
+def test_observer_sends_nothing(world: Path, tmp_path: Path) -> None:
+    """Below `act` not even a transfer that only prepares growth leaves."""
+    mandate = tmp_path / "observe.toml"
+    mandate.write_text(CARRY.read_text().replace('level = "act"', 'level = "observe"'))
+    window = (mandate, world, day(FIRST_DAY), day(FIRST_DAY + 8))
+    _, outcomes = run_all(
+        parse_request(window, ["tidegate"], [], (1, 1)), None, lambda shares: None
+    )
+    kinds = {type(event).__name__ for event in outcomes[0].events}
+    assert kinds <= {"Deposited", "Marked"}
+
+
 def test_same_seed_and_data_give_the_same_heads_whatever_the_hash_seed(world: Path) -> None:
     """Nothing that is decided depends on the order of a set or the hash of a string."""
     words = carry("--json", "--policy", "tidegate", "--policy", "threshold=3")
@@ -159,6 +258,9 @@ def changed(text: str, old: str, new: str) -> str:
 
 
 TOO_MUCH_DELTA = 'target_delta_usd = "99000000"\n[authority]'
+WIDE = 'half_spread = { value = "2"'
+LATE_OLD = 'mark = { value = "mark", as_of = "2024-01-01", source = "Binance'
+LATE_NEW = 'mark = { value = "mark", as_of = "2031-01-01", source = "Binance'
 BAD_MANDATES = {
     "unknown venue": ('source = "binance"', 'source = "mtgox"', "transfer[0]"),
     "a venue without a rule": ("[venue.hyperliquid]\n", "[venue.mtgox]\n", "venue.mtgox"),
@@ -167,6 +269,13 @@ BAD_MANDATES = {
     "unknown field": ("loss_from_peak", "loss_from_top", "limits"),
     "infeasible caps": ("claim_cap = 0.9", "claim_cap = 0.05", "claim_cap"),
     "infeasible delta": ("[authority]", TOO_MUCH_DELTA, "target_delta_usd"),
+    "a conversion that pays": (
+        'conversion_rate = "1"',
+        'conversion_rate = "1.5"',
+        "conversion_rate",
+    ),
+    "a spread beyond the price": ('half_spread = { value = "0.00005"', WIDE, "BTCUSDT"),
+    "a mark of the future": (LATE_OLD, LATE_NEW, "mark"),
     "no lot": ('lot = { value = "0.00001"', 'tock = { value = "0.00001"', "BTC"),
     "no fee table": ("taker_fee = {", "taker_fea = {", "taker_fe"),
     "not toml": ("[mandate]", "[mandate", "TOML"),
@@ -268,6 +377,9 @@ def test_damaged_data_is_one_line_and_exit_2(
 
 
 BAD_WORDS = {
+    "half an hour": (["--to", "2024-01-26T00:30Z"], "whole bars"),
+    "freeze outside the run": (["--freeze", "binance:2024-02-20:2024-02-21"], "--freeze"),
+    "results without a name": (["--out", "/"], "--out"),
     "non-UTC time": (["--from", "2024-01-26T00:00+02:00"], "--from"),
     "time without zone": (["--from", "2024-01-26T00:00"], "--from"),
     "window not covered": (["--from", "2023-06-01"], "2023"),

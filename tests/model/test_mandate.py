@@ -119,7 +119,7 @@ BAD = [
     ("gross_leverage = 8", "gross_leverage = -8", "limits.gross_leverage", "> 0"),
     ("gross_leverage = 8", "gross_leverage = nan", "limits.gross_leverage", "> 0"),
     ("gross_leverage = 8", "gross_leverage = inf", "limits.gross_leverage", "finite"),
-    ("latency_p95_s = 1800", "latency_p95_s = inf", "transfer[0].latency_p95_s", "finite"),
+    ("latency_p95_s = 1800", "latency_p95_s = inf", "transfer[0].latency_p95_s", "172800"),
     ("solvency_tail = 0.001", "solvency_tail = 0.5", "limits.solvency_tail", "<= 0.2"),
     ("leverage = 20", "leverage = 0", "venue.binance.leverage", ">= 1"),
     ("outer = { BTC = 0.11", "outer = { BTC = 1.5", "stress.outer.BTC", "< 1"),

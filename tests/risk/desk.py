@@ -95,7 +95,7 @@ fee = "1"
 minimum = "10"
 latency_median_s = 600
 latency_p95_s = 1800
-conversion_cost = "0.0001"
+conversion_cost = "{"0" if destination == "vault" else "0.0001"}"
 conversion_rate = "1"
 as_of = "2024-01-01"
 provenance = "assumed: of the test"

@@ -71,12 +71,17 @@ class _Resolver:
                 field,
                 f"expected a dated value with its source: the venue tables have none on {start}",
             )
+        return read_decimal(self.stated(field, assumption), self.where, field)
+
+    def stated(self, field: str, assumption: Assumption) -> str:
+        """The mandate's words on a field, dated not after the start unless they are assumed."""
+        start = format_date(self.window.start_ms)
         if assumption.as_of > start and not assumption.source.startswith("assumed"):
             raise InputError(
                 self.where, field, f"expected a date not after {start}, or an assumed value"
             )
         self.note(field, assumption.value, assumption.as_of, assumption.source, "mandate")
-        return read_decimal(assumption.value, self.where, field)
+        return assumption.value
 
     def table_or_assumed(
         self, field: str, entry: Decimal | None, origin: tuple[str, str], said: Assumption | None
@@ -160,6 +165,9 @@ def _instrument(resolver: _Resolver, venue: str, symbol: str) -> Instrument:
     lot = _contract_field(resolver, venue, symbol, "lot", terms.lot)
     if tick <= 0 or lot <= 0:
         raise InputError(resolver.where, field, "expected a tick and a lot above 0")
+    resolver.stated(f"{field}.mark", terms.mark)
+    if terms.intrabar is not None:
+        resolver.stated(f"{field}.intrabar", terms.intrabar)
     kind = Spot if terms.kind == "spot" else Perpetual
     return kind(venue, symbol, terms.base, resolver.mandate.venue[venue].collateral, tick, lot)
 
@@ -179,8 +187,8 @@ def _costs(resolver: _Resolver, venue: str, symbol: str) -> TradingCosts:
     )
     spread = resolver.assumed(f"{field}.half_spread", terms.half_spread)
     impact = resolver.assumed(f"{field}.impact_coefficient", terms.impact_coefficient)
-    if min(taker, spread, impact) < 0:
-        raise InputError(resolver.where, field, "expected costs of at least 0")
+    if min(taker, spread, impact) < 0 or max(taker, spread) >= 1:
+        raise InputError(resolver.where, field, "expected costs of at least 0 and shares below 1")
     return TradingCosts(rate_to_ppm(taker), float(spread), float(impact))
 
 

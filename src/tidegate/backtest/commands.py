@@ -18,8 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tidegate.audit.verifier import Check
-from tidegate.audit.verifier import verify as verify_journal
+from tidegate.backtest.claims import JOURNALS, RESULTS, folder_checks
 from tidegate.backtest.compare import Request, ResultsFolder, read_specs, run_all
 from tidegate.backtest.experiment import Experiment
 from tidegate.backtest.measures import Measures, measure
@@ -31,9 +30,7 @@ from tidegate.model.errors import InputError
 from tidegate.model.times import format_time, parse_time_ms
 from tidegate.simulation.tape import Freeze
 
-RESULTS = "results.json"
 WIDTH = 140
-JOURNALS = "journals"
 Results = tuple[tuple[Outcome, Measures], ...]
 _FREEZE = re.compile(
     r"(?P<venue>[^:]+):(?P<start>\d{4}-\d\d-\d\d[^:]*(?::\d\d[^:]*)*?)"
@@ -191,41 +188,6 @@ def verify_folder(folder: Path, *, as_json: bool) -> bool:
         for file, check in checks:
             print(f"{'ok  ' if check.passed else 'FAIL'} {file}: {check.name}: {check.detail}")
     return all(check.passed for _, check in checks)
-
-
-def folder_checks(folder: Path) -> list[tuple[str, Check]]:
-    """Every check of a folder of results, or of one journal, with the file it is about."""
-    if folder.is_file():
-        return [(folder.name, check) for check in verify_journal(str(folder))]
-    paths = sorted((folder / JOURNALS).glob("*.journal"))
-    if not paths:
-        raise InputError(str(folder), JOURNALS, "expected a folder that backtest wrote, or a file")
-    checks = [(p.name, check) for p in paths for check in verify_journal(str(p))]
-    return checks + [(RESULTS, check) for check in _results_checks(folder, paths)]
-
-
-def _results_checks(folder: Path, paths: Sequence[Path]) -> list[Check]:
-    """The results must name every journal with its head, and no other."""
-    try:
-        document = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-        claimed = {
-            name.replace(" ", "-"): policy["journal_head"]
-            for name, policy in document["policies"].items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return [Check("results", False, f"expected a readable {RESULTS}")]
-    found = {path.name.removesuffix(".journal"): path for path in paths}
-    checks = []
-    for name in sorted(claimed.keys() | found.keys()):
-        if name not in found or name not in claimed:
-            where = "no journal" if name not in found else "not among the results"
-            checks.append(Check(f"journal of {name}", False, where))
-            continue
-        heads = verify_journal(str(found[name]), claimed[name])
-        passed = all(check.passed for check in heads)
-        detail = f"head {claimed[name]}" if passed else "its head is not the one claimed"
-        checks.append(Check(f"journal of {name}", passed, detail))
-    return checks
 
 
 def study(request: Request, experiment: Experiment, results: Results, journals: Path) -> Study:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tidegate.backtest.commands import RESULTS, run_study
+from tidegate.backtest.claims import RESULTS
+from tidegate.backtest.commands import run_study
 from tidegate.backtest.compare import Request, read_specs
 from tidegate.history.generated import START_MS, write_generated
 from tidegate.history.window import Window

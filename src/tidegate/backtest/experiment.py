@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from secrets import token_bytes
@@ -133,7 +133,12 @@ def run(
         experiment.market.digest,
     )
     journal = journal_at(journal_path, fields)
-    session = open_session(experiment.arrangement, experiment.tape, journal, experiment.seed)
+    arrangement = experiment.arrangement
+    if spec.policy == "cash":
+        # Its capital earns the hurdle rate outside the venues, and so not their idle yield too.
+        idle_nowhere = replace(arrangement.terms, idle_yield_annual={})
+        arrangement = replace(arrangement, terms=idle_nowhere)
+    session = open_session(arrangement, experiment.tape, journal, experiment.seed)
     if spec.policy == "tidegate":
         return _run_engine(experiment, session, spec, progress)
     policy: Policy

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def load_market(root: Path, arrangement: Arrangement, window: Window, where: str
     """Read and check everything; raises `InputError` naming what is missing."""
     said = _said(arrangement)
     step_ms = min(INTERVALS_MS[terms.bars] for terms in said.values())
-    _check_window(window, step_ms, where)
+    _check_window(window, said.values(), where)
     reference = _references(arrangement, said)
     bars: dict[InstrumentId, Bars] = {}
     marks: dict[InstrumentId, Bars | None] = {}
@@ -77,11 +77,14 @@ def _said(arrangement: Arrangement) -> dict[InstrumentId, Terms]:
     }
 
 
-def _check_window(window: Window, step_ms: int, where: str) -> None:
-    if window.start_ms % step_ms or window.end_ms % step_ms:
-        raise InputError(
-            where, "--from/--to", f"expected whole steps of {step_ms // MINUTE_MS} min"
-        )
+def _check_window(window: Window, said: Collection[Terms], where: str) -> None:
+    """The window must hold whole bars and whole marks of every market."""
+    whole = {INTERVALS_MS[terms.bars] for terms in said}
+    whole |= {HOUR_MS for terms in said if terms.mark.value == "mark"}
+    longest_ms = max(whole)
+    if window.start_ms % longest_ms or window.end_ms % longest_ms:
+        expected = f"expected whole bars of {longest_ms // MINUTE_MS} minutes at both ends"
+        raise InputError(where, "--from/--to", expected)
 
 
 def _references(

@@ -99,7 +99,7 @@ class FixedPolicy:
         self._session, self._pairs, self._leverage = session, pairs, leverage
         self._opened: dict[str, float] = {}
         self._start_ms = session.exchange.now_ms
-        self._count = 0
+        self._count = self._seen = 0
         self.decisions = 0
         self.dead = False
 
@@ -108,9 +108,11 @@ class FixedPolicy:
         if (ts_ms - self._start_ms) % HOUR_MS:
             return
         self.decisions += 1
+        events = self._session.record.events
         self.dead = self.dead or any(
-            isinstance(event, LiquidationStarted) for event in self._session.record.events[-64:]
+            isinstance(event, LiquidationStarted) for event in events[self._seen :]
         )
+        self._seen = len(events)
         if not self._opened:
             if self.resize(self._leverage):
                 self._opened = self.venue_leverage()
@@ -154,7 +156,7 @@ class FixedPolicy:
             asset = arrangement.mandate.venue[venue].collateral
             short_usd = need - self._session.record.ledger.wallet(venue, asset) / MICRO
             if short_usd > 1.0:
-                donor = next(v for v in arrangement.mandate.venue if v != venue)
+                donor = next((v for v in arrangement.mandate.venue if v != venue), venue)
                 self.transfer(donor, venue, short_usd)
                 return False
         return True
@@ -186,7 +188,9 @@ class FixedPolicy:
         """Send dollars, as far as the venue lets them go; True when they left."""
         free = self._session.exchange.margin(source).withdrawable
         quanta = min(int(amount_usd * MICRO), free)
-        passage = self._session.arrangement.terms.passages[source, destination]
+        passage = self._session.arrangement.terms.passages.get((source, destination))
+        if passage is None:
+            return False
         if quanta < max(passage.minimum_quanta, passage.fee_quanta + 1, 1000 * MICRO):
             return False
         self._count += 1
@@ -243,7 +247,7 @@ class ThresholdPolicy(FixedPolicy):
     def _even_out(self, needy: str) -> None:
         """Send half the difference in equity from the richest venue, rolling profit to free it."""
         equities = self._equities()
-        donor = max((v for v in equities if v != needy), key=lambda v: equities[v])
+        donor = max((v for v in equities if v != needy), key=lambda v: equities[v], default=needy)
         amount = (equities[donor] - equities[needy]) / 2
         if amount <= 0:
             return

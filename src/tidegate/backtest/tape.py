@@ -49,6 +49,8 @@ def build_tape(
                 "--freeze", "VENUE", f"expected a venue of {where}, got {freeze.venue!r}"
             )
     start, end = market.window.start_ms, market.window.end_ms
+    if any(freeze.end_ms <= start or freeze.start_ms >= end for freeze in freezes):
+        raise InputError("--freeze", "FROM:TO", "expected a time inside the run")
     steps = (end - start) // market.step_ms
     tracks = {
         name: _track(market, arrangement, name, where) for name in arrangement.terms.instruments

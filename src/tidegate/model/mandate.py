@@ -24,6 +24,8 @@ from tidegate.model.units import MICRO, read_decimal, unit_quanta
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+# Two days: beyond that no window of the scenarios could hold the wait.
+Latency = Annotated[float, msgspec.Meta(gt=0, le=172_800)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Move = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
@@ -120,8 +122,8 @@ class Route(_Strict, frozen=True):
     destination: str
     fee: str
     minimum: str
-    latency_median_s: Positive
-    latency_p95_s: Positive
+    latency_median_s: Latency
+    latency_p95_s: Latency
     conversion_cost: str
     conversion_rate: str
     as_of: str
@@ -258,6 +260,7 @@ def _check_routes(mandate: Mandate, where: str) -> None:
             raise InputError(where, f"transfer[{index}]", "expected one route for two venues")
         seen.add((route.source, route.destination))
         _check_terms(route, where, f"transfer[{index}]")
+        _check_conversion(mandate, route, where, f"transfer[{index}].conversion_rate")
         if route.latency_p95_s < route.latency_median_s:
             raise InputError(
                 where, f"transfer[{index}].latency_p95_s", "expected at least the median"
@@ -272,6 +275,21 @@ def _check_terms(route: Route, where: str, field: str) -> None:
         raise InputError(where, f"{field}.conversion_cost", "expected less than 1")
     if Decimal(route.conversion_rate) == 0:
         raise InputError(where, f"{field}.conversion_rate", "expected more than 0")
+
+
+def _check_conversion(mandate: Mandate, route: Route, where: str, field: str) -> None:
+    """A conversion may cost and may not pay: what arrives is worth no more than what was sent."""
+    sent, received = (
+        Decimal(mandate.stable[mandate.venue[end].collateral].price_usd.value)
+        for end in (route.source, route.destination)
+    )
+    share = Decimal(route.conversion_rate) * (1 - Decimal(route.conversion_cost))
+    same = mandate.venue[route.source].collateral == mandate.venue[route.destination].collateral
+    if same and share != 1:
+        raise InputError(where, field, "expected rate 1 and cost 0 where the asset stays the same")
+    if share * received > sent:
+        expected = "expected that a conversion gains nothing at the mandate's stable prices"
+        raise InputError(where, field, expected)
 
 
 def _check_assumptions(mandate: Mandate, where: str) -> None:

@@ -62,9 +62,11 @@ def _held(terms: Terms, situation: Situation) -> set[InstrumentId]:
 
 
 def authority_allows(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """Only `act` may raise risk; reductions may be allowed without a human below it."""
+    """Below `act` nothing is done but, where the mandate allows it, orders that reduce."""
     authority = terms.mandate.authority
-    if authority.level == "act" or (not plan.raises and authority.reduce_without_human):
+    moves_money = any(isinstance(action, Transfer) for action in plan.actions)
+    only_reduces = not plan.raises and not moves_money
+    if authority.level == "act" or (only_reduces and authority.reduce_without_human):
         return []
     return [Breach("authority", authority.level, "the mandate does not allow acting")]
 
