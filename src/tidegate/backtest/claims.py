@@ -14,11 +14,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from tidegate.audit.verifier import Check
 from tidegate.audit.verifier import verify as verify_journal
 from tidegate.journal.reader import read_frames
 from tidegate.model.errors import InputError
 from tidegate.model.times import format_time
+from tidegate.model.units import MICRO
 
 RESULTS = "results.json"
 JOURNALS = "journals"
@@ -63,8 +66,11 @@ def _results_checks(folder: Path, paths: Sequence[Path]) -> list[Check]:
 
 def _policy_checks(document: Mapping[str, object], name: str, path: Path) -> list[Check]:
     """The head that is claimed, and every figure that the journal determines."""
-    claimed = document["policies"][name]  # type: ignore[index]
-    head = claimed.get("journal_head") if isinstance(claimed, dict) else None
+    policies = document["policies"]
+    claimed = policies[name] if isinstance(policies, dict) else None
+    if not isinstance(claimed, dict):
+        return [Check(f"journal of {name}", False, "expected a table of measures")]
+    head = claimed.get("journal_head")
     label = f"journal of {name.replace(' ', '-')}"
     whole = isinstance(head, str) and all(
         check.passed for check in (_journal_checks_at(path, head))
@@ -89,11 +95,9 @@ def _differences(
 ) -> list[str]:
     """Fields whose claim is not what the journal says."""
     said, figures = _told(path)
-    expected = {key: (document.get(key), value) for key, value in said.items()}
+    asked = {**document, "policy": name}
+    expected = {key: (asked.get(key), value) for key, value in said.items()}
     expected |= {key: (claimed.get(key), value) for key, value in figures.items()}
-    expected["policy"] = (name, said["policy"])
-    del expected["mandate"]
-    expected["mandate_version"] = (document.get("mandate_version"), said["mandate"])
     return [
         f"{key} is {claim!r}, the journal says {value!r}"
         for key, (claim, value) in sorted(expected.items())
@@ -110,50 +114,75 @@ def _same(claim: object, value: object) -> bool:
     return claim == value
 
 
+class _Header(msgspec.Struct, frozen=True):
+    policy: str
+    mandate: str
+    seed: int
+    data: str
+    start_ms: int
+    end_ms: int
+    freezes: list[tuple[str, int, int]]
+
+
+class _Typed(msgspec.Struct, frozen=True):
+    type: str
+
+
+class _Events(msgspec.Struct, frozen=True):
+    events: list[_Typed]
+
+
+class _Result(msgspec.Struct, frozen=True):
+    equity_start_micro: int
+    equity_end_micro: int
+    waterfall: dict[str, int]
+    decisions: int
+    solves: int
+    refusals: int
+
+
 def _told(path: Path) -> tuple[dict[str, object], dict[str, object]]:
     """What a journal's header says of the study, and what its frames say of the run."""
     counts: Counter[str] = Counter()
-    header: dict[str, object] = {}
-    result: dict[str, object] = {}
+    study: dict[str, object] = {}
+    run: dict[str, object] = {}
     for frame in read_frames(path):
         if frame.kind == "header":
-            header = frame.value()
-        elif frame.kind == "result":
-            result = frame.value()
+            study = _study(msgspec.json.decode(frame.payload, type=_Header))
         elif frame.kind == "events":
-            counts.update(event["type"] for event in frame.value()["events"])  # type: ignore[attr-defined]
-    return _study(header), _run(result, counts)
+            happened = msgspec.json.decode(frame.payload, type=_Events).events
+            counts.update(event.type for event in happened)
+        elif frame.kind == "result":
+            run = _run(msgspec.json.decode(frame.payload, type=_Result), counts)
+    return study, run
 
 
-def _study(header: Mapping[str, object]) -> dict[str, object]:
-    freezes = [
-        {"venue": venue, "from": format_time(start), "to": format_time(end)}
-        for venue, start, end in header["freezes"]  # type: ignore[attr-defined]
-    ]
+def _study(header: _Header) -> dict[str, object]:
     return {
-        "policy": header["policy"],
-        "mandate": header["mandate"],
-        "seed": header["seed"],
-        "data_sha256": header["data"],
-        "from": format_time(int(str(header["start_ms"]))),
-        "to": format_time(int(str(header["end_ms"]))),
-        "freezes": freezes,
+        "policy": header.policy,
+        "mandate_version": header.mandate,
+        "seed": header.seed,
+        "data_sha256": header.data,
+        "from": format_time(header.start_ms),
+        "to": format_time(header.end_ms),
+        "freezes": [
+            {"venue": venue, "from": format_time(start), "to": format_time(end)}
+            for venue, start, end in header.freezes
+        ],
     }
 
 
-def _run(result: Mapping[str, object], counts: Counter[str]) -> dict[str, object]:
-    start = int(str(result["equity_start_micro"]))
-    end = int(str(result["equity_end_micro"]))
-    waterfall: dict[str, int] = dict(result["waterfall"])  # type: ignore[call-overload]
+def _run(result: _Result, counts: Counter[str]) -> dict[str, object]:
+    waterfall = result.waterfall
     funding = sum(v for cause, v in waterfall.items() if cause.startswith("funding:"))
     return {
-        "return_on_capital": end / start - 1,
-        "waterfall_usd": {cause: value / 1e6 for cause, value in waterfall.items()},
-        "fees_usd": -waterfall.get("fees", 0) / 1e6,
-        "funding_usd": funding / 1e6,
+        "return_on_capital": result.equity_end_micro / result.equity_start_micro - 1,
+        "waterfall_usd": {cause: value / MICRO for cause, value in waterfall.items()},
+        "fees_usd": -waterfall.get("fees", 0) / MICRO,
+        "funding_usd": funding / MICRO,
         "liquidations": counts["LiquidationStarted"],
         "transfers": counts["TransferSent"],
-        "decisions": result["decisions"],
-        "solves": result["solves"],
-        "refusals": result["refusals"],
+        "decisions": result.decisions,
+        "solves": result.solves,
+        "refusals": result.refusals,
     }

@@ -8,16 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from secrets import token_bytes
 
-import numpy as np
-
 from tidegate.backtest.arrangement import Arrangement, arrange
-from tidegate.backtest.market import (
-    VOL_DAYS,
-    Market,
-    load_market,
-    trailing_volatility_daily,
-    trailing_volume_day_usd,
-)
+from tidegate.backtest.market import Market, load_market
 from tidegate.backtest.policies import (
     CashPolicy,
     EnginePolicy,
@@ -90,22 +82,15 @@ def prepare(
     arrangement = arrange(mandate, VenueTables(data_root), window, where)
     market = load_market(data_root, arrangement, window, where)
     tape = build_tape(market, arrangement, freezes, where)
-    return Experiment(arrangement, market, tape, _feed(arrangement, market), seed)
+    return Experiment(arrangement, market, tape, _feed(arrangement, market, tape), seed)
 
 
-def _feed(arrangement: Arrangement, market: Market) -> ReplayFeed:
-    grid = np.arange(market.window.start_ms, market.window.end_ms, market.step_ms)
+def _feed(arrangement: Arrangement, market: Market, tape: Tape) -> ReplayFeed:
+    """What policies may see: closed bars, settled prints, liquidity known when a step begins."""
+    volume = {name: track.volume_day_usd for name, track in tape.tracks.items()}
+    vol = {name: track.vol_daily for name, track in tape.tracks.items()}
+    liquidity = Liquidity(tape.start_ms, tape.step_ms, volume, vol)
     instruments = arrangement.terms.instruments
-    volume = {
-        name: trailing_volume_day_usd(market.bars[name], grid).tolist() for name in instruments
-    }
-    vol = {
-        name: trailing_volatility_daily(
-            market.bars[market.reference[i.base]], grid, VOL_DAYS
-        ).tolist()
-        for name, i in instruments.items()
-    }
-    liquidity = Liquidity(market.window.start_ms, market.step_ms, volume, vol)
     return ReplayFeed(instruments, market.bars, market.funding, market.reference, liquidity)
 
 

@@ -13,10 +13,12 @@ from tidegate.engine.alarm import with_landings
 from tidegate.engine.outlook import Outlook
 from tidegate.execution.planning import Targets
 from tidegate.margin.batch import tier_lines
-from tidegate.margin.linear import LinearCross
+from tidegate.margin.linear import LinearCross, SpotWallet
+from tidegate.model.errors import ensure
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import Situation, Terms, held_lots
+from tidegate.risk.stress import Moves
 
 FloatArray = NDArray[np.float64]
 GROWTH_MARGIN = 1.02
@@ -51,9 +53,8 @@ def ask(terms: Terms, situation: Situation, outlook: Outlook, *, may_grow: bool)
     return Question(legs, wallets, edges, stakes, outlook.scenarios, equity)
 
 
-def _per_coin(terms: Terms, moves: object) -> FloatArray:
-    table = dict(moves)  # type: ignore[call-overload]
-    return np.array([table[coin] for coin in terms.mandate.coins])
+def _per_coin(terms: Terms, moves: Moves) -> FloatArray:
+    return np.array([moves[coin] for coin in terms.mandate.coins])
 
 
 def _notional_usd(situation: Situation, instrument: Instrument) -> float:
@@ -102,6 +103,8 @@ def _margin_lines(
     tables = []
     for contract in contracts:
         rule = terms.rules[contract.venue]
+        # A rule whose lines are not asked for would look as if it required nothing.
+        ensure(isinstance(rule, LinearCross | SpotWallet), f"{contract.venue}: rule without lines")
         tables.append(rule.tiers[contract.id] if isinstance(rule, LinearCross) else None)
     known = [table for table in tables if table is not None]
     lines = tier_lines(known)

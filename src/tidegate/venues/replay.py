@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,8 +23,8 @@ class Liquidity:
 
     start_ms: int
     step_ms: int
-    volume_day_usd: Mapping[InstrumentId, list[float]]
-    vol_daily: Mapping[InstrumentId, list[float]]
+    volume_day_usd: Mapping[InstrumentId, Sequence[float]]
+    vol_daily: Mapping[InstrumentId, Sequence[float]]
 
     def at(self, name: InstrumentId, ts_ms: int) -> tuple[float, float]:
         """Volume and volatility known at a time."""
