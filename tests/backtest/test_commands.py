@@ -201,6 +201,19 @@ def test_folder_beside_the_results_is_left_alone(
     assert capsys.readouterr().out
 
 
+def test_digest_of_the_data_covers_the_venue_tables(world: Path, tmp_path: Path) -> None:
+    """A run under other margin tables says that its data were others."""
+    copy = copied(world, tmp_path)
+    table = copy / "venues" / "binance.json"
+    table.write_text(table.read_text() + "\n")
+    digests = []
+    for data in (world, copy):
+        request = parse_request((CARRY, data, day(FIRST_DAY), day(FIRST_DAY)), ["cash"], [], (1, 1))
+        experiment, _ = run_all(request, None, lambda shares: None)
+        digests.append(experiment.market.digest)
+    assert digests[0] != digests[1]
+
+
 def test_plain_rules_without_a_route_run(world: Path, tmp_path: Path) -> None:
     """Where no money can move, a rule that would send some sends none."""
     text = CARRY.read_text()

@@ -13,6 +13,7 @@ from tidegate.backtest.arrangement import Arrangement
 from tidegate.history.bars import Bars, bar_files, read_bars
 from tidegate.history.digest import digest_files
 from tidegate.history.funding import FundingPrints, funding_file, read_funding, read_known_funding
+from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import InstrumentId, Spot
@@ -65,6 +66,7 @@ def load_market(root: Path, arrangement: Arrangement, window: Window, where: str
             files.add(funding_file(instrument.venue))
         if marks[name] is not None:
             files.update(bar_files(instrument.venue, "mark"))
+        files.update(VenueTables(root).table_files(instrument.venue))
     digest = digest_files(root, sorted(files))
     return Market(window, step_ms, bars, marks, funding, reference, digest)
 

@@ -28,7 +28,6 @@ from tidegate.model.times import DAY_MS, SECOND_MS
 from tidegate.model.units import usd
 from tidegate.ports import Feed, Venues
 from tidegate.risk.gate import Approval, Gate
-from tidegate.risk.limits import Breach
 from tidegate.risk.plan import Situation, Terms, held_lots
 
 LADDER = "ladder"
@@ -52,7 +51,6 @@ class Decision(msgspec.Struct, frozen=True):
     second_objective: float | None = None
     shadow: dict[str, float] | None = None
     binding: tuple[tuple[str, float], ...] = ()
-    breaches: tuple[Breach, ...] = ()
 
 
 @dataclass(slots=True)

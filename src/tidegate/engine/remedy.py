@@ -17,13 +17,12 @@ from tidegate.costs.trading import TradingCosts, slippage
 from tidegate.engine.deaths import Death, threat, venue_deaths
 from tidegate.engine.observed_book import Leg, SeenBook, SeenVenue
 from tidegate.engine.rescue import LATE_ALLOWED, Wire, dies_before, shortfall, wires
-from tidegate.model.account import Account, Position, fill_position
+from tidegate.model.account import FLAT, Account, fill_position
 from tidegate.model.instruments import InstrumentId, Spot
 from tidegate.model.market import Quote
 from tidegate.model.units import ceil_div
 
 FREE = TradingCosts(0, 0.0, 0.0)
-FLAT = Position(0, 0)
 
 
 class Trade(msgspec.Struct, frozen=True):

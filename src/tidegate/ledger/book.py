@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, assert_never
 
-from tidegate.model.account import Account, Portfolio, Position, Shipment, fill_position
+from tidegate.model.account import FLAT, Account, Portfolio, Position, Shipment, fill_position
 from tidegate.model.errors import InputError, ensure
 from tidegate.model.events import (
     DeficitCovered,
@@ -32,7 +32,6 @@ from tidegate.model.events import (
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import unit_quanta
 
-FLAT = Position(0, 0)
 TRANSIT = "own/transit"
 
 

@@ -17,6 +17,9 @@ class Position(msgspec.Struct, frozen=True):
     cost: int
 
 
+FLAT = Position(0, 0)
+
+
 class Account(msgspec.Struct, frozen=True):
     """One venue's account: wallet balances per asset in quanta, and open positions."""
 

@@ -73,10 +73,6 @@ class Contract:
             self.entry_cost(abs(lots), ticks) if not self.inverse else -self.value(abs(lots), ticks)
         )
 
-    def lots_of(self, base_amount: float) -> float:
-        """Lots (fractional) of an amount of the base coin of a linear instrument."""
-        return base_amount / float(self.lot)
-
     def price(self, ticks: int) -> float:
         """Price in quote currency per base unit, as a float for models and display."""
         return float(ticks * self.tick)

@@ -84,8 +84,3 @@ def nearest_ticks(prices: NDArray[np.float64], tick: Decimal) -> NDArray[np.int6
     """Prices in whole ticks, to the nearest; a venue's mark finer than the tick is rounded too."""
     step = Fraction(tick)
     return np.rint(prices * float(step.denominator) / float(step.numerator)).astype(np.int64)
-
-
-def ticks_to_usd(ticks: int, tick: Decimal) -> float:
-    """Price as a float, for models and display."""
-    return float(ticks * tick)

@@ -10,15 +10,13 @@ import msgspec
 from tidegate.costs.financing import Passage
 from tidegate.costs.trading import TradingCosts, slippage
 from tidegate.margin.rule import MarginRule
-from tidegate.model.account import Account, Portfolio, Position, fill_position
+from tidegate.model.account import FLAT, Account, Portfolio, Position, fill_position
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.mandate import Mandate
 from tidegate.model.market import MarketSnapshot
 from tidegate.model.units import MICRO
 from tidegate.risk.stress import Moves, stressed_health
-
-FLAT = Position(0, 0)
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from hashlib import sha256
 from tidegate.costs.financing import Passage, accrued_yield
 from tidegate.costs.trading import Slippage, TradingCosts, slippage
 from tidegate.margin.rule import LiquidationStep, MarginRule, MarginState
-from tidegate.model.account import Account, Position, fill_position
+from tidegate.model.account import FLAT, Account, Position, fill_position
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import ensure
 from tidegate.model.events import (
@@ -41,7 +41,6 @@ from tidegate.model.times import DAY_MS
 from tidegate.model.units import MICRO, RATE_E12, ceil_div
 from tidegate.simulation.tape import Tape
 
-FLAT = Position(0, 0)
 LIQUIDATION_ATTEMPTS_MAX = 64
 
 
