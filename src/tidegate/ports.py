@@ -7,6 +7,7 @@ and does what it has leave for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,12 +51,21 @@ class Venues(Protocol):
     def frozen_venues(self) -> tuple[str, ...]:
         """Venues that announce that money neither leaves nor is credited."""
 
+    def out_venues(self) -> tuple[str, ...]:
+        """Venues that announce that nothing trades there."""
+
+    def stable_micro(self) -> Mapping[str, int]:
+        """What dollar coins are worth now, where somebody says."""
+
+    def adl_rank(self, instrument: InstrumentId) -> float | None:
+        """Place of our position in its venue's deleveraging queue, 1 being first; None unknown."""
+
 
 class Feed(Protocol):
     """The market's past up to a time, and never beyond it."""
 
     def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
-        """What is known of all prices at a time."""
+        """What is known of all prices at a time; what venues announce is added by the caller."""
 
     def past(self, coins: tuple[str, ...], ts_ms: int, days: int) -> PastBars:
         """Closed bars of each coin's reference market over at most the last days."""

@@ -27,7 +27,7 @@ def test_optimum_agrees_with_the_same_mathematics_in_cvxpy(seed: int) -> None:
     question = random_question(seed)
     answer = allocate(question)
     assert answer.objective == pytest.approx(Oracle(question).optimum(), abs=1e-6)
-    assert answer.second_objective == pytest.approx(answer.objective, abs=1e-6)
+    assert answer.bound == pytest.approx(answer.objective, abs=1e-6)
 
 
 def exact_health(question: Question, answer: Answer, venue: int, ratio: np.ndarray) -> float:

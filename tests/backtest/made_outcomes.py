@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from tidegate.backtest.arrangement import Arrangement, Provenance
+from tidegate.backtest.arrangement import Arrangement
+from tidegate.backtest.provenance import Provenance
 from tidegate.backtest.run import Outcome, Series
 from tidegate.ledger.book import Ledger
 from tidegate.model.events import (
@@ -26,7 +27,8 @@ from tidegate.model.events import (
 from tidegate.model.instruments import Perpetual
 from tidegate.model.mandate import Mandate, read_mandate
 from tidegate.model.times import HOUR_MS
-from tidegate.simulation.exchange import ExchangeTerms, Extreme
+from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.terms import ExchangeTerms
 
 START_MS = 1_730_419_200_000
 USD = 1_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +50,34 @@ def test_route_within_one_asset_converts_nothing_and_its_fee_is_rounded_up() -> 
 def test_conversion_takes_its_cost_and_rounds_down(quanta: int) -> None:
     found = passage(ROUTE, "USDT", "USDC").received(quanta)
     assert found == quanta * 9_999 // 10_000
+
+
+PARITIES = st.fractions(Fraction(1, 10), 2, max_denominator=10**6)
+
+
+@given(st.integers(0, 10**15), PARITIES)
+def test_conversion_takes_parity_and_cost_together_and_rounds_down_once(
+    quanta: int, parity: Fraction
+) -> None:
+    found = passage(ROUTE, "USDT", "USDC").received(quanta, parity)
+    assert 0 <= quanta * parity * Fraction(9_999, 10_000) - found < 1
+
+
+@given(st.integers(0, 10**15), st.lists(PARITIES, min_size=2, max_size=2))
+def test_lower_parity_never_brings_more_and_parity_one_is_the_mandates_rate(
+    quanta: int, parities: list[Fraction]
+) -> None:
+    route = passage(ROUTE, "USDT", "USDC")
+    low, high = (route.received(quanta, parity) for parity in sorted(parities))
+    assert low <= high
+    assert route.received(quanta, Fraction(1)) == route.received(quanta)
+
+
+def test_mandates_rate_and_the_markets_parity_multiply() -> None:
+    # 1,000 at a rate of 0.99 with no cost, and a market at 0.9: 891.
+    route = msgspec.structs.replace(ROUTE, conversion_rate="0.99", conversion_cost="0")
+    found = passage(route, "USDT", "USDC").received(1_000 * MICRO, Fraction(9, 10))
+    assert found == 891 * MICRO
 
 
 def test_received_amount_is_counted_in_the_quanta_of_the_other_asset() -> None:

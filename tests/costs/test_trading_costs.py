@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import sqrt
+from math import ceil, sqrt
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +82,36 @@ def test_fee_is_rounded_up_and_a_rebate_toward_less(notional: int, ppm: int) -> 
 
 def test_linear_rate_is_fee_and_half_spread() -> None:
     assert COSTS.linear_rate() == pytest.approx(0.0005)
+
+
+def showing(spread: float | None) -> Quote:
+    return msgspec.structs.replace(QUOTE, half_spread=spread)
+
+
+@given(st.floats(0.0, 0.1))
+def test_spread_that_a_quote_shows_is_believed_before_the_one_stated(shown: float) -> None:
+    assert COSTS.spread_at(showing(shown)) == shown
+    assert COSTS.linear_rate(showing(shown)) == pytest.approx(0.00045 + shown)
+
+
+@pytest.mark.parametrize("quote", [None, showing(None)])
+def test_spread_that_nobody_shows_is_the_one_stated(quote: Quote | None) -> None:
+    assert COSTS.spread_at(quote) == 0.00005
+    assert COSTS.linear_rate(quote) == pytest.approx(0.0005)
+
+
+@given(
+    st.integers(-(10**6), 10**6).filter(bool),
+    st.lists(st.floats(0.0, 0.05), min_size=2, max_size=2),
+)
+def test_wider_spread_fills_further_away_by_the_whole_ticks_between(
+    lots: int, spreads: list[float]
+) -> None:
+    """Impact is what it was, and a shown spread costs what the same spread stated costs."""
+    near, far = (slippage(BTC, COSTS, lots, showing(spread)) for spread in sorted(spreads))
+    between = ceil(QUOTE.ticks * max(spreads)) - ceil(QUOTE.ticks * min(spreads))
+    assert abs(far.ticks - near.ticks) == between
+    assert far.spread_quanta - near.spread_quanta == between * abs(lots) * 100
+    assert far.impact_quanta == near.impact_quanta
+    stated = TradingCosts(450, max(spreads), 1.0)
+    assert slippage(BTC, stated, lots, QUOTE) == far

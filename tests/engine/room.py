@@ -13,7 +13,7 @@ from tests.risk import desk
 from tests.risk.floor import STEP_MS, exchange, tape
 from tidegate.allocation.programme import allocate
 from tidegate.allocation.question import Answer, Question
-from tidegate.engine.cycle import Cycle, World
+from tidegate.engine.cycle import Cycle, Tools, World
 from tidegate.engine.outlook import Outlook
 from tidegate.engine.record import Record
 from tidegate.journal.reader import read_frames
@@ -115,5 +115,7 @@ def room(
         record.take(market.deposit(venue, desk.COLLATERAL[venue], int(usd * 1e6)))
     gate = Gate(b"secret")
     world = World(TapeFeed(over), PaperVenues(market, gate), gate, record)
-    cycle = Cycle(world, lambda _: desk.terms(mandate), FixedOutlook(), over.start_ms, allocator)
+    cycle = Cycle(
+        world, lambda _: desk.terms(mandate), FixedOutlook(), over.start_ms, Tools(allocator)
+    )
     return Room(cycle, market, record, over)

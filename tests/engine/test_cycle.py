@@ -163,12 +163,12 @@ def test_ladder_that_is_refused_too_ends_there() -> None:
 @pytest.mark.parametrize(
     ("name", "planted"),
     [
-        ("solve_clarabel", lambda _: 1e9),
-        ("solve_clarabel", lambda _: float("nan")),
+        ("dual_bound", lambda _form, _duals: -1e9),
+        ("dual_bound", lambda _form, _duals: float("nan")),
         ("solve_highs", lambda f: (np.full(f.cost.size, np.nan), np.zeros(f.row_lower.size))),
         ("solve_highs", lambda f: (np.full(f.cost.size, -1.0), np.zeros(f.row_lower.size))),
     ],
-    ids=["disagree", "second is no number", "first is no number", "rows broken"],
+    ids=["not proved", "proof is no number", "answer is no number", "rows broken"],
 )
 def test_solver_that_cannot_be_trusted_is_a_solve_error_and_a_hold(
     name: str, planted: Callable[..., object], monkeypatch: pytest.MonkeyPatch

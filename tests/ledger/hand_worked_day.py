@@ -27,8 +27,9 @@ from tidegate.model.events import (
     Marked,
 )
 from tidegate.model.instruments import Instrument, Perpetual, Spot
-from tidegate.simulation.exchange import Exchange, ExchangeTerms
+from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.tape import Freeze, FundingStamp, Tape, Track
+from tidegate.simulation.terms import ExchangeTerms
 
 DAY_0 = 1_704_067_200_000  # 2024-01-01T00:00Z
 SECOND = 1_000

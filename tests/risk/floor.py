@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from tests.risk import desk
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.units import MICRO
-from tidegate.simulation.exchange import Exchange, ExchangeTerms
+from tidegate.simulation.exchange import Exchange
+from tidegate.simulation.terms import ExchangeTerms
 from tidegate.simulation.tape import Freeze, Tape, Track
 
 STEP_MS = 900_000

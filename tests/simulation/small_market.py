@@ -23,8 +23,9 @@ from tidegate.model.events import Event
 from tidegate.model.instruments import Instrument, InstrumentId, Perpetual, Spot
 from tidegate.model.times import MINUTE_MS
 from tidegate.model.units import MICRO
-from tidegate.simulation.exchange import Exchange, ExchangeTerms
+from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.tape import Freeze, FundingStamp, Tape, Track
+from tidegate.simulation.terms import ExchangeTerms
 
 START = 1_704_067_200_000
 STEPS = 30
@@ -80,17 +81,19 @@ def terms(
 
 @dataclass(frozen=True)
 class Prices:
-    """Per step: first traded price, the mark's extremes and its last value."""
+    """Per step: first traded price, the mark's extremes and its last value, and what the market
+    shows of its spread and depth."""
 
     open: Sequence[int] = (PRICE,) * STEPS
     high: Sequence[int] = (PRICE,) * STEPS
     low: Sequence[int] = (PRICE,) * STEPS
     close: Sequence[int] = (PRICE,) * STEPS
+    half_spread: Sequence[float] | None = None
+    volume_day_usd: Sequence[float] = (2e9,) * STEPS
 
     def track(self) -> Track:
-        count = len(self.open)
-        volume, vol = (2e9,) * count, (0.03,) * count
-        return Track(self.open, self.high, self.low, self.close, volume, vol)
+        volume, vol = self.volume_day_usd, (0.03,) * len(self.open)
+        return Track(self.open, self.high, self.low, self.close, volume, vol, self.half_spread)
 
     def dip(self, step: int, *, low: int | None = None, high: int | None = None) -> Prices:
         """The same, with another extreme inside one step."""
@@ -144,11 +147,13 @@ def tape(
     prices: Mapping[InstrumentId, Prices] | None = None,
     funding: Sequence[FundingStamp] = (),
     freezes: tuple[Freeze, ...] = (),
+    **more: object,
 ) -> Tape:
+    """A tape of all instruments; `more` are fields that few tests name."""
     said = prices or {}
     tracks = {name: said.get(name, CALM).track() for name in INSTRUMENTS}
     steps = {len(track.open) for track in tracks.values()}
-    return Tape(START, MINUTE_MS, max(steps), tracks, tuple(funding), freezes)
+    return Tape(START, MINUTE_MS, max(steps), tracks, tuple(funding), freezes, **more)
 
 
 def desk(played: Tape | None = None, charged: ExchangeTerms | None = None, seed: int = 1) -> Desk:

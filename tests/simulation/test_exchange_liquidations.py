@@ -42,8 +42,8 @@ from tidegate.model.events import (
 from tidegate.model.instruments import Instrument
 from tidegate.model.times import MINUTE_MS
 from tidegate.model.units import MICRO
-from tidegate.simulation.exchange import ExchangeTerms
 from tidegate.simulation.tape import FundingStamp
+from tidegate.simulation.terms import ExchangeTerms
 
 DIP_STEP = 4
 DIP_MS = START + DIP_STEP * MINUTE_MS

@@ -31,13 +31,16 @@ from numpy.typing import NDArray
 
 from tidegate.allocation.linear_programme import Builder, StandardForm
 from tidegate.allocation.question import Answer, Question
+from tidegate.allocation.shadow_prices import binding_limits, dollar_value
 from tidegate.allocation.solve import Solution, solve
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+# A position below this share of equity uses no venue.
+SMALL = 1e-6
 OUTER_PENALTY = 1.0
 INNER_PENALTY = 20.0
 TAIL_PENALTY = 20.0
-BINDING_PRICE = 1e-9
 _DEFINITIONS = ("spare ", "margin ", "impact ", "gross long", "gross short")
 
 
@@ -66,21 +69,32 @@ def grid_of(question: Question) -> Grid:
     return Grid(lowest, highest)
 
 
-def formulate(question: Question) -> StandardForm:
-    """The programme as a linear programme (minimisation)."""
+def formulate(question: Question, spared: BoolArray | None = None) -> StandardForm:
+    """The programme as a linear programme (minimisation); `spared` (v) are the venues among which
+    spare money is evened out, all that lend margin unless said."""
     builder = Builder()
     _declare(builder, question)
     _positions(builder, question)
     _maintenance(builder, question, grid_of(question))
     _money(builder, question)
-    _stresses(builder, question)
+    _stresses(builder, question, question.wallets.margined if spared is None else spared)
     _tails(builder, question)
     return builder.assemble()
 
 
 def allocate(question: Question) -> Answer:
-    """Solve by two solvers and read the answer; raises `SolveError` when they do not agree."""
+    """Solve, prove and read the answer; raises `SolveError` where it is not proved.
+
+    Spare money belongs where positions are, and where they are is the answer itself: so a second
+    solve evens it out among the venues that the first one uses.
+    """
     form = formulate(question)
+    answer = _read(question, form, solve(form))
+    used = np.bincount(question.legs.venue, np.abs(answer.target), question.wallets.equity.size)
+    spared = question.wallets.margined & (used > SMALL)
+    if not spared.any() or (spared == question.wallets.margined).all():
+        return answer
+    form = formulate(question, spared)
     return _read(question, form, solve(form))
 
 
@@ -279,7 +293,7 @@ def adverse(
     return coefficients, float(wallets.equity[venue] + landed * wallets.landing[venue])
 
 
-def _stresses(builder: Builder, question: Question) -> None:
+def _stresses(builder: Builder, question: Question, spared: BoolArray) -> None:
     stakes, wallets = question.stakes, question.wallets
     for level, moves, landed in (("outer", stakes.outer, 1.0), ("inner", stakes.inner, 0.0)):
         for venue in np.flatnonzero(wallets.margined):
@@ -289,7 +303,7 @@ def _stresses(builder: Builder, question: Question) -> None:
             survives = {**coefficients, f"{level} shortfall": shortfall}
             name = wallets.names[venue]
             builder.constrain(f"{level} stress at {name}", survives, -constant, np.inf)
-            if level == "outer":
+            if level == "outer" and spared[venue]:
                 spare = {**survives, "spare": -np.ones((1, 1))}
                 builder.constrain(f"spare at {name}", spare, -constant, np.inf)
 
@@ -337,19 +351,6 @@ def _read(question: Question, form: StandardForm, solution: Solution) -> Answer:
     def block(name: str) -> FloatArray:
         return solution.x[form.blocks[name]]
 
-    prices = {
-        name: float(np.abs(solution.row_duals[rows]).max()) for name, rows in form.rows.items()
-    }
-    binding = tuple(
-        (name, price)
-        for name, price in sorted(prices.items(), key=lambda item: -item[1])
-        if price > BINDING_PRICE and not name.startswith(_DEFINITIONS)
-    )
-    value = np.zeros(len(question.wallets.names))
-    for venue, name in enumerate(question.wallets.names):
-        for row, rows in form.rows.items():
-            if row.endswith(f" at {name}") and "path" not in row:
-                value[venue] += float(np.abs(solution.row_duals[rows]).sum())
     return Answer(
         question.legs.held + block("buy") - block("sell"),
         block("transfer"),
@@ -357,7 +358,7 @@ def _read(question: Question, form: StandardForm, solution: Solution) -> Answer:
         block("outer shortfall"),
         np.maximum(block("inner shortfall"), block("tail shortfall")),
         solution.objective,
-        value,
-        binding,
-        solution.second_objective,
+        dollar_value(form, solution, question.wallets.names),
+        binding_limits(form, solution, _DEFINITIONS),
+        solution.bound,
     )

@@ -107,4 +107,4 @@ class Answer:
     objective: float
     dollar_value: FloatArray
     binding: tuple[tuple[str, float], ...]
-    second_objective: float
+    bound: float

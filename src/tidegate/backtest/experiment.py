@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +13,12 @@ from tidegate.backtest.arrangement import Arrangement, arrange
 from tidegate.backtest.market import Market, load_market
 from tidegate.backtest.policies import (
     CashPolicy,
+    DeskPolicy,
     EnginePolicy,
     FixedPolicy,
+    ForesightPolicy,
     Pairs,
+    PerVenuePolicy,
     ThresholdPolicy,
     paying_pairs,
 )
@@ -30,7 +34,8 @@ from tidegate.backtest.run import (
     play,
 )
 from tidegate.backtest.tape import build_tape
-from tidegate.engine.cycle import Cycle, World
+from tidegate.backtest.variants import REDUCTIONS, variant, with_mandate
+from tidegate.engine.cycle import Cycle, Tools, World
 from tidegate.engine.outlook import Forecaster
 from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
@@ -42,31 +47,45 @@ from tidegate.simulation.tape import Freeze, Tape
 from tidegate.venues.paper import PaperVenues
 from tidegate.venues.replay import Liquidity, ReplayFeed
 
-PLAIN = {"fixed": FixedPolicy, "threshold": ThresholdPolicy}
+PLAIN = {
+    "fixed": FixedPolicy,
+    "threshold": ThresholdPolicy,
+    "desk": DeskPolicy,
+    "per-venue": PerVenuePolicy,
+}
+# A rule without a leverage of its own choosing runs at the one that is usual for it.
+USUAL_LEVERAGE = {"desk": 3.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """Everything that all policies share."""
+    """Everything that all policies share: `origin` is what the market was made of, by digest,
+    `placement` where capital starts, `crisis_ms` what only the foresight bound is told."""
 
     arrangement: Arrangement
     market: Market
     tape: Tape
     feed: ReplayFeed
     seed: int
+    origin: Mapping[str, str]
+    placement: Mapping[str, float] | None = None
+    crisis_ms: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A policy to run: its name, and its leverage where it has one."""
+    """A policy to run: its name, its leverage where it has one, and the parts of Tidegate that are
+    switched off (see `variants`)."""
 
     policy: str
     leverage: float | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """Name in tables and files."""
-        return self.policy if self.leverage is None else f"{self.policy} {self.leverage:g}"
+        sized = self.policy if self.leverage is None else f"{self.policy} {self.leverage:g}"
+        return " without ".join((sized, *self.without))
 
 
 def prepare(
@@ -82,14 +101,16 @@ def prepare(
     arrangement = arrange(mandate, VenueTables(data_root), window, where)
     market = load_market(data_root, arrangement, window, where)
     tape = build_tape(market, arrangement, freezes, where)
-    return Experiment(arrangement, market, tape, _feed(arrangement, market, tape), seed)
+    origin = {"data": market.digest}
+    return Experiment(arrangement, market, tape, feed_of(arrangement, market, tape), seed, origin)
 
 
-def _feed(arrangement: Arrangement, market: Market, tape: Tape) -> ReplayFeed:
+def feed_of(arrangement: Arrangement, market: Market, tape: Tape) -> ReplayFeed:
     """What policies may see: closed bars, settled prints, liquidity known when a step begins."""
     volume = {name: track.volume_day_usd for name, track in tape.tracks.items()}
     vol = {name: track.vol_daily for name, track in tape.tracks.items()}
-    liquidity = Liquidity(tape.start_ms, tape.step_ms, volume, vol)
+    spread = {n: t.half_spread for n, t in tape.tracks.items() if t.half_spread is not None}
+    liquidity = Liquidity(tape.start_ms, tape.step_ms, volume, vol, spread)
     instruments = arrangement.terms.instruments
     return ReplayFeed(instruments, market.bars, market.funding, market.reference, liquidity)
 
@@ -110,31 +131,39 @@ def run(
     experiment: Experiment, spec: Spec, journal_path: Path | None, progress: Progress | None = None
 ) -> Outcome:
     """Run one policy from start to end and seal its journal."""
-    fields = header(
-        experiment.arrangement,
-        experiment.tape,
-        spec.label,
-        experiment.seed,
-        experiment.market.digest,
-    )
+    mandate = variant(experiment.arrangement.mandate, spec.leverage, spec.without)
+    tidegate = spec.policy == "tidegate"
+    sized = tidegate or spec.policy == "per-venue"
+    arrangement = with_mandate(experiment.arrangement, mandate if sized else None)
+    seed, origin = experiment.seed, experiment.origin
+    fields = header(arrangement, experiment.tape, spec.label, seed, origin)
     journal = journal_at(journal_path, fields)
-    arrangement = experiment.arrangement
     if spec.policy == "cash":
         # Its capital earns the hurdle rate outside the venues, and so not their idle yield too.
         idle_nowhere = replace(arrangement.terms, idle_yield_annual={})
         arrangement = replace(arrangement, terms=idle_nowhere)
-    session = open_session(arrangement, experiment.tape, journal, experiment.seed)
-    if spec.policy == "tidegate":
+    session = open_session(arrangement, experiment.tape, journal, seed, experiment.placement)
+    if tidegate:
         return _run_engine(experiment, session, spec, progress)
-    policy: Policy
+    policy = _plain(experiment, session, spec)
+    play(session, policy, experiment.tape, progress)
+    tally = {"decisions": getattr(policy, "decisions", 0), "solves": 0}
+    refused = int(getattr(policy, "refused", False))
+    return close(session, spec.label, {**tally, "refusals": refused})
+
+
+def _plain(experiment: Experiment, session: Session, spec: Spec) -> Policy:
+    """A policy that is not the engine."""
     if spec.policy == "cash":
         rate = Fraction(experiment.arrangement.mandate.mandate.hurdle_rate_annual.value)
-        policy = CashPolicy(session, rate)
-    else:
-        policy = PLAIN[spec.policy](session, _pairs(experiment), spec.leverage or 1.0)
-    play(session, policy, experiment.tape, progress)
-    decisions = getattr(policy, "decisions", 0)
-    return close(session, spec.label, {"decisions": decisions, "solves": 0, "refusals": 0})
+        return CashPolicy(session, rate)
+    leverage = spec.leverage or USUAL_LEVERAGE.get(spec.policy, 1.0)
+    pairs = _pairs(experiment)
+    if spec.policy == "foresight":
+        ends = experiment.crisis_ms or (experiment.tape.end_ms, experiment.tape.end_ms)
+        return ForesightPolicy(session, pairs, leverage, *ends)
+    policy: Policy = PLAIN[spec.policy](session, pairs, leverage)
+    return policy
 
 
 def _pairs(experiment: Experiment) -> Pairs:
@@ -144,28 +173,20 @@ def _pairs(experiment: Experiment) -> Pairs:
     return paying_pairs(instruments, past)
 
 
-def _forecaster(experiment: Experiment) -> Forecaster:
-    arrangement = experiment.arrangement
-    return Forecaster(
-        experiment.feed,
-        arrangement.mandate,
-        arrangement.terms.instruments,
-        arrangement.terms.passages,
-    )
-
-
 def _run_engine(
     experiment: Experiment, session: Session, spec: Spec, progress: Progress | None
 ) -> Outcome:
-    arrangement = experiment.arrangement
+    arrangement = session.arrangement
     # A fresh key parts this run's approvals from all others; no decision depends on it.
     gate = Gate(token_bytes(32))
     world = World(experiment.feed, PaperVenues(session.exchange, gate), gate, session.record)
+    terms, mandate = arrangement.terms, arrangement.mandate
     cycle = Cycle(
         world,
         lambda ts_ms: terms_at(arrangement, ts_ms),
-        _forecaster(experiment),
+        Forecaster(experiment.feed, mandate, terms.instruments, terms.passages),
         experiment.tape.start_ms,
+        Tools(reduces=REDUCTIONS not in spec.without),
     )
     play(session, EnginePolicy(cycle), experiment.tape, progress)
     tally = cycle.tally

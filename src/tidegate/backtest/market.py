@@ -20,7 +20,7 @@ from tidegate.model.instruments import InstrumentId, Spot
 from tidegate.model.mandate import Terms
 from tidegate.model.times import DAY_MS, HOUR_MS, MINUTE_MS
 
-INTERVALS_MS = {"15m": 15 * MINUTE_MS, "1h": HOUR_MS, "8h": 8 * HOUR_MS}
+INTERVALS_MS = {"5m": 5 * MINUTE_MS, "15m": 15 * MINUTE_MS, "1h": HOUR_MS, "8h": 8 * HOUR_MS}
 LIQUIDITY_MS = 8 * HOUR_MS
 VOL_DAYS = 7
 FUNDING_PAST_DAYS = 365

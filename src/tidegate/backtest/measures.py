@@ -25,6 +25,7 @@ SAFE_RATIO = 2.0
 CAPITAL = "capital"
 FUNDING = "funding:"
 PRICE = "price:"
+STABLE = "stable:"
 COSTS = ("fees", "spread", "impact", "rounding", "transfer fees", "conversion")
 LIQUIDATION_LOSSES = ("clearance fee", "margin forfeited")
 # The fund that takes a deficit gives back a loss of price; the last three move value within the
@@ -126,7 +127,7 @@ def carry_kept_micro(waterfall: Mapping[str, int]) -> int:
     raises `InvariantError`, since it could be either."""
     kept = (*COSTS, *LIQUIDATION_LOSSES, "yield")
     for cause in waterfall:
-        known = cause in kept or cause in NOT_CARRY or cause.startswith((FUNDING, PRICE))
+        known = cause in kept or cause in NOT_CARRY or cause.startswith((FUNDING, PRICE, STABLE))
         ensure(known, f"the waterfall has a cause that no measure places: {cause}")
     return _sum_of(waterfall, lambda cause: cause in kept or cause.startswith(FUNDING))
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from tidegate.backtest.arrangement import Arrangement, Provenance
+from tidegate.backtest.arrangement import Arrangement
 from tidegate.backtest.measures import Measures
+from tidegate.backtest.provenance import Provenance
 from tidegate.backtest.report_charts import (
     Figure,
     equity_figure,

@@ -80,14 +80,14 @@ class Outcome:
 
 
 def header(
-    arrangement: Arrangement, tape: Tape, name: str, seed: int, digest: str
+    arrangement: Arrangement, tape: Tape, name: str, seed: int, origin: Mapping[str, str]
 ) -> dict[str, object]:
-    """What a journal states before anything happens."""
+    """What a journal states before anything happens; `origin` says what the market was made of."""
     return {
         "policy": name,
         "mandate": arrangement.mandate.version,
         "tidegate": tidegate.__version__,
-        "data": digest,
+        **origin,
         "provenance": sha256(repr(arrangement.provenance).encode()).hexdigest(),
         "start_ms": tape.start_ms,
         "end_ms": tape.end_ms,
@@ -96,8 +96,15 @@ def header(
     }
 
 
-def open_session(arrangement: Arrangement, tape: Tape, journal: Journal, seed: int) -> Session:
-    """A session with the capital deposited in equal parts at every venue."""
+def open_session(
+    arrangement: Arrangement,
+    tape: Tape,
+    journal: Journal,
+    seed: int,
+    placement: Mapping[str, float] | None = None,
+) -> Session:
+    """A session with the capital deposited at the venues, in the shares of `placement` (which sum
+    to 1), else in equal parts."""
     exchange = Exchange(tape, arrangement.terms, seed)
     ledger = Ledger(
         arrangement.terms.instruments, arrangement.stable_price_micro, arrangement.coin_marks
@@ -105,11 +112,16 @@ def open_session(arrangement: Arrangement, tape: Tape, journal: Journal, seed: i
     session = Session(exchange, Record(ledger, journal), arrangement)
     venues = list(arrangement.mandate.venue)
     capital = int(arrangement.mandate.capital_usd.scaleb(6))
-    for index, name in enumerate(venues):
-        share = capital * (index + 1) // len(venues) - capital * index // len(venues)
+    shares = placement or dict.fromkeys(venues, 1 / len(venues))
+    done, given = 0.0, 0
+    for name in venues:
+        done += shares.get(name, 0.0)
+        share = round(capital * done) - given
+        given += share
         asset = arrangement.mandate.venue[name].collateral
         quanta = share * 1_000_000 // arrangement.stable_price_micro[asset]
-        session.take(exchange.deposit(name, asset, quanta))
+        if quanta:
+            session.take(exchange.deposit(name, asset, quanta))
     return session
 
 

@@ -36,10 +36,11 @@ class Passage:
     latency_median_s: float
     latency_p95_s: float
 
-    def received(self, quanta: int) -> int:
-        """Quanta of the destination's asset out of quanta that travelled, rounded down."""
+    def received(self, quanta: int, parity: Fraction = Fraction(1)) -> int:
+        """Quanta of the destination's asset out of quanta that travelled, rounded down; `parity`
+        is what the asset sent is worth in the asset received beyond the mandate's rate."""
         shift = asset_decimals(self.asset_received) - asset_decimals(self.asset_sent)
-        return int((quanta * self.received_share * Fraction(10) ** shift).__floor__())
+        return int((quanta * self.received_share * parity * Fraction(10) ** shift).__floor__())
 
     def latency_quantile_s(self, probability: float) -> float:
         """Latency not exceeded with the given probability, in seconds."""

@@ -44,9 +44,14 @@ class TradingCosts:
         total = power_3_2(before_usd + notional_usd) - power_3_2(before_usd)
         return unit * total / notional_usd
 
-    def linear_rate(self) -> float:
-        """Fee and half spread per dollar traded."""
-        return self.taker_ppm / MICRO + self.half_spread
+    def linear_rate(self, quote: Quote | None = None) -> float:
+        """Fee and half spread per dollar traded, at the quote's spread where it has one."""
+        return self.taker_ppm / MICRO + self.spread_at(quote)
+
+    def spread_at(self, quote: Quote | None) -> float:
+        """Half the relative spread: the one that a quote shows, else the one stated."""
+        seen = None if quote is None else quote.half_spread
+        return self.half_spread if seen is None else seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def slippage(
     mid_ticks = quote.ticks
     notional_usd = instrument.notional(lots, mid_ticks) / MICRO
     impact = costs.impact(notional_usd, quote, before_usd)
-    spread_ticks = ceil(mid_ticks * costs.half_spread)
+    spread_ticks = ceil(mid_ticks * costs.spread_at(quote))
     impact_ticks = ceil(mid_ticks * impact)
     side = 1 if lots > 0 else -1
     if side < 0:

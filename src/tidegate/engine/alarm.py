@@ -12,7 +12,7 @@ from enum import Enum
 import msgspec
 
 from tidegate.model.account import Account
-from tidegate.risk.plan import Situation, Terms
+from tidegate.risk.plan import Situation, Terms, held_lots
 from tidegate.risk.stress import scaled, stressed_health
 
 
@@ -32,10 +32,13 @@ class Alarm(msgspec.Struct, frozen=True):
 
 
 def assess(terms: Terms, situation: Situation) -> Alarm:
-    """Judge every account by its exact rule under both stress levels.
+    """Judge every account by its exact rule under both stress levels, and every hedge.
 
-    Money under way counts for the outer level only, and only where its venue is not frozen.
+    Money under way counts for the outer level only, and only where its venue is not frozen. A
+    broken hedge calls for cutting and has no venue.
     """
+    if naked_coins(terms, situation):
+        return Alarm(Level.REDUCE, None)
     outer = scaled(situation.outer, terms.mandate.stress.transfer_trigger)
     worst = Alarm(Level.CALM, None)
     for venue, account in situation.portfolio.accounts.items():
@@ -48,6 +51,18 @@ def assess(terms: Terms, situation: Situation) -> Alarm:
         if stressed_health(rule, awaited, marks, terms.instruments, outer) < 0:
             worst = Alarm(Level.TRANSFER, venue)
     return worst
+
+
+def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:
+    """Coins whose net position is worth more than the mandate's naked limit: a partner is gone."""
+    net: dict[str, float] = {}
+    for name, instrument in terms.instruments.items():
+        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        if lots:
+            worth = lots * float(instrument.lot) * instrument.price(situation.marks[name])
+            net[instrument.base] = net.get(instrument.base, 0.0) + worth
+    limit = terms.mandate.limits.naked_usd
+    return frozenset(coin for coin, worth in net.items() if abs(worth) > limit)
 
 
 def with_landings(terms: Terms, situation: Situation, account: Account) -> Account:

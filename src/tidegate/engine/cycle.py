@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import msgspec
 
 from tidegate.allocation.bands import Drift, proportional_band
+from tidegate.allocation.deleveraging import Threat, relieve
 from tidegate.allocation.programme import allocate
 from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.solve import SolveError
 from tidegate.engine.alarm import Alarm, Level, assess
+from tidegate.engine.defence import threat
 from tidegate.engine.inquiry import ask, targets
 from tidegate.engine.outlook import Forecaster, Outlook
 from tidegate.engine.record import Record
@@ -24,7 +26,7 @@ from tidegate.execution.planning import Targets, plan_targets
 from tidegate.model.actions import Order
 from tidegate.model.errors import ensure
 from tidegate.model.events import Event, OrderRefused, TransferRefused
-from tidegate.model.times import DAY_MS, SECOND_MS
+from tidegate.model.times import DAY_MS, HOUR_MS, SECOND_MS
 from tidegate.model.units import usd
 from tidegate.ports import Feed, Venues
 from tidegate.risk.gate import Approval, Gate
@@ -32,7 +34,18 @@ from tidegate.risk.plan import Situation, Terms, held_lots
 
 LADDER = "ladder"
 LADDER_CUT = 0.3
-ALLOCATE = Callable[[Question], Answer]
+# A book that was refused is not asked for again at once.
+REFUSED_PAUSE_MS = HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a cycle decides with: the two programmes, and whether it may cut positions at all (a
+    switch for measuring what cutting is worth)."""
+
+    allocate: Callable[[Question], Answer] = allocate
+    relieve: Callable[[Question, Threat], Answer] = relieve
+    reduces: bool = True
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -48,7 +61,7 @@ class Decision(msgspec.Struct, frozen=True):
     alarm: str
     venue: str | None = None
     objective: float | None = None
-    second_objective: float | None = None
+    bound: float | None = None
     shadow: dict[str, float] | None = None
     binding: tuple[tuple[str, float], ...] = ()
 
@@ -82,21 +95,24 @@ class Cycle:
         terms_at: Callable[[int], Terms],
         forecaster: Forecaster,
         start_ms: int,
-        allocator: ALLOCATE = allocate,
+        tools: Tools = Tools(),
     ) -> None:
         self._world, self._terms_at, self._forecaster = world, terms_at, forecaster
-        self._start_ms, self._allocate = start_ms, allocator
+        self._start_ms, self._tools = start_ms, tools
         self._outlook: Outlook | None = None
         self._peak_micro = 0
         self._reviewed_ms = -1
-        self._awaits_growth = True
+        self._awaits_growth, self._unfinished = True, False
+        self._refused_ms = self._cut_ms = -DAY_MS * 365
         self.tally = Tally()
 
     def step(self, ts_ms: int) -> None:
         """Decide at a time, if it is on the grid or an account calls for it."""
         terms = self._terms_at(ts_ms)
-        interval_ms = terms.mandate.mandate.decision_interval_s * SECOND_MS
-        on_grid = (ts_ms - self._start_ms) % interval_ms == 0
+        purpose, elapsed_ms = terms.mandate.mandate, ts_ms - self._start_ms
+        on_grid = elapsed_ms % (purpose.decision_interval_s * SECOND_MS) == 0
+        if not on_grid and elapsed_ms % (purpose.watch_interval_s * SECOND_MS):
+            return
         outlook = self._expect(ts_ms)
         situation = self._observe(terms, outlook, ts_ms)
         alarm = assess(terms, situation)
@@ -111,7 +127,12 @@ class Cycle:
         return self._outlook
 
     def _observe(self, terms: Terms, outlook: Outlook, ts_ms: int) -> Situation:
-        snapshot = self._world.feed.snapshot(ts_ms, self._world.venues.frozen_venues())
+        venues = self._world.venues
+        snapshot = msgspec.structs.replace(
+            self._world.feed.snapshot(ts_ms, venues.frozen_venues()),
+            out_venues=venues.out_venues(),
+            stable_micro=venues.stable_micro(),
+        )
         ledger = self._world.record.ledger
         portfolio = ledger.portfolio(tuple(terms.rules))
         for venue, account in portfolio.accounts.items():
@@ -126,9 +147,16 @@ class Cycle:
             )
         equity = ledger.equity_at(snapshot.ticks())
         self._peak_micro = max(self._peak_micro, equity)
-        return Situation(
-            portfolio, snapshot, outlook.outer, outlook.inner, usd(equity), usd(self._peak_micro)
-        )
+        moves = (outlook.outer, outlook.inner)
+        worth = (usd(equity), usd(self._peak_micro))
+        return Situation(portfolio, snapshot, *moves, *worth)
+
+    def _with_ranks(self, situation: Situation) -> Situation:
+        """The situation with our places in the venues' queues, which only a defence looks at."""
+        held = [n for a in situation.portfolio.accounts.values() for n in a.positions]
+        ranks = {name: self._world.venues.adl_rank(name) for name in held}
+        known = {name: rank for name, rank in ranks.items() if rank is not None}
+        return msgspec.structs.replace(situation, adl_ranks=known)
 
     def _decide(
         self, terms: Terms, situation: Situation, outlook: Outlook, alarm: Alarm, trigger: str
@@ -146,9 +174,13 @@ class Cycle:
         self, terms: Terms, situation: Situation, outlook: Outlook, alarm: Alarm, trigger: str
     ) -> None:
         """Send money or cut; nothing may grow."""
+        if alarm.level is Level.REDUCE:
+            self._cut_ms = situation.snapshot.ts_ms
         self._awaits_growth = True
+        situation = self._with_ranks(situation)
         question = ask(terms, situation, outlook, may_grow=False)
-        answer = self._solve(question)
+        pressing = threat(terms, situation, question, reduces=self._tools.reduces)
+        answer = self._solve(lambda: self._tools.relieve(question, pressing))
         if answer is None:
             self._act(terms, situation, self._ladder(terms, situation), alarm, trigger, None)
             return
@@ -159,7 +191,9 @@ class Cycle:
         now = situation.snapshot.ts_ms
         blocked = situation.portfolio.shipments or situation.snapshot.frozen_venues
         due = now - self._reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
-        return not blocked and (due or self._awaits_growth)
+        delay_ms = terms.mandate.authority.delay_before_raising_s * SECOND_MS
+        paused = now - self._refused_ms < REFUSED_PAUSE_MS or now - self._cut_ms < delay_ms
+        return not blocked and not paused and (due or self._awaits_growth)
 
     def _review(
         self, terms: Terms, situation: Situation, outlook: Outlook, alarm: Alarm, trigger: str
@@ -168,11 +202,11 @@ class Cycle:
         self._reviewed_ms = situation.snapshot.ts_ms
         self._awaits_growth = False
         question = ask(terms, situation, outlook, may_grow=True)
-        answer = self._solve(question)
+        answer = self._solve(lambda: self._tools.allocate(question))
         if answer is None:
             self._conclude(situation, alarm, trigger, "hold: no agreed solution")
             return
-        if not self._outside_band(terms, outlook, question, answer):
+        if not self._unfinished and not self._outside_band(terms, outlook, question, answer):
             self._conclude(situation, alarm, trigger, "hold: inside the band", answer, question)
             return
         wanted = targets(terms, situation, question, answer, "review")
@@ -202,10 +236,10 @@ class Cycle:
                 return True
         return False
 
-    def _solve(self, question: Question) -> Answer | None:
+    def _solve(self, programme: Callable[[], Answer]) -> Answer | None:
         self.tally.solves += 1
         try:
-            return self._allocate(question)
+            return programme()
         except SolveError:
             self.tally.failures += 1
             return None
@@ -234,7 +268,8 @@ class Cycle:
                 situation, alarm, trigger, "hold: nothing worth moving", answer, question
             )
             return
-        if not plan.raises:
+        self._unfinished = question is not None and answer is not None and _capped(question, answer)
+        if not plan.raises or self._unfinished:
             self._awaits_growth = True
         sequence = self._conclude(situation, alarm, trigger, wanted.reason, answer, question)
         verdict = self._world.gate.review(terms, situation, plan, sequence)
@@ -242,6 +277,7 @@ class Cycle:
             self._execute(verdict, situation.snapshot.ts_ms)
             return
         self.tally.refusals += 1
+        self._refused_ms = situation.snapshot.ts_ms
         payload = {"ts_ms": situation.snapshot.ts_ms, "breaches": verdict}
         self._world.record.note("refused", payload)
         if alarm.level is Level.REDUCE and wanted.reason != LADDER:
@@ -292,11 +328,17 @@ class Cycle:
             alarm.level.value,
             alarm.venue,
             answer.objective if answer else None,
-            answer.second_objective if answer else None,
+            answer.bound if answer else None,
             shadow,
             answer.binding[:5] if answer else (),
         )
         return self._world.record.note("decision", decision)
+
+
+def _capped(question: Question, answer: Answer) -> bool:
+    """Whether some leg trades all that its market takes at once, and so has further to go."""
+    traded = abs(answer.target - question.legs.held)
+    return bool((traded > 0.99 * question.legs.trade_cap).any())
 
 
 def _same(ours: Mapping[str, int], theirs: Mapping[str, int]) -> bool:

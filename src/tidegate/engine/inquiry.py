@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.allocation.question import Answer, Edges, Legs, Question, Stakes, Wallets
+from tidegate.costs.financing import Passage
 from tidegate.engine.alarm import with_landings
 from tidegate.engine.outlook import Outlook
 from tidegate.execution.planning import Targets
-from tidegate.margin.batch import tier_lines
-from tidegate.margin.linear import LinearCross, SpotWallet
-from tidegate.model.errors import ensure
+from tidegate.margin.batch import stacked_lines
+from tidegate.margin.linear import SpotWallet
+from tidegate.model.account import Account, Position
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import Situation, Terms, held_lots
-from tidegate.risk.stress import Moves
+from tidegate.risk.stress import Moves, stressed_health
 
 FloatArray = NDArray[np.float64]
 GROWTH_MARGIN = 1.02
@@ -27,7 +28,11 @@ DELTA_TOLERANCE = 1e-4
 SPENDING_SHARE = 0.995
 # Initial margin is asked with a little more than the venue will ask, for costs and moving prices.
 INITIAL_HEADROOM = 1.02
-IMPACT_KNOTS_SHARE = np.array([0.0, 0.25, 1.0, 4.0])
+# Margin is bounded down to a price below what the stresses reach, and never below this fall.
+LOWEST_MULTIPLE = 1.5
+LOWEST_FALL = 0.9
+IMPACT_KNOTS_SHARE = np.array([0.0, 0.1, 0.3, 0.6, 1.0])
+SMALLEST_SPAN = 1e-6
 
 
 def ask(terms: Terms, situation: Situation, outlook: Outlook, *, may_grow: bool) -> Question:
@@ -35,7 +40,7 @@ def ask(terms: Terms, situation: Situation, outlook: Outlook, *, may_grow: bool)
     equity = situation.equity_usd
     names = tuple(terms.instruments)
     venues = tuple(situation.portfolio.accounts)
-    wallets = _wallets(terms, situation, venues, equity)
+    wallets = _wallets(terms, situation, venues, may_grow=may_grow)
     stress = GROWTH_MARGIN if may_grow else 1.0
     mandate = terms.mandate
     stakes = Stakes(
@@ -48,7 +53,7 @@ def ask(terms: Terms, situation: Situation, outlook: Outlook, *, may_grow: bool)
         mandate.edge.payback_days / 365.0,
         may_grow,
     )
-    legs = _legs(terms, situation, outlook, (names, venues))
+    legs = _legs(terms, situation, outlook, (names, venues), may_grow=may_grow)
     edges = _edges(terms, situation, venues)
     return Question(legs, wallets, edges, stakes, outlook.scenarios, equity)
 
@@ -68,71 +73,99 @@ def _legs(
     situation: Situation,
     outlook: Outlook,
     places: tuple[tuple[InstrumentId, ...], tuple[str, ...]],
+    *,
+    may_grow: bool,
 ) -> Legs:
     names, venues = places
     equity, coins = situation.equity_usd, terms.mandate.coins
     contracts = [terms.instruments[name] for name in names]
     held = np.array([_notional_usd(situation, c) for c in contracts]) / equity
-    rates, deductions = _margin_lines(terms, contracts, equity)
-    slopes, intercepts = _impact(terms, situation, names)
+    rates, deductions = _margin_lines(terms, situation, contracts)
     volumes = np.array([situation.snapshot.quotes[name].volume_day_usd for name in names])
     shares = np.array([terms.mandate.venue[c.venue].volume_share for c in contracts])
-    leverage = np.array([terms.mandate.venue[c.venue].leverage for c in contracts])
+    initial = np.array([_initial_rate(terms, situation, c) for c in contracts])
     margined = np.array([not isinstance(c, Spot) for c in contracts])
+    caps = volumes * shares / equity
+    largest = np.abs(held) + terms.mandate.limits.gross_leverage
+    spans = np.minimum(caps, largest) if may_grow else np.maximum(np.abs(held), SMALLEST_SPAN)
+    slopes, intercepts = _impact(terms, situation, names, spans)
     return Legs(
         names,
         np.array([venues.index(c.venue) for c in contracts]),
         np.array([coins.index(c.base) for c in contracts]),
         held,
         np.array([outlook.carry_annual[name] for name in names]),
-        np.array([terms.costs[name].linear_rate() for name in names]),
+        np.array([terms.costs[n].linear_rate(situation.snapshot.quotes[n]) for n in names]),
         slopes,
         intercepts,
         rates,
         deductions,
-        np.where(margined, INITIAL_HEADROOM / leverage, 0.0),
+        INITIAL_HEADROOM * initial,
         margined,
-        volumes * shares / equity,
+        caps,
     )
 
 
 def _margin_lines(
-    terms: Terms, contracts: list[Instrument], equity: float
+    terms: Terms, situation: Situation, contracts: list[Instrument]
 ) -> tuple[FloatArray, FloatArray]:
-    """Convex pieces of every leg's maintenance; none for coins held outright."""
-    tables = []
+    """Convex pieces of every leg's maintenance, good for all prices that the stresses reach and
+    for as much of a leg as the mandate allows in all."""
+    equity = situation.equity_usd
+    span_usd = max(1.0, terms.mandate.limits.gross_leverage) * equity
+    pieces = []
     for contract in contracts:
-        rule = terms.rules[contract.venue]
-        # A rule whose lines are not asked for would look as if it required nothing.
-        ensure(isinstance(rule, LinearCross | SpotWallet), f"{contract.venue}: rule without lines")
-        tables.append(rule.tiers[contract.id] if isinstance(rule, LinearCross) else None)
-    known = [table for table in tables if table is not None]
-    lines = tier_lines(known)
-    rates = np.zeros((len(contracts), lines.rates.shape[1]))
-    deductions = np.zeros_like(rates)
-    rows = [index for index, table in enumerate(tables) if table is not None]
-    rates[rows], deductions[rows] = lines.rates, lines.deductions / equity
-    return rates, deductions
+        falls = LOWEST_MULTIPLE * max(
+            situation.outer[contract.base], situation.inner[contract.base]
+        )
+        lowest = max(1, int(situation.marks[contract.id] * (1 - min(falls, LOWEST_FALL))))
+        pieces.append(terms.rules[contract.venue].lines(contract.id, lowest, span_usd))
+    lines = stacked_lines(pieces)
+    return lines.rates, lines.deductions / equity
+
+
+def _initial_rate(terms: Terms, situation: Situation, contract: Instrument) -> float:
+    """Initial margin per dollar of a leg, by the exact rule, of what is held or of one equity."""
+    if isinstance(contract, Spot):
+        return 0.0
+    ticks = situation.marks[contract.id]
+    held = abs(held_lots(situation.portfolio.accounts[contract.venue], contract))
+    one = int(situation.equity_usd / contract.price(ticks) / float(contract.lot))
+    lots = max(1, held, one)
+    probe = Account(contract.venue, {}, {contract.id: Position(lots, contract.value(lots, ticks))})
+    state = terms.rules[contract.venue].state(probe, situation.marks)
+    chosen = 1 / terms.mandate.venue[contract.venue].leverage
+    return max(chosen, state.initial / contract.notional(lots, ticks))
 
 
 def _impact(
-    terms: Terms, situation: Situation, names: tuple[InstrumentId, ...]
+    terms: Terms, situation: Situation, names: tuple[InstrumentId, ...], spans: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Chords of Y sigma Q^(3/2) / sqrt(V) between knots, in units of equity: from above."""
-    knots = IMPACT_KNOTS_SHARE
+    """Chords of Y sigma Q^(3/2) / sqrt(V) up to what may be traded of each leg now, in units of
+    equity: from above."""
     coefficients = []
     for name in names:
         quote = situation.snapshot.quotes[name]
         unit = terms.costs[name].impact_coefficient * quote.vol_daily
         coefficients.append(unit * sqrt(situation.equity_usd / quote.volume_day_usd))
-    values = knots**1.5
+    knots = spans[:, None] * IMPACT_KNOTS_SHARE
+    values = np.array(coefficients)[:, None] * knots**1.5
     slope = np.diff(values) / np.diff(knots)
-    intercept = slope * knots[:-1] - values[:-1]
-    scale = np.array(coefficients)[:, None]
-    return scale * slope, scale * intercept
+    return slope, slope * knots[:, :-1] - values[:, :-1]
 
 
-def _wallets(terms: Terms, situation: Situation, venues: tuple[str, ...], equity: float) -> Wallets:
+def _spared(terms: Terms, situation: Situation, account: Account) -> int:
+    """What an account can do without while it holds what it holds now: money that leaves to let
+    the book grow leaves before any position is closed."""
+    rule, contracts = terms.rules[account.venue], terms.instruments
+    health = stressed_health(rule, account, situation.marks, contracts, situation.outer)
+    return max(0, health)
+
+
+def _wallets(
+    terms: Terms, situation: Situation, venues: tuple[str, ...], *, may_grow: bool
+) -> Wallets:
+    equity = situation.equity_usd
     columns: dict[str, list[float]] = {
         key: [] for key in ("equity", "dollars", "out", "profit", "cost", "landing", "room")
     }
@@ -144,17 +177,19 @@ def _wallets(terms: Terms, situation: Situation, venues: tuple[str, ...], equity
         dollars = account.balances.get(rule.collateral, 0)
         landing = awaited.balances.get(rule.collateral, 0) - dollars
         frozen = venue in situation.snapshot.frozen_venues
+        spared = _spared(terms, situation, account)
         profit, cost = (0.0, 0.0) if frozen else _realisable(terms, situation, venue, state.equity)
         cap = terms.mandate.venue[venue].claim_cap
         columns["equity"].append(state.equity / MICRO / equity)
         columns["dollars"].append(SPENDING_SHARE * dollars / MICRO / equity)
-        columns["out"].append(0.0 if frozen else state.withdrawable / MICRO / equity)
+        free = min(state.withdrawable, spared) if may_grow else state.withdrawable
+        columns["out"].append(0.0 if frozen else free / MICRO / equity)
         columns["profit"].append(profit / equity)
         columns["cost"].append(cost)
         columns["landing"].append(landing / MICRO / equity)
         columns["room"].append(max(0.0, cap - (state.equity + landing) / MICRO / equity))
     arrays = {key: np.array(values) for key, values in columns.items()}
-    margined = np.array([isinstance(terms.rules[v], LinearCross) for v in venues])
+    margined = np.array([not isinstance(terms.rules[v], SpotWallet) for v in venues])
     return Wallets(
         venues,
         arrays["equity"],
@@ -179,7 +214,8 @@ def _realisable(
         gain = value - position.cost
         if gain > 0:
             profit, notional = profit + gain, notional + abs(value)
-            cost += 2 * terms.costs[name].linear_rate() * abs(value)
+            rate = terms.costs[name].linear_rate(situation.snapshot.quotes[name])
+            cost += 2 * rate * abs(value)
     state = rule.state(account, situation.marks)
     bound = max(0, equity_quanta - state.initial - state.withdrawable)
     if profit <= 0 or bound == 0:
@@ -193,14 +229,19 @@ def _edges(terms: Terms, situation: Situation, venues: tuple[str, ...]) -> Edges
     return Edges(
         np.array([venues.index(p.source) for p in passages], dtype=np.int64),
         np.array([venues.index(p.destination) for p in passages], dtype=np.int64),
-        np.array([_loss_share(p.fee_quanta, float(p.received_share), situation) for p in passages]),
+        np.array([_loss_share(p, situation) for p in passages]),
         np.array([not {p.source, p.destination} & frozen for p in passages], dtype=bool),
     )
 
 
-def _loss_share(fee_quanta: int, received_share: float, situation: Situation) -> float:
-    """Share of a transfer lost: conversion, and the fixed fee over a hundredth of equity."""
-    return max(1e-6, 1 - received_share + fee_quanta / MICRO / (0.01 * situation.equity_usd))
+def _loss_share(passage: Passage, situation: Situation) -> float:
+    """Share of a transfer lost: conversion at the market's prices of both coins where they are
+    known, and the fixed fee over a hundredth of equity; never a gain."""
+    worth = situation.snapshot.stable_micro
+    sent, received = (worth.get(a, 0) for a in (passage.asset_sent, passage.asset_received))
+    parity = sent / received if sent and received else 1.0
+    fee = passage.fee_quanta / MICRO / (0.01 * situation.equity_usd)
+    return max(1e-6, 1 - float(passage.received_share) * parity + fee)
 
 
 def targets(

@@ -97,19 +97,36 @@ def _size_usd(terms: Terms, situation: Situation, name: InstrumentId, lots: int)
 def _split(
     terms: Terms, situation: Situation, changes: Mapping[str, Mapping[InstrumentId, int]]
 ) -> tuple[list[dict[InstrumentId, int]], list[dict[InstrumentId, int]]]:
-    """Per coin, the part that takes positions toward zero and the part that enlarges them."""
+    """Per coin, a hedged part that only takes positions toward zero, and all the rest: what grows,
+    and what moves a leg from one venue to another, which closes and opens in the same slices."""
     reducing, raising = [], []
     for legs in changes.values():
-        down, up = {}, {}
-        for name, change in legs.items():
-            instrument = terms.instruments[name]
-            held = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
-            toward = min(abs(change), abs(held)) if held * change < 0 else 0
-            side = 1 if change > 0 else -1
-            down[name], up[name] = side * toward, change - side * toward
-        reducing.append({n: k for n, k in down.items() if k})
-        raising.append({n: k for n, k in up.items() if k})
-    return [legs for legs in reducing if legs], [legs for legs in raising if legs]
+        down = _hedged_reduction(terms, situation, legs)
+        reducing.append({name: lots for name, lots in down.items() if lots})
+        raising.append({n: lots - down.get(n, 0) for n, lots in legs.items()})
+    rest = [{n: lots for n, lots in legs.items() if lots} for legs in raising]
+    return [legs for legs in reducing if legs], [legs for legs in rest if legs]
+
+
+def _hedged_reduction(
+    terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]
+) -> dict[InstrumentId, int]:
+    """Of a coin's changes the largest part that only reduces and leaves what is hedged hedged: as
+    much of the longs as of the shorts, unless the whole change reduces."""
+    toward = {}
+    for name, change in legs.items():
+        instrument = terms.instruments[name]
+        held = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        size = min(abs(change), abs(held)) if held * change < 0 else 0
+        toward[name] = size if change > 0 else -size
+    if toward == legs:
+        return toward
+    coins = {n: float(k * terms.instruments[n].lot) for n, k in toward.items()}
+    sides = [sum(max(0.0, side * c) for c in coins.values()) for side in (1, -1)]
+    common = min(sides)
+    shares = [common / side if side else 0.0 for side in sides]
+    wanted = {n: c * shares[0 if c > 0 else 1] for n, c in coins.items() if c}
+    return hedged_lots({n: terms.instruments[n] for n in wanted}, wanted) if wanted else {}
 
 
 def _order_steps(

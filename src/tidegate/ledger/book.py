@@ -24,6 +24,7 @@ from tidegate.model.events import (
     Marked,
     OrderRefused,
     PenaltyCharged,
+    Repriced,
     TransferLanded,
     TransferRefused,
     TransferSent,
@@ -96,6 +97,8 @@ class Ledger:
                 self._funded(event)
             case Marked():
                 self._marked(event)
+            case Repriced():
+                self._reprice(event.asset, event.price_micro, "own/dollars", "stable")
             case TransferSent():
                 self._sent(event)
             case TransferLanded():
@@ -207,15 +210,19 @@ class Ledger:
         self._exchange(account, f"market/{venue}", instrument.settle, change, cause)
 
     def _revalue_coin(self, coin: str, instrument: Instrument, ticks: int) -> None:
-        price = self._coin_price(instrument, ticks)
-        total = self._totals.get(coin, 0)
-        before = self._value(coin, total) if coin in self._price_micro else 0
-        self._price_micro[coin] = price
-        change = self._value(coin, total) - before
+        self._reprice(coin, self._coin_price(instrument, ticks), "own/coins", "price")
+
+    def _reprice(self, asset: str, price_micro: int, account: str, cause: str) -> None:
+        """All that is held of an asset changes its value; quanta stay where they are."""
+        total = self._totals.get(asset, 0)
+        before = self._value(asset, total) if asset in self._price_micro else 0
+        self._price_micro[asset] = price_micro
+        change = self._value(asset, total) - before
         if change:
-            cause = f"price:{coin}"
-            self._postings.append(Posting("own/coins", coin, 0, change, cause))
-            self._postings.append(Posting("market/coins", coin, 0, -change, cause))
+            other = account.replace("own/", "market/")
+            named = f"{cause}:{asset}"
+            self._postings.append(Posting(account, asset, 0, change, named))
+            self._postings.append(Posting(other, asset, 0, -change, named))
 
     def _deposited(self, event: Deposited) -> None:
         self._pay_wallet(event.venue, "capital", event.asset, event.quanta, "capital")

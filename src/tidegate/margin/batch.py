@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegate.margin.rule import Lines
 from tidegate.margin.tiers import TierTable
 from tidegate.model.units import MICRO
 
@@ -38,12 +39,18 @@ class TierLines:
 
 def tier_lines(tables: Sequence[TierTable]) -> TierLines:
     """Stacked pieces of several instruments' tiers."""
-    width = max(len(table.tiers) for table in tables)
-    rates = np.empty((len(tables), width))
-    deductions = np.empty((len(tables), width))
-    for row, table in enumerate(tables):
-        lines = table.lines()
-        padded = lines + (lines[-1],) * (width - len(lines))
+    return stacked_lines([table.lines() for table in tables])
+
+
+def stacked_lines(pieces: Sequence[Lines]) -> TierLines:
+    """Stacked pieces of several instruments' requirements, as rules give them; an instrument
+    without pieces requires nothing."""
+    width = max(1, *(len(lines) for lines in pieces))
+    rates = np.empty((len(pieces), width))
+    deductions = np.empty((len(pieces), width))
+    for row, lines in enumerate(pieces):
+        last = lines[-1] if lines else (0.0, 0.0)
+        padded = lines + (last,) * (width - len(lines))
         rates[row] = [rate for rate, _ in padded]
         deductions[row] = [offset / MICRO for _, offset in padded]
     return TierLines(rates, deductions)

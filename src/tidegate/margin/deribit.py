@@ -23,7 +23,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import inf, isfinite, lcm, nextafter
 
-from tidegate.margin.rule import LiquidationStep, MarginState, Marks
+from tidegate.margin.rule import Lines, LiquidationStep, MarginState, Marks
 from tidegate.model.account import Account
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
@@ -32,8 +32,6 @@ from tidegate.model.units import MICRO, ceil_div, unit_quanta
 CHORDS = 8
 LIQUIDATION_ROUNDS = 32
 WHERE = "deribit margin"
-
-Lines = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)

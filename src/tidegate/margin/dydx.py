@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidegate.margin.rule import LiquidationStep, MarginState, Marks
+from tidegate.margin.rule import Lines, LiquidationStep, MarginState, Marks
 from tidegate.model.account import Account, Position
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Instrument, InstrumentId, Perpetual
@@ -132,9 +132,7 @@ class DydxCross:
         scaled = self.tiers[name].scaled_initial_ppm(open_notional)
         return max(scaled, ceil_div(MICRO, self.leverage))
 
-    def lines(
-        self, name: InstrumentId, lowest_ticks: int, span_usd: float
-    ) -> tuple[tuple[float, float], ...]:
+    def lines(self, name: InstrumentId, lowest_ticks: int, span_usd: float) -> Lines:
         """Convex maintenance of one leg, meant as `TierTable.lines`: one line, since the rate
         depends on neither price nor size. The two roundings up, under 2 quanta, are not in it."""
         tier = self.tiers[name]

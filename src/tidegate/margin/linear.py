@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidegate.margin.rule import LiquidationStep, MarginState, Marks
+from tidegate.margin.rule import Lines, LiquidationStep, MarginState, Marks
 from tidegate.margin.tiers import TierTable
 from tidegate.model.account import Account
 from tidegate.model.instruments import Instrument, InstrumentId
@@ -42,6 +42,10 @@ class LinearCross(ABC):
             equity += value - position.cost
             maintenance += self.tiers[name].maintenance(abs(value))
         return equity, maintenance
+
+    def lines(self, name: InstrumentId, lowest_ticks: int, span_usd: float) -> Lines:
+        """The tiers themselves, which hold at every price and size."""
+        return self.tiers[name].lines()
 
     def _initial(self, account: Account, marks: Marks) -> tuple[int, int, InstrumentId | None]:
         """Initial requirement, total notional, and the instrument that requires most."""
@@ -154,6 +158,10 @@ class SpotWallet:
             if quanta:
                 equity += self._coin_value(instrument, quanta, marks)
         return equity, 0
+
+    def lines(self, name: InstrumentId, lowest_ticks: int, span_usd: float) -> Lines:
+        """None: nothing is required of a coin held outright."""
+        return ()
 
     @staticmethod
     def _coin_value(instrument: Instrument, quanta: int, marks: Marks) -> int:

@@ -12,6 +12,8 @@ from tidegate.model.account import Account
 from tidegate.model.instruments import InstrumentId
 
 Marks = Mapping[InstrumentId, int]
+# Convex pieces of a requirement, max_j (rate_j n - deduction_j), deductions in micro-units.
+Lines = tuple[tuple[float, float], ...]
 
 
 class MarginState(msgspec.Struct, frozen=True):
@@ -57,6 +59,10 @@ class MarginRule(Protocol):
 
     def health_at(self, account: Account, marks: Marks) -> tuple[int, int]:
         """Equity and maintenance alone, for checks in a hot loop."""
+
+    def lines(self, name: InstrumentId, lowest_ticks: int, span_usd: float) -> Lines:
+        """Convex pieces never below one position's maintenance, for any price from the lowest on
+        and any notional within the span; none where nothing is required."""
 
     def liquidation_step(
         self, account: Account, marks: Marks, attempt: int

@@ -12,7 +12,7 @@ import msgspec
 
 from tidegate.model.instruments import InstrumentId
 
-FillReason = Literal["order", "liquidation"]
+FillReason = Literal["order", "liquidation", "deleveraging"]
 
 
 class Deposited(msgspec.Struct, frozen=True, tag=True):
@@ -58,6 +58,14 @@ class Marked(msgspec.Struct, frozen=True, tag=True):
 
     ts_ms: int
     ticks: dict[InstrumentId, int]
+
+
+class Repriced(msgspec.Struct, frozen=True, tag=True):
+    """A dollar coin has another price in the base currency, micro-dollars per unit."""
+
+    ts_ms: int
+    asset: str
+    price_micro: int
 
 
 class TransferSent(msgspec.Struct, frozen=True, tag=True):
@@ -146,6 +154,7 @@ Event = (
     | Filled
     | FundingPaid
     | Marked
+    | Repriced
     | TransferSent
     | TransferLanded
     | TransferRefused

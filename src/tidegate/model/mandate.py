@@ -43,20 +43,24 @@ class Assumption(_Strict, frozen=True):
 
 
 class Purpose(_Strict, frozen=True):
-    """Who the book is for: capital, target delta, and the rate that idle capital could earn."""
+    """Who the book is for: capital, target delta, the rate that idle capital could earn, and how
+    often it is decided on and, between decisions, looked at."""
 
     name: str
     capital_usd: str
     hurdle_rate_annual: Assumption
     target_delta_usd: str = "0"
     decision_interval_s: Annotated[int, msgspec.Meta(ge=60)] = 3600
+    watch_interval_s: Annotated[int, msgspec.Meta(ge=60)] = 60
 
 
 class Authority(_Strict, frozen=True):
-    """How far Tidegate may go by itself; reducing risk may go further than raising it."""
+    """How far Tidegate may go by itself; reducing risk may go further than raising it, and after
+    positions had to be cut nothing is raised for a while."""
 
     level: Literal["observe", "propose", "act"] = "observe"
     reduce_without_human: bool = True
+    delay_before_raising_s: NonNegative = 0.0
 
 
 class Limits(_Strict, frozen=True):
@@ -72,13 +76,15 @@ class Limits(_Strict, frozen=True):
 
 class Stress(_Strict, frozen=True):
     """Relative moves per coin to survive without new money: transfer below the outer level,
-    reduce below the inner level, re-enter only at the outer level."""
+    reduce below the inner level, re-enter only at the outer level; `adl_fraction` of the winners
+    of a venue may be closed by it."""
 
     outer: dict[str, Move]
     inner: dict[str, Move]
     transfer_trigger: Share = 0.8
     scenario_days: Annotated[int, msgspec.Meta(ge=10)] = 60
     jump_multiple: Positive = 1.25
+    adl_fraction: Share = 0.1
 
 
 class Stable(_Strict, frozen=True):
@@ -88,16 +94,20 @@ class Stable(_Strict, frozen=True):
 
 
 class Terms(_Strict, frozen=True):
-    """One instrument that may be held at a venue."""
+    """One instrument that may be held at a venue; the margin rates stand for what the venue tables
+    lack: of the first tier, and for Deribit their rise per base coin."""
 
     kind: Literal["perpetual", "spot"]
     base: str
-    bars: Literal["15m", "1h", "8h"]
+    bars: Literal["5m", "15m", "1h", "8h"]
     mark: Assumption
     intrabar: Assumption | None = None
     tick: Assumption | None = None
     lot: Assumption | None = None
     liquidation_fee: Assumption | None = None
+    initial_rate: Assumption | None = None
+    maintenance_rate: Assumption | None = None
+    rate_per_base: Assumption | None = None
     half_spread: Assumption | None = None
     impact_coefficient: Assumption | None = None
 
@@ -105,7 +115,7 @@ class Terms(_Strict, frozen=True):
 class Venue(_Strict, frozen=True):
     """One venue: its margin rule, our collateral there, and how much may depend on it."""
 
-    rule: Literal["hyperliquid_cross", "binance_usdm", "spot"]
+    rule: Literal["hyperliquid_cross", "binance_usdm", "deribit_standard", "dydx_cross", "spot"]
     collateral: str
     instruments: dict[str, Terms]
     leverage: Annotated[int, msgspec.Meta(ge=1)] = 5

@@ -15,7 +15,9 @@ class Quote(msgspec.Struct, frozen=True):
     """One instrument's price in ticks, and when it was observed.
 
     `estimated` marks a price carried forward from an older observation by the return of a fresher
-    market on the same coin. `volume_day_usd` and `vol_daily` (log, one day) feed the impact law.
+    market on the same coin. `volume_day_usd` (as much of it as the present depth stands for) and
+    `vol_daily` (log, one day) feed the impact law; `half_spread` is the one seen now, None where
+    nobody reports it and the stated cost terms hold.
     """
 
     ticks: int
@@ -23,14 +25,18 @@ class Quote(msgspec.Struct, frozen=True):
     estimated: bool
     volume_day_usd: float
     vol_daily: float
+    half_spread: float | None = None
 
 
 class MarketSnapshot(msgspec.Struct, frozen=True):
-    """All quotes at `ts_ms`, and the venues that now neither send nor credit money."""
+    """All quotes at `ts_ms`, the venues that now neither send nor credit money, those where
+    nothing trades, and what dollar coins are worth (micro-dollars; absent: as the mandate says)."""
 
     ts_ms: int
     quotes: Mapping[InstrumentId, Quote]
     frozen_venues: tuple[str, ...] = ()
+    out_venues: tuple[str, ...] = ()
+    stable_micro: Mapping[str, int] = {}
 
     @property
     def id(self) -> str:

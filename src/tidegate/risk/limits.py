@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import msgspec
 
+from tidegate.model.account import Account
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import MICRO
@@ -23,9 +24,9 @@ from tidegate.risk.plan import (
     account_after,
     held_lots,
     reached,
-    worst_account,
+    worst_accounts,
 )
-from tidegate.risk.stress import stressed_health
+from tidegate.risk.stress import Moves, stressed_health
 
 QUOTE_AGE_MAX_MS = 2 * 3_600_000
 
@@ -106,23 +107,34 @@ def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Brea
 
 
 def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """Every account survives the stress after the worst subset of fills, or is not worse off."""
-    breaches = []
+    """Every account survives the stress in every step of a plan, whatever part of the step fills,
+    or is not worse off."""
     moves = situation.outer if plan.raises else situation.inner
-    for venue, account in situation.portfolio.accounts.items():
-        rule, marks = terms.rules[venue], situation.marks
-        after = worst_account(terms, situation, venue, plan, moves)
-        if after == account or not after.positions:
-            continue
-        health = stressed_health(rule, after, marks, terms.instruments, moves)
-        if health < 0 and not _only_reduces(terms, situation, plan, venue):
-            breaches.append(Breach("survives stress", venue, f"health {health} quanta"))
-        state = rule.state(after, marks)
-        if plan.raises and state.equity < state.initial:
-            breaches.append(
-                Breach("initial margin", venue, f"short {state.initial - state.equity}")
-            )
+    breaches = []
+    for venue in situation.portfolio.accounts:
+        for worst in worst_accounts(terms, situation, venue, plan, moves):
+            breaches += _unsafe(terms, situation, plan, worst, moves)
+            if breaches:
+                return breaches
     return breaches
+
+
+def _unsafe(
+    terms: Terms, situation: Situation, plan: Plan, after: Account, moves: Moves
+) -> list[Breach]:
+    """What is wrong with an account as a plan may leave it."""
+    rule, marks, found = terms.rules[after.venue], situation.marks, []
+    if not any(position.lots for position in after.positions.values()):
+        return []
+    health = stressed_health(rule, after, marks, terms.instruments, moves)
+    if health < 0 and not _only_reduces(terms, situation, plan, after.venue):
+        found.append(Breach("survives stress", after.venue, f"health {health} quanta"))
+    if plan.raises:
+        state = rule.state(after, marks)
+        if state.equity < state.initial:
+            short = state.initial - state.equity
+            found.append(Breach("initial margin", after.venue, f"short {short}"))
+    return found
 
 
 def wallets_hold(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -49,7 +49,8 @@ class Terms(msgspec.Struct, frozen=True):
 
 class Situation(msgspec.Struct, frozen=True):
     """The book and the market at one time; `outer` and `inner` are the stress moves that hold now,
-    which are at least the mandate's."""
+    which are at least the mandate's, `adl_ranks` our places in the venues' deleveraging queues
+    where they show them (1 is closed first)."""
 
     portfolio: Portfolio
     snapshot: MarketSnapshot
@@ -57,6 +58,7 @@ class Situation(msgspec.Struct, frozen=True):
     inner: Moves
     equity_usd: float
     peak_usd: float
+    adl_ranks: Mapping[InstrumentId, float] = {}
 
     @property
     def marks(self) -> dict[InstrumentId, int]:
@@ -134,62 +136,93 @@ def situation_after(terms: Terms, situation: Situation, actions: Sequence[Action
 
 
 def _spent(
-    terms: Terms, situation: Situation, venue: str, actions: Sequence[Action]
+    terms: Terms,
+    situation: Situation,
+    venue: str,
+    actions: Sequence[Action],
+    traded_usd: dict[InstrumentId, float] | None = None,
 ) -> dict[str, int]:
-    """Fees and slippage of all orders at a venue, in quanta per asset."""
+    """Fees and slippage of orders at a venue, in quanta per asset, after what `traded_usd` says was
+    traded before them, to which it adds."""
     spent: dict[str, int] = {}
-    traded_usd: dict[InstrumentId, float] = {}
+    traded = {} if traded_usd is None else traded_usd
     for action in actions:
         if not isinstance(action, Order):
             continue
         instrument = terms.instruments[action.instrument]
         if instrument.venue != venue:
             continue
-        before_usd = traded_usd.get(instrument.id, 0.0)
+        before_usd = traded.get(instrument.id, 0.0)
         size = instrument.notional(action.lots, situation.marks[instrument.id])
-        traded_usd[instrument.id] = before_usd + size / MICRO
+        traded[instrument.id] = before_usd + size / MICRO
         cost = order_cost(terms, situation, action, before_usd)
         spent[instrument.settle] = spent.get(instrument.settle, 0) + cost
     return spent
 
 
-def worst_account(
+def worst_accounts(
     terms: Terms, situation: Situation, venue: str, plan: Plan, moves: Moves
-) -> Account:
-    """The account after the worst outcome of a plan's fills, transfers out gone, none landed.
+) -> Iterator[Account]:
+    """The account at its worst in every step that touches it: the steps before it done, and of its
+    own orders the worst subset filled, all its costs paid, transfers out gone and none landed.
 
     The loss under an adverse move plus maintenance is convex in each position's lots and separable
-    over instruments, so the worst of all outcomes takes, per instrument, the worse of the lowest
-    and the highest size that it can reach; all costs are paid in every outcome.
+    over instruments, so the worst subset takes, per instrument, the worse of both ends.
     """
-    account, marks = situation.portfolio.accounts[venue], situation.marks
-    balances, positions = dict(account.balances), dict(account.positions)
-    for asset, quanta in _spent(terms, situation, venue, plan.actions).items():
-        balances[asset] = balances.get(asset, 0) - quanta
-    for action in plan.actions:
-        if isinstance(action, Transfer):
-            if action.source == venue:
-                balances[action.asset] = balances.get(action.asset, 0) - action.quanta
+    account, traded_usd = situation.portfolio.accounts[venue], dict[InstrumentId, float]()
+    for step in plan.steps:
+        actions = [action for action in step.actions if _venue_of(terms, action) == venue]
+        if not actions:
             continue
-        instrument = terms.instruments[action.instrument]
-        if instrument.venue != venue:
-            continue
-        if isinstance(instrument, Spot):
-            _spend(balances, instrument, action.lots, marks)
-            continue
-        held = account.positions.get(instrument.id, FLAT)
-        ends = [
-            Position(
-                lots, held.cost + instrument.entry_cost(lots - held.lots, marks[instrument.id])
-            )
-            for lots in reached(plan, instrument.id, held.lots)
-        ]
-        alone = [Account(venue, {}, {instrument.id: position}) for position in ends]
-        health = [
-            stressed_health(terms.rules[venue], a, marks, terms.instruments, moves) for a in alone
-        ]
-        positions[instrument.id] = ends[health.index(min(health))]
-    return Account(venue, balances, positions)
+        balances = dict(account.balances)
+        for asset, quanta in _spent(terms, situation, venue, actions, traded_usd).items():
+            balances[asset] = balances.get(asset, 0) - quanta
+        after = dict(account.positions)
+        for action in actions:
+            _act_on(terms, situation, (balances, after), action)
+        worst = dict(after)
+        for name, position in after.items():
+            ends = (account.positions.get(name, FLAT), position)
+            if ends[0] != ends[1]:
+                alone = [Account(venue, {}, {name: end}) for end in ends]
+                worst[name] = ends[_least_healthy(terms, situation, alone, moves)]
+        yield Account(venue, balances, worst)
+        account = Account(venue, balances, after)
+
+
+def _venue_of(terms: Terms, action: Action) -> str:
+    if isinstance(action, Transfer):
+        return action.source
+    return terms.instruments[action.instrument].venue
+
+
+def _act_on(
+    terms: Terms,
+    situation: Situation,
+    held: tuple[dict[str, int], dict[InstrumentId, Position]],
+    action: Action,
+) -> None:
+    """Change balances and positions by what one action does at its own venue."""
+    balances, positions = held
+    if isinstance(action, Transfer):
+        balances[action.asset] = balances.get(action.asset, 0) - action.quanta
+        return
+    instrument = terms.instruments[action.instrument]
+    if isinstance(instrument, Spot):
+        _spend(balances, instrument, action.lots, situation.marks)
+        return
+    before = positions.get(instrument.id, FLAT)
+    cost = instrument.entry_cost(action.lots, situation.marks[instrument.id])
+    positions[instrument.id] = Position(before.lots + action.lots, before.cost + cost)
+
+
+def _least_healthy(
+    terms: Terms, situation: Situation, accounts: Sequence[Account], moves: Moves
+) -> int:
+    """Which of several accounts at one venue has least health under the moves."""
+    rule, marks = terms.rules[accounts[0].venue], situation.marks
+    health = [stressed_health(rule, a, marks, terms.instruments, moves) for a in accounts]
+    return health.index(min(health))
 
 
 def _spend(

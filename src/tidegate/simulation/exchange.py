@@ -3,20 +3,21 @@
 
 Inside a step things happen in this order: margin is judged at the step's adverse extremes, each
 position at its own, with the money that was there when the step began; then shipments land and
-funding is paid, in time order, to or by whoever holds at the stamp. An order sent at a time fills
-at the first price of the step that begins there, half a spread and its impact worse.
+funding is paid and winners are deleveraged, in time order, by whoever holds then. An order sent
+at a time fills at the first price of the step that begins there, half a spread and its impact
+worse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
 
 from tidegate.costs.financing import Passage, accrued_yield
-from tidegate.costs.trading import Slippage, TradingCosts, slippage
-from tidegate.margin.rule import LiquidationStep, MarginRule, MarginState
+from tidegate.costs.trading import Slippage, slippage
+from tidegate.margin.adl import rank_score
+from tidegate.margin.rule import LiquidationStep, MarginState
 from tidegate.model.account import FLAT, Account, Position, fill_position
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import ensure
@@ -30,6 +31,7 @@ from tidegate.model.events import (
     LiquidationStarted,
     OrderRefused,
     PenaltyCharged,
+    Repriced,
     TransferLanded,
     TransferRefused,
     TransferSent,
@@ -37,32 +39,14 @@ from tidegate.model.events import (
 )
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.market import Quote
-from tidegate.model.times import DAY_MS
+from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import MICRO, RATE_E12, ceil_div
-from tidegate.simulation.tape import Tape
+from tidegate.simulation.tape import Deleveraging, Tape
+from tidegate.simulation.terms import ExchangeTerms
 
 LIQUIDATION_ATTEMPTS_MAX = 64
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangeTerms:
-    """What the exchange charges and how it margins: rules per venue as (effective, rule) in time
-    order, trading costs per instrument, idle yield per venue, passages between venues."""
-
-    instruments: Mapping[InstrumentId, Instrument]
-    rules: Mapping[str, tuple[tuple[int, MarginRule], ...]]
-    costs: Mapping[InstrumentId, TradingCosts]
-    idle_yield_annual: Mapping[str, Fraction]
-    passages: Mapping[tuple[str, str], Passage]
-
-    def rule(self, venue: str, ts_ms: int) -> MarginRule:
-        """The rule in force at a time."""
-        schedule = self.rules[venue]
-        held = schedule[0][1]
-        for effective_ms, rule in schedule[1:]:
-            if effective_ms <= ts_ms:
-                held = rule
-        return held
+# A dollar coin's price is told again when it has moved by this share, in parts per million.
+REPRICE_PPM = 500
 
 
 @dataclass(slots=True)
@@ -104,7 +88,8 @@ class Exchange:
         self._marks: dict[InstrumentId, int] = {n: t.open[0] for n, t in tape.tracks.items()}
         self._parcels: list[_Parcel] = []
         self._traded: dict[tuple[InstrumentId, bool], tuple[int, float]] = {}
-        self._next_funding = 0
+        self._next_funding = self._next_deleveraging = 0
+        self._told_micro: dict[str, int] = {}
         self._steps_judged = 0
         self._accrued_ms = tape.start_ms
         self._events: list[Event] = []
@@ -138,6 +123,7 @@ class Exchange:
                 self._happen(reached - 1)
                 for name, track in self._tape.tracks.items():
                     self._marks[name] = track.mark_close[step]
+                self._reprice(step, reached)
             self._happen(reached)
             self.now_ms = reached
         return self._events
@@ -158,6 +144,29 @@ class Exchange:
     def frozen_venues(self) -> tuple[str, ...]:
         """Venues that announce now that money neither leaves nor is credited."""
         return tuple(v for v in self._books if self._tape.frozen(v, self.now_ms))
+
+    def out_venues(self) -> tuple[str, ...]:
+        """Venues where nothing trades now."""
+        return tuple(v for v in self._books if self._tape.out(v, self.now_ms))
+
+    def stable_micro(self) -> dict[str, int]:
+        """What dollar coins are worth now; none where the tape does not say."""
+        return self._stable_micro_at(self.now_ms)
+
+    def _stable_micro_at(self, ts_ms: int) -> dict[str, int]:
+        begun = (ts_ms - self._tape.start_ms) // self._tape.step_ms
+        return {asset: path[begun] for asset, path in self._tape.stable_micro.items()}
+
+    def adl_rank(self, name: InstrumentId) -> float | None:
+        """Place of our position in the venue's deleveraging queue: 1 is closed first, 0 last; None
+        where we hold nothing or the venue shows no queue."""
+        queue, score = self._tape.queues.get(name), self._adl_score(name)
+        if queue is None or score is None:
+            return None
+        hour = (self.now_ms - self._tape.start_ms) // HOUR_MS
+        side = 0 if self._position(name).lots > 0 else 1
+        ahead = queue.scores[min(hour, len(queue.scores) - 1), side]
+        return float((ahead <= score).mean())
 
     def trade(self, order: Order) -> list[Event]:
         """Fill a market order at the present price, or refuse it."""
@@ -211,6 +220,8 @@ class Exchange:
         held = book.positions.get(order.instrument, FLAT).lots
         if order.lots == 0:
             return "no lots"
+        if self._tape.out(instrument.venue, self.now_ms):
+            return "venue is out"
         if isinstance(instrument, Spot):
             return self._spot_refusal(instrument, order, mid)
         reduces = held * order.lots < 0 and abs(order.lots) <= abs(held)
@@ -294,7 +305,8 @@ class Exchange:
         step = self._tape.step_at(self.now_ms)
         track = self._tape.tracks[name]
         volume, vol = track.volume_day_usd[step], track.vol_daily[step]
-        return Quote(mid, self.now_ms, False, volume, vol)
+        spread = None if track.half_spread is None else track.half_spread[step]
+        return Quote(mid, self.now_ms, False, volume, vol, spread)
 
     def _book_fill(self, instrument: Instrument, filled: Filled) -> None:
         book = self._books[instrument.venue]
@@ -312,28 +324,33 @@ class Exchange:
         self._events.append(filled)
 
     def _happen(self, until_ms: int) -> None:
-        """Land shipments, pay funding and accrue interest up to and including a time."""
+        """Land shipments, pay funding, deleverage and accrue interest up to and including a time;
+        what falls together happens in this order."""
+        stamps, closings, never = self._tape.funding, self._tape.deleveragings, until_ms + 1
         while True:
-            parcel_ms = self._parcels[0].due_ms if self._parcels else until_ms + 1
-            stamps = self._tape.funding
-            more = self._next_funding < len(stamps)
-            stamp_ms = stamps[self._next_funding].ts_ms if more else until_ms + 1
+            funding, closing = self._next_funding, self._next_deleveraging
+            parcel_ms = self._parcels[0].due_ms if self._parcels else never
+            stamp_ms = stamps[funding].ts_ms if funding < len(stamps) else never
+            closing_ms = closings[closing].ts_ms if closing < len(closings) else never
             accrual_ms = self._accrued_ms + DAY_MS
-            first = min(parcel_ms, stamp_ms, accrual_ms)
+            first = min(parcel_ms, stamp_ms, closing_ms, accrual_ms)
             if first > until_ms:
                 return
             if first == parcel_ms:
                 self._land(self._parcels.pop(0))
             elif first == stamp_ms:
-                self._fund(self._next_funding)
+                self._fund(funding)
                 self._next_funding += 1
+            elif first == closing_ms:
+                self._deleverage(closings[closing])
+                self._next_deleveraging += 1
             else:
                 self._accrue(accrual_ms)
 
     def _land(self, parcel: _Parcel) -> None:
         transfer = parcel.transfer
         passage = self._terms.passages[transfer.source, transfer.destination]
-        received = passage.received(parcel.quanta)
+        received = passage.received(parcel.quanta, self._parity(passage, parcel.due_ms))
         self._books[transfer.destination].pay(passage.asset_received, received)
         landed = TransferLanded(
             parcel.due_ms,
@@ -346,6 +363,55 @@ class Exchange:
             parcel.quanta - received,
         )
         self._events.append(landed)
+
+    def _parity(self, passage: Passage, ts_ms: int) -> Fraction:
+        """What a unit sent is worth in units received at a time, at the market's prices of both."""
+        worth = self._stable_micro_at(ts_ms)
+        sent, received = (worth.get(a, 0) for a in (passage.asset_sent, passage.asset_received))
+        return Fraction(sent, received) if sent and received else Fraction(1)
+
+    def _reprice(self, step: int, ts_ms: int) -> None:
+        for asset, path in self._tape.stable_micro.items():
+            told = self._told_micro.get(asset, 0)
+            price, last = path[step + 1], step == self._tape.steps - 1
+            if abs(price - told) * MICRO > REPRICE_PPM * told or last:
+                self._told_micro[asset] = price
+                self._events.append(Repriced(ts_ms, asset, price))
+
+    def _position(self, name: InstrumentId) -> Position:
+        return self._books[self._terms.instruments[name].venue].positions.get(name, FLAT)
+
+    def _adl_score(self, name: InstrumentId) -> float | None:
+        """The venue's ranking score of our position; None without one or without a queue."""
+        position, queue = self._position(name), self._tape.queues.get(name)
+        if position.lots == 0 or queue is None:
+            return None
+        instrument, ticks = self._terms.instruments[name], self._marks[name]
+        value = instrument.value(position.lots, ticks)
+        equity = max(1, self.margin(instrument.venue).equity)
+        side = 1.0 if position.lots > 0 else -1.0
+        ratio = position.cost / value if instrument.inverse else value / position.cost
+        return float(rank_score(queue.ranking, side, 1.0, ratio, abs(value) / equity))
+
+    def _deleverage(self, closing: Deleveraging) -> None:
+        """The venue closes our position at its mark, without a fee, if it has won and stands high
+        enough in the queue."""
+        score, position = self._adl_score(closing.instrument), self._position(closing.instrument)
+        if score is None or position.lots * closing.side <= 0 or score < closing.score:
+            return
+        name = closing.instrument
+        value = self._terms.instruments[name].value(position.lots, self._marks[name])
+        if value <= position.cost:
+            return
+        self._hand_over(name, -position.lots, self._marks[name], "deleveraging", closing.ts_ms)
+
+    def _hand_over(
+        self, name: InstrumentId, lots: int, ticks: int, reason: FillReason, ts_ms: int
+    ) -> None:
+        """Lots change hands at a mark, without fee, spread or impact."""
+        label = f"{reason}:{self._terms.instruments[name].venue}"
+        filled = Filled(ts_ms, name, lots, ticks, ticks, 0, 0, 0, label, reason)
+        self._book_fill(self._terms.instruments[name], filled)
 
     def _fund(self, index: int) -> None:
         stamp = self._tape.funding[index]
@@ -423,19 +489,7 @@ class Exchange:
         """The liquidator vault takes the positions at the mark, and the margin with them."""
         book = self._books[venue]
         for name, position in list(book.positions.items()):
-            filled = Filled(
-                self.now_ms,
-                name,
-                -position.lots,
-                marks[name],
-                marks[name],
-                0,
-                0,
-                0,
-                f"liquidation:{venue}",
-                "liquidation",
-            )
-            self._book_fill(self._terms.instruments[name], filled)
+            self._hand_over(name, -position.lots, marks[name], "liquidation", self.now_ms)
         asset = self._terms.rule(venue, self.now_ms).collateral
         left = book.balances.get(asset, 0)
         if left > 0:

@@ -7,7 +7,10 @@ Only the exchange reads a tape. Policies see the market through snapshots that e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.model.errors import ensure
 from tidegate.model.instruments import InstrumentId
@@ -16,7 +19,8 @@ from tidegate.model.instruments import InstrumentId
 @dataclass(frozen=True, slots=True)
 class Track:
     """One instrument: per step the first traded price, the mark's extremes and last value (ticks),
-    and the day's volume and volatility known when the step begins."""
+    the day's volume (what the depth of the moment stands for) and volatility known when the step
+    begins, and half the spread then (None: as the cost terms state)."""
 
     open: Sequence[int]
     mark_high: Sequence[int]
@@ -24,6 +28,7 @@ class Track:
     mark_close: Sequence[int]
     volume_day_usd: Sequence[float]
     vol_daily: Sequence[float]
+    half_spread: Sequence[float] | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,9 +40,29 @@ class FundingStamp:
     rate_e12: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Deleveraging:
+    """A venue closes winners of one side (longs: +1, shorts: -1): all whose ranking score is at
+    least `score`."""
+
+    ts_ms: int
+    instrument: InstrumentId
+    side: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One instrument's queue for deleveraging: the ranking formula, and per hour, side (longs,
+    shorts) and quantile (ascending) the score there."""
+
+    ranking: str
+    scores: NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """A venue that neither sends nor credits money in [start, end)."""
+    """A venue that neither sends nor credits money in [start, end), or one where nothing trades."""
 
     venue: str
     start_ms: int
@@ -50,7 +75,10 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """Steps of `step_ms` from `start_ms`; funding in time order."""
+    """Steps of `step_ms` from `start_ms`; funding and deleveragings in time order.
+
+    `stable_micro` is what each dollar coin is worth when each step begins and when the last one
+    ends (none: as the mandate states)."""
 
     start_ms: int
     step_ms: int
@@ -58,14 +86,22 @@ class Tape:
     tracks: Mapping[InstrumentId, Track]
     funding: tuple[FundingStamp, ...]
     freezes: tuple[Freeze, ...] = ()
+    outages: tuple[Freeze, ...] = ()
+    deleveragings: tuple[Deleveraging, ...] = ()
+    queues: Mapping[InstrumentId, Queue] = field(default_factory=dict)
+    stable_micro: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, track in self.tracks.items():
             columns = (getattr(track, column) for column in track.__slots__)
-            lengths = {len(column) for column in columns}
+            lengths = {len(column) for column in columns if column is not None}
             ensure(lengths == {self.steps}, f"{name}: track does not cover the tape")
         stamps = [stamp.ts_ms for stamp in self.funding]
         ensure(stamps == sorted(stamps), "funding is not in time order")
+        for asset, path in self.stable_micro.items():
+            ensure(len(path) == self.steps + 1, f"{asset}: prices do not cover the tape")
+        closings = [d.ts_ms for d in self.deleveragings]
+        ensure(closings == sorted(closings), "deleveragings are not in time order")
 
     @property
     def end_ms(self) -> int:
@@ -79,6 +115,10 @@ class Tape:
     def frozen(self, venue: str, ts_ms: int) -> bool:
         """Whether a venue's money is frozen at a time."""
         return any(f.venue == venue and f.holds(ts_ms) for f in self.freezes)
+
+    def out(self, venue: str, ts_ms: int) -> bool:
+        """Whether nothing trades at a venue at a time."""
+        return any(o.venue == venue and o.holds(ts_ms) for o in self.outages)
 
     def thaws_ms(self, venue: str, ts_ms: int) -> int:
         """The first time from `ts_ms` on at which a venue credits money."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from tidegate.model.account import Account
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.events import Event
+from tidegate.model.instruments import InstrumentId
 from tidegate.risk.gate import Approval, ApprovalError, Gate
 from tidegate.simulation.exchange import Exchange
 
@@ -43,6 +44,18 @@ class PaperVenues:
     def frozen_venues(self) -> tuple[str, ...]:
         """Venues that announce a freeze."""
         return self._exchange.frozen_venues()
+
+    def out_venues(self) -> tuple[str, ...]:
+        """Venues where nothing trades."""
+        return self._exchange.out_venues()
+
+    def stable_micro(self) -> dict[str, int]:
+        """What dollar coins are worth."""
+        return self._exchange.stable_micro()
+
+    def adl_rank(self, instrument: InstrumentId) -> float | None:
+        """Place in the venue's deleveraging queue."""
+        return self._exchange.adl_rank(instrument)
 
     def _redeem(self, approval: Approval) -> Order | Transfer:
         self._gate.verify(approval, self._exchange.now_ms)

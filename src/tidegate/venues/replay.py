@@ -19,18 +19,20 @@ from tidegate.ports import PastBars
 
 @dataclass(frozen=True, slots=True)
 class Liquidity:
-    """Per instrument, on the run's grid: a day's volume in dollars and daily volatility."""
+    """Per instrument, on the run's grid: a day's volume in dollars, daily volatility, and half the
+    spread where it is seen."""
 
     start_ms: int
     step_ms: int
     volume_day_usd: Mapping[InstrumentId, Sequence[float]]
     vol_daily: Mapping[InstrumentId, Sequence[float]]
+    half_spread: Mapping[InstrumentId, Sequence[float]] = field(default_factory=dict)
 
-    def at(self, name: InstrumentId, ts_ms: int) -> tuple[float, float]:
-        """Volume and volatility known at a time."""
-        volume = self.volume_day_usd[name]
+    def at(self, name: InstrumentId, ts_ms: int) -> tuple[float, float, float | None]:
+        """Volume, volatility and half spread known at a time."""
+        volume, spread = self.volume_day_usd[name], self.half_spread.get(name)
         step = min((ts_ms - self.start_ms) // self.step_ms, len(volume) - 1)
-        return volume[step], self.vol_daily[name][step]
+        return volume[step], self.vol_daily[name][step], None if spread is None else spread[step]
 
 
 @dataclass(slots=True)
@@ -64,9 +66,8 @@ class ReplayFeed:
             if fresh_ms > as_of_ms:
                 then, _ = self._close_at(reference, as_of_ms)
                 close, estimated = close * now / then, True
-        volume, vol = self.liquidity.at(name, ts_ms)
         ticks = max(1, round(close / float(instrument.tick)))
-        return Quote(ticks, as_of_ms, estimated, volume, vol)
+        return Quote(ticks, as_of_ms, estimated, *self.liquidity.at(name, ts_ms))
 
     def _close_at(self, name: InstrumentId, ts_ms: int) -> tuple[float, int]:
         bars = self.bars[name]

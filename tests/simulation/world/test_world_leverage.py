@@ -11,7 +11,6 @@ import pytest
 from tests.simulation.world.worlds import COINS, PARAMETERS, VENUES, crisis_step, world
 from tidegate.simulation.world import WorldParameters, WorldPaths, leverage, make_world
 from tidegate.simulation.world.arrays import stream
-from tidegate.simulation.world.deleveraging import rank_score
 from tidegate.simulation.world.leverage import Market, run_cascade
 
 SEEDS = range(10)
@@ -126,12 +125,3 @@ def test_closed_open_interest_is_large_in_a_crash_and_small_in_calm() -> None:
     for crisis, least, most in (("crash", 0.2, 1.0), ("calm", 0.0, 0.2)):
         closed = [world(crisis, s).liquidated_usd["binance:BTC"].sum() / full for s in SEEDS]
         assert least < np.mean(closed) < most
-
-
-def test_rank_scores_by_hand() -> None:
-    # A short from 100 at 80 with leverage 5: profit 20 % * 5; ratio of entry to mark 1.25 * 5.
-    assert rank_score("profit_leverage", -1.0, 100.0, 80.0, 5.0) == pytest.approx(1.0)
-    assert rank_score("price_leverage", -1.0, 100.0, 80.0, 5.0) == pytest.approx(6.25)
-    # A long that lost 20 % stands behind every winner, and further behind with less leverage.
-    assert rank_score("profit_leverage", 1.0, 100.0, 80.0, 5.0) == pytest.approx(-0.04)
-    assert rank_score("price_leverage", 1.0, 100.0, 80.0, 5.0) == pytest.approx(4.0)

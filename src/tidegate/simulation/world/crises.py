@@ -72,7 +72,8 @@ class CrisisPlan:
     """A crisis as the seed has drawn it; sub-steps count from the world's first.
 
     `moves` are log moves (coins), `venue` the struck one, `lean` (venues) how far each venue's
-    price is dragged beyond the others in units of the shape's kick: 1 at the struck venue.
+    price is dragged beyond the others in units of the shape's kick: 1 at the struck venue;
+    `rebound` is the share of the moves that is taken back in the hours after.
     """
 
     shape: CrisisShape
@@ -83,6 +84,7 @@ class CrisisPlan:
     lean: FloatArray
     freeze_hours: float
     stablecoin: int
+    rebound: float
 
     @property
     def sign(self) -> float:
@@ -100,13 +102,17 @@ class CrisisDraw:
     """Bounds of what the seed draws of a crisis: its hour of the day, how its force varies
     overall and by coin, how far
     venues that are not struck lean, and how evenly the move spreads over its minutes (the shape
-    of gamma weights: below 1 a few minutes carry most of it)."""
+    of gamma weights: below 1 a few minutes carry most of it), and what share of it comes back, with
+    which half-life (2020-03-12, 2025-02-03 and 2025-10-10 took back between a third and two thirds
+    of their fall within hours)."""
 
     hours: tuple[float, float] = (1.0, 20.0)
     force: tuple[float, float] = (0.95, 1.05)
     coin_deviation: float = 0.08
     venue_lean: tuple[float, float] = (-0.35, 0.25)
     evenness: float = 0.6
+    rebound: tuple[float, float] = (0.2, 0.7)
+    rebound_half_life_hours: float = 0.5
 
 
 def draw_crisis(
@@ -140,4 +146,5 @@ def draw_crisis(
         lean=lean,
         freeze_hours=float(rng.uniform(*shape.freeze_hours)),
         stablecoin=int(rng.integers(2)),
+        rebound=float(rng.uniform(*draw.rebound)),
     )

@@ -5,37 +5,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from tidegate.margin.adl import rank_score
 from tidegate.simulation.world.arrays import FloatArray
 from tidegate.simulation.world.crises import CrisisPlan
 from tidegate.simulation.world.leverage import SIDES, Cascade, Snapshot
 from tidegate.simulation.world.liquidity import day_volume
 from tidegate.simulation.world.parameters import WorldParameters
 from tidegate.simulation.world.paths import AdlEvent, Side
+from tidegate.simulation.world.queues import standing
 
 NAMES: tuple[Side, Side] = ("long", "short")
 # Below one in ten thousand of a side nobody notices.
 SHARE_MIN = 1e-4
-
-
-def rank_score(
-    ranking: str,
-    side: float,
-    entry: FloatArray | float,
-    mark: FloatArray | float,
-    leverage: FloatArray | float,
-) -> FloatArray:
-    """Place of a position in the queue; the highest are closed first.
-
-    "profit_leverage" (Binance, Deribit, dYdX): profit * leverage, profit = side * (mark / entry
-    - 1), and profit / leverage where there is a loss. "price_leverage" (Hyperliquid): (mark /
-    entry) * leverage, inverted for shorts (inferred). `side` is +1 or -1; `leverage` is
-    notional over the account's value, now. Sources: Binance ADL FAQ; Hyperliquid documentation.
-    """
-    ratio = np.asarray(mark) / entry
-    if ranking == "price_leverage":
-        return np.asarray(ratio**side * leverage)
-    profit = side * (ratio - 1.0)
-    return np.where(profit > 0.0, profit * leverage, profit / leverage)
 
 
 def deleverage(
@@ -145,10 +126,8 @@ def _event(
 
 
 def _scores(holders: Snapshot, coin: int, side: int, log_mark: float, ranking: str) -> FloatArray:
-    """Scores of who still holds, leverage taken at the mark: (m / e) / (1 / L + s (m / e - 1))."""
-    sign = float(SIDES[side])
+    """Scores of who still holds, leverage taken at the mark."""
     held = holders.holding[coin, side]
-    ratio = np.exp(log_mark - holders.log_entry[coin, side][held])
-    value = 1.0 / holders.leverage[coin, side][held] + sign * (ratio - 1.0)
-    leverage = ratio / np.maximum(value, 1e-6)
-    return rank_score(ranking, sign, np.ones_like(ratio), ratio, leverage)
+    entry, leverage = holders.log_entry[coin, side][held], holders.leverage[coin, side][held]
+    ratio, now = standing(side, entry, leverage, log_mark)
+    return rank_score(ranking, float(SIDES[side]), 1.0, ratio, now)

@@ -31,7 +31,9 @@ class Market:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """Holders after a step (coins, sides, holders): log entry, leverage, and who still holds."""
+    """Holders after a step (coins, sides, holders): log entry, leverage, and who still holds.
+
+    Holders' arrays are replaced and never written into, so a snapshot keeps them as they are."""
 
     log_entry: FloatArray
     leverage: FloatArray
@@ -43,7 +45,7 @@ class Cascade:
     """What forced closing did: log price offset (coins, steps); shares of a side's full open
     interest closed and still held (coins, sides, steps); and per step with forced closing, who
     was closed beyond bankruptcy: `losses` maps step to (log bankruptcy price, share) of those
-    closed (coins, sides, holders)."""
+    closed (coins, sides, holders). `snapshots` maps step to the holders after it."""
 
     offset: FloatArray
     closed: FloatArray
@@ -89,9 +91,10 @@ def run_cascade(
     Long trigger entry * (1 - 1/L) / (1 - m), short entry * (1 + 1/L) / (1 + m); offset
     = impact * sigma_day * sum over sides of -side * sqrt(Q_side / depth), with Q the fading
     forced volume as a share of a day's. Rounds within a step go on until nobody more is hit.
+    Snapshots are of steps with forced closing and of `snapshot_steps`; -1 is before the first.
     """
     steps = market.close.shape[1]
-    run = _Run(rng, parameters, market, steps)
+    run = _Run(rng, parameters, market, snapshot_steps)
     width = max(1, round(parameters.leverage.block_hours / parameters.step_hours))
     for begin in range(0, steps, width):
         run.renew(begin)
@@ -101,7 +104,6 @@ def run_cascade(
         else:
             for step in range(block.start, block.stop):
                 run.walk(step)
-        run.take_snapshots(block, snapshot_steps)
     return Cascade(run.offset, run.closed, run.held, run.losses, run.snapshots)
 
 
@@ -109,11 +111,15 @@ class _Run:
     """The state of one cascade while it is being walked."""
 
     def __init__(
-        self, rng: np.random.Generator, parameters: WorldParameters, market: Market, steps: int
+        self,
+        rng: np.random.Generator,
+        parameters: WorldParameters,
+        market: Market,
+        wanted: frozenset[int],
     ) -> None:
         p = parameters.leverage
-        coins = len(parameters.coins)
-        self._rng, self._p, self._market = rng, p, market
+        coins, steps = market.close.shape
+        self._rng, self._p, self._market, self._wanted = rng, p, market, wanted
         self._kept = kept_share(parameters.step_hours, p.impact_half_life_hours)
         vol = np.array([coin.vol_annual for coin in parameters.coins])
         self._impact = (p.impact * vol / np.sqrt(365.0))[:, None]
@@ -123,6 +129,7 @@ class _Run:
         self.held = np.zeros((coins, 2, steps))
         self.losses: dict[int, tuple[FloatArray, BoolArray]] = {}
         self.snapshots: dict[int, Snapshot] = {}
+        self._remember(-1)
 
     def renew(self, begin: int) -> None:
         """Some holders open anew at the present price, some who were closed come back."""
@@ -152,6 +159,8 @@ class _Run:
         self.offset[:, block] = parts[:, 1] - parts[:, 0]
         self.held[:, :, block] = h.holding.mean(axis=2)[:, :, None]
         h.forced = forced[:, :, -1].copy()
+        for step in range(block.start, block.stop):
+            self._remember(step)
 
     def walk(self, step: int) -> None:
         """One step: fade, close whoever is hit, move the price, and look again."""
@@ -173,17 +182,13 @@ class _Run:
         if gone.any():
             self.closed[:, :, step] = gone.mean(axis=2)
             self.losses[step] = (h.log_entry + h.bankrupt_shift, gone)
-            self.snapshots[step] = self._snapshot()
+        self._remember(step)
 
-    def take_snapshots(self, block: slice, wanted: frozenset[int]) -> None:
-        """Remember holders at the wanted steps of a block (as they stand at its end)."""
-        for step in range(block.start, block.stop):
-            if step in wanted and step not in self.snapshots:
-                self.snapshots[step] = self._snapshot()
-
-    def _snapshot(self) -> Snapshot:
-        h = self._holders
-        return Snapshot(h.log_entry.copy(), h.leverage, h.holding.copy())
+    def _remember(self, step: int) -> None:
+        """Keep holders as they stand now, after the step, where that is wanted."""
+        if step in self._wanted or step in self.losses:
+            h = self._holders
+            self.snapshots[step] = Snapshot(h.log_entry, h.leverage, h.holding)
 
     def _parts(self, forced: FloatArray, depth: FloatArray) -> FloatArray:
         return np.asarray(self._impact * np.sqrt(forced / depth))

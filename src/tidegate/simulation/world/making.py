@@ -26,6 +26,7 @@ from tidegate.simulation.world.liquidity import (
 from tidegate.simulation.world.parameters import WorldParameters
 from tidegate.simulation.world.paths import WorldPaths
 from tidegate.simulation.world.prices import draw_returns
+from tidegate.simulation.world.queues import queue_lights, steps_before_hours
 from tidegate.simulation.world.regimes import Background, draw_background, with_shocks
 
 DAYS_MAX = 400
@@ -83,7 +84,8 @@ def _index(p: WorldParameters, seed: int, steps: int, plan: CrisisPlan) -> _Inde
     stress = with_shocks(background, p, returns[0].reshape(steps, -1).sum(axis=1))
     grid = log_price.reshape(len(p.coins), steps, p.substeps)
     market = Market(grid.min(axis=2), grid.max(axis=2), grid[:, :, -1], calm_depth(p, stress))
-    cascade = run_cascade(stream(seed, "holders"), p, market, planned_step(p, plan))
+    wanted = planned_step(p, plan).union(steps_before_hours(p, steps))
+    cascade = run_cascade(stream(seed, "holders"), p, market, wanted)
     return _Index(log_price + _within(cascade.offset, p.substeps), stress, background, cascade)
 
 
@@ -149,11 +151,18 @@ def _paths(
         freezes=draw_freezes(stream(seed, "freezes"), p, steps, plan),
         outages=outages,
         adl=deleverage(p, index.cascade, closes, distance, plan),
+        adl_scores=queue_lights(p, index.cascade, _hour_begins(p, index)),
         stress=index.stress,
         crisis=plan.shape.name,
         crisis_start_ms=_start_ms(p, plan),
         crisis_venue=p.venues[plan.venue].name if plan.on else None,
     )
+
+
+def _hour_begins(p: WorldParameters, index: _Index) -> FloatArray:
+    """Log prices of the index (coins, hours) as each hour begins: where the last step closed."""
+    ends = np.array(steps_before_hours(p, index.stress.size)) + 1
+    return np.asarray(index.log_price[:, np.maximum(ends * p.substeps - 1, 0)])
 
 
 def _start_ms(p: WorldParameters, plan: CrisisPlan) -> int | None:

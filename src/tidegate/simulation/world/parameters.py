@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from math import isfinite
 from typing import Any
 
+from tidegate.margin.adl import RANKINGS
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.simulation.world.crises import CRISES, CrisisDraw, CrisisShape
@@ -248,7 +249,6 @@ _VENUES = (
     Venue("dydx", "dydx", 1.1e-4, 0.7, 0.02, 1.2e-4, 0.004, "profit_leverage"),
 )
 FORMULAS = frozenset({"hyperliquid", "binance", "deribit", "dydx"})
-RANKINGS = frozenset({"price_leverage", "profit_leverage"})
 
 
 @dataclass(frozen=True, slots=True)

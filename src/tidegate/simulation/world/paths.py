@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from tidegate.model.errors import ensure
+from tidegate.model.times import HOUR_MS
 from tidegate.simulation.world.arrays import FloatArray
 
 Side = Literal["long", "short"]
@@ -19,7 +20,7 @@ Side = Literal["long", "short"]
 @dataclass(frozen=True, slots=True)
 class AdlEvent:
     """Winners of one side closed by the venue: the `share` of that side's open interest whose
-    ranking score is at least `rank_threshold` (see `deleveraging.rank_score`)."""
+    ranking score is at least `rank_threshold` (see `margin.adl.rank_score`)."""
 
     ts_ms: int
     instrument: str
@@ -36,6 +37,8 @@ class WorldPaths:
     `depth` a multiple of the calm depth; `liquidated_usd` what was closed by force; `stress` 0 to
     1. Funding rows are (ts_ms, id, rate * 1e12 of the interval that ends there), paid by longs
     where positive. In an outage marks go on but nothing trades; in a freeze money does not move.
+    `adl_scores` (hours, 2, 4): as each hour begins, for longs and shorts, the ranking score by the
+    venue's own formula at 20, 40, 60 and 80 % of the side's open interest.
     """
 
     start_ms: int
@@ -58,6 +61,7 @@ class WorldPaths:
     freezes: tuple[tuple[str, int, int], ...]
     outages: tuple[tuple[str, int, int], ...]
     adl: tuple[AdlEvent, ...]
+    adl_scores: Mapping[str, FloatArray]
     stress: FloatArray
     crisis: str
     crisis_start_ms: int | None
@@ -66,11 +70,17 @@ class WorldPaths:
     def __post_init__(self) -> None:
         for part in fields(self):
             value = getattr(self, part.name)
+            shape = (self.hours, 2, 4) if part.name == "adl_scores" else (self.steps,)
             if isinstance(value, Mapping):
                 for name, column in value.items():
-                    ensure(column.shape == (self.steps,), f"{part.name} {name}: wrong length")
+                    ensure(column.shape == shape, f"{part.name} {name}: wrong shape")
                     ensure(bool(np.isfinite(column).all()), f"{part.name} {name}: not finite")
                     column.setflags(write=False)
+
+    @property
+    def hours(self) -> int:
+        """Whole hours of the world."""
+        return self.steps * self.step_ms // HOUR_MS
 
     def digest(self) -> str:
         """SHA-256 over every array's bytes and every event, in the order of the fields."""

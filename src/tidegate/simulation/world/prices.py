@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidegate.simulation.world.arrays import FloatArray
+from tidegate.simulation.world.arrays import FloatArray, kept_share
 from tidegate.simulation.world.crises import CrisisPlan
 from tidegate.simulation.world.parameters import WorldParameters
 from tidegate.simulation.world.regimes import Background
@@ -24,7 +24,8 @@ def draw_returns(
     r_i = vol * sigma_i * sqrt(dt) * (sqrt(rho) z_0 + sqrt(1 - rho) z_i) - drift + jumps, one
     common factor whose correlation rho rises from calm to stress (Longin and Solnik 2001 for the
     fact), and minus half the variance, so that prices have no drift from the noise. Sources: Kou
-    2002 (jumps), Merton 1976. The crisis' window loses its own sum and gains the crisis' moves.
+    2002 (jumps), Merton 1976. The crisis' window loses its own sum and gains the crisis' moves, and
+    what follows takes part of them back.
     """
     substeps = parameters.substeps
     vol = np.repeat(background.vol, substeps)
@@ -39,6 +40,7 @@ def draw_returns(
     returns += _jumps(rng, parameters, stress)
     if plan.on:
         _impose(rng, returns, plan, parameters.crisis_draw.evenness)
+        _take_back(returns, plan, parameters)
     return np.asarray(returns)
 
 
@@ -83,3 +85,13 @@ def _impose(
     noise = returns[:, window]
     returns[:, window] = noise - noise.mean(axis=1, keepdims=True)
     returns[:, window] += plan.moves[:, None] * weights / weights.sum()
+
+
+def _take_back(returns: FloatArray, plan: CrisisPlan, parameters: WorldParameters) -> None:
+    """Part of the crisis' moves comes back after it, fast at first, fading over the hours."""
+    begin = plan.start + plan.length
+    left = returns.shape[1] - begin
+    half_life = parameters.crisis_draw.rebound_half_life_hours
+    kept = kept_share(parameters.substep_hours, half_life)
+    weights = (1.0 - kept) * kept ** np.arange(left)
+    returns[:, begin:] -= plan.rebound * plan.moves[:, None] * weights

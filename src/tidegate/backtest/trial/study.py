@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many contests, every policy on each of them: scores in one file that can be taken up again."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import msgspec
+
+from tidegate.backtest.experiment import Spec, run
+from tidegate.backtest.trial.contest import book, make_contest
+from tidegate.backtest.trial.score import Score, score
+from tidegate.backtest.trial.worlds import WORLDS
+from tidegate.backtest.variants import PARTS
+from tidegate.model.errors import InputError
+
+CRISIS_NAMES = ("crash", "gap", "squeeze", "freeze", "depeg", "insolvency")
+# Collateral per notional, in per cent: the frontier of `fixed`, the points of the other rules, and
+# those of Tidegate. Its mandate allows 20 % at least; thinner rules are compared with that.
+FRONTIER = (2, 3, 5, 8, 10, 12.5, 15, 20, 25, 30, 40, 60)
+POINTS = (10, 15, 20, 25, 30, 40)
+OURS = (20, 25, 30, 40, 60)
+FRESH_SEED = 100_000
+
+Progress = Callable[[int, int], None]
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One contest and the policies on it."""
+
+    world: str
+    crisis: str
+    seed: int
+    specs: tuple[Spec, ...]
+
+
+def leverage_of(buffer_percent: float) -> float:
+    """Gross leverage at which collateral is a share of each leg's notional."""
+    return round(100 / buffer_percent, 4)
+
+
+def study_specs() -> tuple[Spec, ...]:
+    """The whole frontier of `fixed`, and all others at the points that are compared."""
+    frontier = [Spec("fixed", leverage_of(b)) for b in FRONTIER]
+    rules = [Spec(name, leverage_of(b)) for name in ("threshold", "per-venue") for b in POINTS]
+    ours = [Spec("tidegate", leverage_of(b)) for b in OURS]
+    bounds = [Spec("foresight", leverage_of(b)) for b in (25, 40)]
+    return (*ours, *frontier, *rules, *bounds, Spec("desk"), Spec("cash"))
+
+
+def ablation_specs(buffer_percent: float) -> tuple[Spec, ...]:
+    """Tidegate with every subset of its parts switched off."""
+    subsets = [
+        tuple(part for bit, part in enumerate(PARTS) if mask >> bit & 1)
+        for mask in range(2 ** len(PARTS))
+    ]
+    return tuple(Spec("tidegate", leverage_of(buffer_percent), without) for without in subsets)
+
+
+def jobs_of(world: str, first_seed: int, count: int, specs: tuple[Spec, ...]) -> tuple[Job, ...]:
+    """One contest per seed, the crises in turn."""
+    return tuple(
+        Job(world, CRISIS_NAMES[seed % len(CRISIS_NAMES)], seed, specs)
+        for seed in range(first_seed, first_seed + count)
+    )
+
+
+def play_job(job: Job) -> list[Score]:
+    """Every policy of a job on its contest."""
+    contest = make_contest(WORLDS[job.world](), book(), job.crisis, job.seed)
+    return [score(contest, run(contest.experiment, spec, None), spec) for spec in job.specs]
+
+
+def play_all(
+    jobs: Sequence[Job], file: Path | None, processes: int, progress: Progress
+) -> list[Score]:
+    """Play jobs on processes; each contest's scores are appended to the file as one line, and
+    contests that the file has are not played again."""
+    done = read_scores(file) if file is not None and file.exists() else []
+    have = {(s.world, s.crisis, s.seed) for s in done}
+    left = [job for job in jobs if (job.world, job.crisis, job.seed) not in have]
+    scores, count = list(done), len(jobs) - len(left)
+    progress(count, len(jobs))
+    for result in _played(left, processes):
+        scores += result
+        count += 1
+        if file is not None:
+            with file.open("ab") as lines:
+                lines.write(msgspec.json.encode(result) + b"\n")
+        progress(count, len(jobs))
+    return scores
+
+
+def _played(jobs: Sequence[Job], processes: int) -> Iterable[list[Score]]:
+    if processes == 1:
+        yield from map(play_job, jobs)
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(play_job, job) for job in jobs]
+        yield from (future.result() for future in as_completed(futures))
+
+
+def read_scores(file: Path) -> list[Score]:
+    """Scores of a file; a last line that was cut short is left out, any other is refused."""
+    scores: list[Score] = []
+    lines = file.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            scores += msgspec.json.decode(line, type=list[Score])
+        except msgspec.DecodeError as error:
+            if number == len(lines):
+                break
+            raise InputError(str(file), f"line {number}", f"expected scores: {error}") from None
+    return scores

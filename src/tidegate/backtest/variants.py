@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One mandate at other sizes, and with parts of Tidegate switched off to see what each is worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from tidegate.backtest.arrangement import Arrangement
+from tidegate.model.errors import InputError
+from tidegate.model.mandate import Mandate
+
+BUFFERS, TRANSFERS, REDUCTIONS, CADENCE = "buffers", "transfers", "reductions", "cadence"
+PARTS = (BUFFERS, TRANSFERS, REDUCTIONS, CADENCE)
+# Without buffers nothing beyond the inner level is kept.
+NO_BUFFER = 1.02
+SLOW_S = 3600
+
+
+def variant(mandate: Mandate, leverage: float | None, without: tuple[str, ...]) -> Mandate:
+    """The mandate at another limit of gross leverage, and without the parts named; an
+    unknown part raises `InputError`."""
+    unknown = set(without) - set(PARTS)
+    if unknown:
+        raise InputError("policy", "without", f"expected parts among {PARTS}, got {unknown}")
+    changed = mandate if leverage is None else _sized(mandate, leverage)
+    if BUFFERS in without:
+        inner = changed.stress.inner
+        outer = {coin: min(0.99, NO_BUFFER * move) for coin, move in inner.items()}
+        stress = msgspec.structs.replace(changed.stress, outer=outer)
+        limits = msgspec.structs.replace(changed.limits, solvency_tail=0.2)
+        changed = msgspec.structs.replace(changed, stress=stress, limits=limits)
+    if TRANSFERS in without:
+        changed = msgspec.structs.replace(changed, transfer=())
+    if CADENCE in without:
+        slow = msgspec.structs.replace(
+            changed.mandate, decision_interval_s=SLOW_S, watch_interval_s=SLOW_S
+        )
+        changed = msgspec.structs.replace(changed, mandate=slow)
+    return changed
+
+
+def _sized(mandate: Mandate, leverage: float) -> Mandate:
+    limits = msgspec.structs.replace(mandate.limits, gross_leverage=leverage)
+    return msgspec.structs.replace(mandate, limits=limits)
+
+
+def with_mandate(arrangement: Arrangement, mandate: Mandate | None) -> Arrangement:
+    """The arrangement under another mandate, with only the routes that this one allows."""
+    if mandate is None or mandate == arrangement.mandate:
+        return arrangement
+    routes = {(route.source, route.destination) for route in mandate.transfer}
+    passages = {ends: p for ends, p in arrangement.terms.passages.items() if ends in routes}
+    terms = replace(arrangement.terms, passages=passages)
+    return replace(arrangement, mandate=mandate, terms=terms)
