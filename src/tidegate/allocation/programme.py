@@ -24,7 +24,7 @@ linear programme) with Boyd et al. 2017 (costs and holding terms).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,15 +69,14 @@ def grid_of(question: Question) -> Grid:
     return Grid(lowest, highest)
 
 
-def formulate(question: Question, spared: BoolArray | None = None) -> StandardForm:
-    """The programme as a linear programme (minimisation); `spared` (v) are the venues among which
-    spare money is evened out, all that lend margin unless said."""
+def formulate(question: Question) -> StandardForm:
+    """The programme as a linear programme (minimisation)."""
     builder = Builder()
     _declare(builder, question)
     _positions(builder, question)
     _maintenance(builder, question, grid_of(question))
     _money(builder, question)
-    _stresses(builder, question, question.wallets.margined if spared is None else spared)
+    _stresses(builder, question)
     _tails(builder, question)
     return builder.assemble()
 
@@ -94,8 +93,16 @@ def allocate(question: Question) -> Answer:
     spared = question.wallets.margined & (used > SMALL)
     if not spared.any() or (spared == question.wallets.margined).all():
         return answer
-    form = formulate(question, spared)
+    form = _sparing(form, question, spared)
     return _read(question, form, solve(form))
+
+
+def _sparing(form: StandardForm, question: Question, spared: BoolArray) -> StandardForm:
+    """The same programme with spare money asked for at some venues (v) only."""
+    lower = form.row_lower.copy()
+    for venue in np.flatnonzero(question.wallets.margined & ~spared):
+        lower[form.rows[f"spare at {question.wallets.names[venue]}"]] = -np.inf
+    return replace(form, row_lower=lower)
 
 
 def _declare(builder: Builder, question: Question) -> None:
@@ -293,7 +300,7 @@ def adverse(
     return coefficients, float(wallets.equity[venue] + landed * wallets.landing[venue])
 
 
-def _stresses(builder: Builder, question: Question, spared: BoolArray) -> None:
+def _stresses(builder: Builder, question: Question) -> None:
     stakes, wallets = question.stakes, question.wallets
     for level, moves, landed in (("outer", stakes.outer, 1.0), ("inner", stakes.inner, 0.0)):
         for venue in np.flatnonzero(wallets.margined):
@@ -303,7 +310,7 @@ def _stresses(builder: Builder, question: Question, spared: BoolArray) -> None:
             survives = {**coefficients, f"{level} shortfall": shortfall}
             name = wallets.names[venue]
             builder.constrain(f"{level} stress at {name}", survives, -constant, np.inf)
-            if level == "outer" and spared[venue]:
+            if level == "outer":
                 spare = {**survives, "spare": -np.ones((1, 1))}
                 builder.constrain(f"spare at {name}", spare, -constant, np.inf)
 

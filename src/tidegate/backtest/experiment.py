@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from secrets import token_bytes
@@ -36,7 +36,7 @@ from tidegate.backtest.run import (
 from tidegate.backtest.tape import build_tape
 from tidegate.backtest.variants import REDUCTIONS, variant, with_mandate
 from tidegate.engine.cycle import Cycle, Tools, World
-from tidegate.engine.outlook import Forecaster
+from tidegate.engine.outlook import Forecaster, Outlook
 from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
@@ -70,6 +70,21 @@ class Experiment:
     origin: Mapping[str, str]
     placement: Mapping[str, float] | None = None
     crisis_ms: tuple[int, int] | None = None
+    outlooks: dict[tuple[str, int], Outlook] = field(default_factory=dict)
+
+
+class Remembered:
+    """A forecaster that asks the past only once for all policies that would ask the same."""
+
+    def __init__(self, forecaster: Forecaster, known: dict[tuple[str, int], Outlook]) -> None:
+        self._forecaster, self._known, self._basis = forecaster, known, forecaster.basis
+
+    def at(self, ts_ms: int) -> Outlook:
+        """The outlook at a time."""
+        key = (self._basis, ts_ms)
+        if key not in self._known:
+            self._known[key] = self._forecaster.at(ts_ms)
+        return self._known[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +199,10 @@ def _run_engine(
     cycle = Cycle(
         world,
         lambda ts_ms: terms_at(arrangement, ts_ms),
-        Forecaster(experiment.feed, mandate, terms.instruments, terms.passages),
+        Remembered(
+            Forecaster(experiment.feed, mandate, terms.instruments, terms.passages),
+            experiment.outlooks,
+        ),
         experiment.tape.start_ms,
         Tools(reduces=REDUCTIONS not in spec.without),
     )

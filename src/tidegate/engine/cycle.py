@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -20,7 +21,7 @@ from tidegate.allocation.solve import SolveError
 from tidegate.engine.alarm import Alarm, Level, assess
 from tidegate.engine.defence import threat
 from tidegate.engine.inquiry import ask, targets
-from tidegate.engine.outlook import Forecaster, Outlook
+from tidegate.engine.outlook import Outlook
 from tidegate.engine.record import Record
 from tidegate.execution.planning import Targets, plan_targets
 from tidegate.model.actions import Order
@@ -86,6 +87,13 @@ class World:
     record: Record
 
 
+class Expects(Protocol):
+    """What makes outlooks."""
+
+    def at(self, ts_ms: int) -> Outlook:
+        """The outlook at a time, from what was known then."""
+
+
 class Cycle:
     """The engine of one mandate; `terms_at` gives contracts, rules and costs in force at a time."""
 
@@ -93,7 +101,7 @@ class Cycle:
         self,
         world: World,
         terms_at: Callable[[int], Terms],
-        forecaster: Forecaster,
+        forecaster: Expects,
         start_ms: int,
         tools: Tools = Tools(),
     ) -> None:

@@ -23,6 +23,7 @@ from tidegate.forecast.realised import realised_measures
 from tidegate.forecast.volatility import forecast_volatility
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.mandate import Mandate
+from tidegate.model.market import content_id
 from tidegate.model.times import DAY_MS, SECOND_MS
 from tidegate.ports import Feed, PastBars
 from tidegate.risk.scenarios import (
@@ -75,6 +76,14 @@ class Forecaster:
         self._feed, self._mandate = feed, mandate
         self._instruments, self._passages = instruments, passages
         self._coins = mandate.coins
+
+    @property
+    def basis(self) -> str:
+        """Content id of all that an outlook is made of besides the feed: books that differ in
+        other terms alone expect the same."""
+        said = self._mandate
+        terms = (said.stress, said.edge, said.transfer, tuple(self._instruments))
+        return content_id((*terms, said.limits.solvency_tail, said.mandate.decision_interval_s))
 
     def at(self, ts_ms: int) -> Outlook:
         """The outlook at a time, from what had closed and settled by then."""

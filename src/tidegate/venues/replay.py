@@ -45,6 +45,7 @@ class ReplayFeed:
     reference: Mapping[str, InstrumentId]
     liquidity: Liquidity
     _closes: dict[InstrumentId, list[float]] = field(default_factory=dict)
+    _quoted: dict[int, dict[InstrumentId, Quote]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._closes = {name: bars.close.tolist() for name, bars in self.bars.items()}
@@ -52,9 +53,10 @@ class ReplayFeed:
     def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
         """Last closes; one that is older than its coin's reference market is carried forward by the
         reference's return since, and marked as estimated."""
-        return MarketSnapshot(
-            ts_ms, {name: self._quote(name, ts_ms) for name in self.instruments}, frozen
-        )
+        if ts_ms not in self._quoted:
+            # All policies of a study ask for the same times.
+            self._quoted[ts_ms] = {name: self._quote(name, ts_ms) for name in self.instruments}
+        return MarketSnapshot(ts_ms, self._quoted[ts_ms], frozen)
 
     def _quote(self, name: InstrumentId, ts_ms: int) -> Quote:
         instrument = self.instruments[name]

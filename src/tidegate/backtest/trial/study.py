@@ -19,10 +19,11 @@ from tidegate.model.errors import InputError
 
 CRISIS_NAMES = ("crash", "gap", "squeeze", "freeze", "depeg", "insolvency")
 # Collateral per notional, in per cent: the frontier of `fixed`, the points of the other rules, and
-# those of Tidegate. Its mandate allows 20 % at least; thinner rules are compared with that.
-FRONTIER = (2, 3, 5, 8, 10, 12.5, 15, 20, 25, 30, 40, 60)
+# those of Tidegate and of venues that are run alone. Both hold more than 20 % of their own accord,
+# so thinner rules are compared with that.
+FRONTIER = (2, 5, 8, 10, 12.5, 15, 20, 25, 30, 40, 60)
 POINTS = (10, 15, 20, 25, 30, 40)
-OURS = (20, 25, 30, 40, 60)
+OURS = (20, 25, 30, 40)
 FRESH_SEED = 100_000
 
 Progress = Callable[[int, int], None]
@@ -45,10 +46,11 @@ def leverage_of(buffer_percent: float) -> float:
 def study_specs() -> tuple[Spec, ...]:
     """The whole frontier of `fixed`, and all others at the points that are compared."""
     frontier = [Spec("fixed", leverage_of(b)) for b in FRONTIER]
-    rules = [Spec(name, leverage_of(b)) for name in ("threshold", "per-venue") for b in POINTS]
+    rules = [Spec("threshold", leverage_of(b)) for b in POINTS]
+    alone = [Spec("per-venue", leverage_of(b)) for b in OURS[:3]]
     ours = [Spec("tidegate", leverage_of(b)) for b in OURS]
-    bounds = [Spec("foresight", leverage_of(b)) for b in (25, 40)]
-    return (*ours, *frontier, *rules, *bounds, Spec("desk"), Spec("cash"))
+    others = [Spec("foresight", leverage_of(40)), Spec("desk"), Spec("cash")]
+    return (*ours, *frontier, *rules, *alone, *others)
 
 
 def ablation_specs(buffer_percent: float) -> tuple[Spec, ...]:
