@@ -15,7 +15,7 @@ from tests.allocation.questions import calm_scenarios, random_question, two_venu
 from tidegate.allocation import programme
 from tidegate.allocation.programme import allocate, formulate, grid_of
 from tidegate.allocation.question import Answer, Question
-from tidegate.allocation.solve import row_violation, solve
+from tidegate.allocation.solve import SolveError, row_violation, solve
 from tidegate.risk.scenarios import BarBlock, PathTables, Scenarios, filtered, path_tables
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -24,9 +24,11 @@ SEEDS = st.integers(0, 2**32 - 1)
 @settings(max_examples=8)
 @given(SEEDS)
 def test_optimum_agrees_with_the_same_mathematics_in_cvxpy(seed: int) -> None:
+    """Solved once to see which venues are used, and again to even out money among those."""
     question = random_question(seed)
-    answer = allocate(question)
-    assert answer.objective == pytest.approx(Oracle(question).optimum(), abs=1e-6)
+    answer, first = allocate(question), Oracle(question)
+    first.optimum()
+    assert answer.objective == pytest.approx(Oracle(question, first.used()).optimum(), abs=1e-6)
     assert answer.bound == pytest.approx(answer.objective, abs=1e-6)
 
 
@@ -96,12 +98,22 @@ def test_answer_keeps_every_rule_in_plain_arithmetic(seed: int) -> None:
 
 @given(SEEDS)
 @settings(max_examples=15)
-def test_rows_scaled_by_a_thousand_keep_the_optimum(seed: int) -> None:
-    """Homogeneous in money: all amounts times 1000 give the optimum times 1000."""
+def test_rows_scaled_by_ten_keep_the_optimum(seed: int) -> None:
+    """Homogeneous in money, within what a proof reaches: ten times all amounts give ten times the
+    optimum."""
     question = random_question(seed)
-    assert allocate(in_dollars(question, 1_000.0)).objective == pytest.approx(
-        1_000 * allocate(question).objective, rel=1e-6, abs=1e-5
+    assert allocate(in_dollars(question, 10.0)).objective == pytest.approx(
+        10 * allocate(question).objective, rel=1e-6, abs=1e-5
     )
+
+
+@settings(max_examples=15)
+@given(SEEDS)
+def test_rows_in_dollars_are_beyond_what_a_proof_reaches(seed: int) -> None:
+    """A book is a few times its equity; a question in other units than equity is refused."""
+    question = random_question(seed)
+    with pytest.raises(SolveError, match="is not proved"):
+        allocate(in_dollars(question, 1e6))
 
 
 def in_dollars(question: Question, factor: float) -> Question:
@@ -235,6 +247,55 @@ def test_spare_is_never_bought_with_a_shortfall_however_dear_the_routes() -> Non
     question = two_venues(**CALM)
     dear = replace(question, edges=replace(question.edges, cost_rate=np.array([0.7])))
     assert allocate(dear).outer_shortfall == pytest.approx([0, 0], abs=1e-9)
+
+
+def with_a_third_venue(question: Question) -> Question:
+    """The same, and another venue with money and no reason to hold anything there."""
+    wallets, edges = question.wallets, question.edges
+    richer = {
+        name: np.append(getattr(wallets, name), 0.5)
+        for name in ("equity", "dollars", "withdrawable", "room")
+    }
+    nothing = {
+        name: np.append(getattr(wallets, name), 0.0)
+        for name in ("realisable", "realise_cost_rate", "landing")
+    }
+    wallets = replace(
+        wallets,
+        names=(*wallets.names, "v2"),
+        margined=np.append(wallets.margined, True),
+        **richer,
+        **nothing,
+    )
+    edges = replace(
+        edges,
+        source=np.append(edges.source, [2, 1]),
+        destination=np.append(edges.destination, [0, 2]),
+        cost_rate=np.append(edges.cost_rate, [2e-4, 1e-4]),
+        open=np.append(edges.open, [True, True]),
+    )
+    return replace(question, wallets=wallets, edges=edges)
+
+
+def test_spare_money_is_evened_out_among_the_venues_that_are_used_and_sent_to_no_other() -> None:
+    """At the first solve the idle venue, poor and flat, would be topped up as well."""
+    poor = with_a_third_venue(two_venues(**CALM))
+    wallets = poor.wallets
+    equity = np.array([0.3, 0.7, 0.0])
+    poor = replace(poor, wallets=replace(wallets, equity=equity, withdrawable=equity))
+    answer = allocate(poor)
+    assert answer.target.tolist() == pytest.approx([-1.0, 1.0], abs=2e-3)
+    assert answer.transfer[2] == 0
+    healths = [adverse_health(poor, answer, v, poor.stakes.outer, True) for v in (0, 1)]
+    assert healths[0] == pytest.approx(healths[1], abs=1e-7)
+
+
+def test_money_at_a_venue_that_is_not_used_is_spare_for_those_that_are() -> None:
+    rich = with_a_third_venue(two_venues(**CALM))
+    answer = allocate(rich)
+    healths = [adverse_health(rich, answer, v, rich.stakes.outer, True) for v in (0, 1)]
+    assert healths[0] == pytest.approx(healths[1], abs=1e-7)
+    assert answer.transfer == pytest.approx([0.0, 0.4, 0.0], abs=1e-3)
 
 
 def bars_that_dip_and_recover() -> BarBlock:

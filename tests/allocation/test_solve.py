@@ -287,14 +287,40 @@ def test_answer_up_to_the_reach_is_proved() -> None:
     assert answer.objective == answer.bound == -2 * REACH
 
 
-def test_answer_beyond_the_reach_is_not_called_proved_by_a_bound_above_it() -> None:
-    """A bound that a feasible answer undercuts is no bound, and proves nothing."""
+def test_answer_beyond_the_reach_is_refused_even_where_the_gap_is_closed() -> None:
+    """What a rounded price hides is bounded by the reach, and by nothing beyond it."""
     form = far_away(5 * REACH)
-    try:
-        answer = solve(form)
-    except SolveError:
-        return
-    assert answer.bound <= answer.objective
+    x, duals = solve_highs(form)
+    assert dual_bound(form, duals) == form.cost @ x == -10 * REACH
+    with pytest.raises(SolveError, match="is not proved"):
+        solve(form)
+
+
+def test_answer_whose_rows_alone_are_beyond_the_reach_is_refused() -> None:
+    """No variable is far, but a row is: its price is multiplied by what the row may hold."""
+    builder = Builder()
+    builder.variables("x", 1, -1.0, 0.0, 2.0)
+    builder.constrain("row", {"x": [[0.9 * REACH]]}, -FAR, 9 * REACH)
+    with pytest.raises(SolveError, match="is not proved"):
+        solve(builder.assemble())
+    near = replace(builder.assemble(), upper=np.array([1.0]))
+    assert solve(near).objective == -1.0
+
+
+@pytest.mark.parametrize("short", [-9e-8, 9e-8])
+def test_bound_above_the_objective_is_refused_as_one_far_below_it_is(short: float) -> None:
+    """A row broken within the tolerance, at a price that makes it matter: the answer would be
+    better than the proof says that any can be."""
+    builder = Builder()
+    builder.variables("x", 2, [1e4, -1e4], [0.0, 1.0], [2.0, 1.0])
+    builder.constrain("least", {"x": [[1.0, 0.0]]}, 1.0, FAR)
+    form = builder.assemble()
+    assert solve(form).objective == pytest.approx(0.0, abs=1e-9)
+    said = (np.array([1.0 - short, 1.0]), np.array([1e4]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(solving, "solve_highs", lambda _: said)
+        with pytest.raises(SolveError, match="is not proved"):
+            solve(form)
 
 
 def test_suboptimal_answer_beyond_the_reach_is_refused() -> None:

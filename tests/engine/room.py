@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.allocation.questions import calm_scenarios
 from tests.risk import desk
 from tests.risk.floor import STEP_MS, exchange, tape
-from tidegate.allocation.programme import allocate
-from tidegate.allocation.question import Answer, Question
 from tidegate.engine.cycle import Cycle, Tools, World
 from tidegate.engine.outlook import Outlook
 from tidegate.engine.record import Record
@@ -29,6 +27,7 @@ from tidegate.venues.paper import PaperVenues
 
 FUNDS = {"alpha": 500_000.0, "beta": 500_000.0}
 CARRY = 0.2
+TOOLS = Tools()
 
 
 class TapeFeed:
@@ -97,7 +96,7 @@ class Room:
 
 def room(
     multiples: Mapping[str, Sequence[float]] | None = None,
-    allocator: Callable[[Question], Answer] = allocate,
+    tools: Tools = TOOLS,
     mandate: Mandate = desk.MANDATE,
     steps: int = 16,
     funds: Mapping[str, float] = FUNDS,
@@ -115,7 +114,5 @@ def room(
         record.take(market.deposit(venue, desk.COLLATERAL[venue], int(usd * 1e6)))
     gate = Gate(b"secret")
     world = World(TapeFeed(over), PaperVenues(market, gate), gate, record)
-    cycle = Cycle(
-        world, lambda _: desk.terms(mandate), FixedOutlook(), over.start_ms, Tools(allocator)
-    )
+    cycle = Cycle(world, lambda _: desk.terms(mandate), FixedOutlook(), over.start_ms, tools)
     return Room(cycle, market, record, over)

@@ -15,10 +15,12 @@ from tests.engine.room import Room, room
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, BETA_BTC
 from tidegate.allocation import solve as solving
+from tidegate.allocation.deleveraging import Threat, relieve
 from tidegate.allocation.programme import allocate
 from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.solve import SolveError
 from tidegate.audit import verify
+from tidegate.engine.cycle import Tools
 from tidegate.model.account import Position
 from tidegate.model.actions import Order
 from tidegate.model.errors import InvariantError
@@ -91,12 +93,12 @@ def test_account_below_the_inner_level_is_cut_off_the_grid() -> None:
     assert triggers == ["grid", "margin"]
 
 
-def failing(question: Question) -> Answer:
+def failing(question: Question, threat: Threat | None = None) -> Answer:
     raise SolveError("planted")
 
 
 def test_review_without_a_solution_holds_and_does_not_raise() -> None:
-    built = room(allocator=failing)
+    built = room(tools=Tools(allocate=failing))
     built.play(5)
     assert built.lots(ALPHA_BTC) == 0
     assert built.cycle.tally.failures == built.cycle.tally.solves > 0
@@ -104,8 +106,8 @@ def test_review_without_a_solution_holds_and_does_not_raise() -> None:
 
 
 def test_defence_without_a_solution_takes_the_ladder_and_does_not_raise() -> None:
-    """Solvable while calm, not in the storm: the same share comes off both legs."""
-    built = room(STORM, mandate=BOLD, allocator=in_the_storm(failing))
+    """Reviews are solved, the defence is not: the same share comes off both legs."""
+    built = room(STORM, mandate=BOLD, tools=Tools(relieve=failing))
     built.play(2)
     before = built.lots(BETA_BTC)
     built.play(1)
@@ -114,23 +116,13 @@ def test_defence_without_a_solution_takes_the_ladder_and_does_not_raise() -> Non
     assert "ladder" in actions(built.frames())
 
 
-def enlarging(question: Question) -> Answer:
-    answer = allocate(question)
+def enlarging(question: Question, threat: Threat) -> Answer:
+    answer = relieve(question, threat)
     return replace(answer, target=1.5 * question.legs.held, transfer=np.zeros_like(answer.transfer))
 
 
-def in_the_storm(planted: Callable[[Question], Answer]) -> Callable[[Question], Answer]:
-    calls = []
-
-    def at_first(question: Question) -> Answer:
-        calls.append(question)
-        return allocate(question) if len(calls) == 1 else planted(question)
-
-    return at_first
-
-
 def test_refused_reduction_is_followed_by_the_ladder_at_once(tmp_path: Path) -> None:
-    built = room(STORM, mandate=BOLD, allocator=in_the_storm(enlarging))
+    built = room(STORM, mandate=BOLD, tools=Tools(relieve=enlarging))
     built.play(2)
     before = built.lots(BETA_BTC)
     built.play(1)
@@ -222,10 +214,10 @@ def test_error_planted_in_the_allocator_alone_is_refused_and_nothing_is_sent(
 ) -> None:
     """The gate asks the exact rule, not the programme."""
     bold = desk.with_limits(gross_leverage=40.0)
-    honest = room(mandate=bold, allocator=one_coin)
+    honest = room(mandate=bold, tools=Tools(one_coin))
     honest.play(1)
     assert honest.lots(ALPHA_BTC) > 0
-    wrong = room(mandate=bold, allocator=planted)
+    wrong = room(mandate=bold, tools=Tools(planted))
     wrong.play(1)
     frames = wrong.frames()
     refused = [payload for kind, payload in frames if kind == "refused"]

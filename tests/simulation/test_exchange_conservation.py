@@ -78,7 +78,7 @@ def coins(draw: st.DrawFn) -> dict[str, list[int]]:
     stable = {}
     for asset, worth in MANDATE_MICRO.items():
         stable[asset] = []
-        for _ in range(STEPS):
+        for _ in range(STEPS + 1):
             worth = max(1, worth + draw(st.sampled_from([0, 0, 1, 700, -900, -150_000, 90_001])))
             stable[asset].append(worth)
     return draw(st.sampled_from([stable, stable, stable, {}]))

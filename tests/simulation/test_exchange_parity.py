@@ -21,6 +21,7 @@ from tests.simulation.small_market import (
     desk,
     tape,
 )
+from tidegate.model.errors import InvariantError
 from tidegate.model.events import Event, Repriced, TransferLanded
 from tidegate.model.times import MINUTE_MS
 from tidegate.model.units import MICRO
@@ -33,19 +34,23 @@ Paths = dict[str, list[int]]
 
 @st.composite
 def paths(draw: st.DrawFn) -> Paths:
-    """Coins that stand still, creep and jump."""
+    """Coins that stand still, creep and jump: a price as each step begins and one at the end."""
     found: Paths = {}
     for coin in ("USDC", "USDT"):
         worth, row = draw(PRICES), []
-        for _ in range(STEPS):
+        for _ in range(STEPS + 1):
             worth += draw(st.sampled_from([0, 0, 100, -300, 600, -20_000, 50_000]))
             row.append(worth)
         found[coin] = row
     return found
 
 
+def still(micro: int) -> list[int]:
+    return [micro] * (STEPS + 1)
+
+
 def pegged(**stable: list[int]) -> Tape:
-    return tape(stable_micro={"USDC": [MICRO] * STEPS, "USDT": [MICRO] * STEPS, **stable})
+    return tape(stable_micro={"USDC": still(MICRO), "USDT": still(MICRO), **stable})
 
 
 def repriced(events: list[Event]) -> list[Repriced]:
@@ -66,10 +71,11 @@ def test_coin_is_told_when_it_has_moved_enough_and_at_the_end_exactly(stable: Pa
         for coin, path in stable.items():
             here = [event for event in repriced(events) if event.asset == coin]
             last = told.get(coin, 0)
-            far = abs(path[step] - last) * MICRO > REPRICE_PPM * last
+            worth = path[step + 1]
+            far = abs(worth - last) * MICRO > REPRICE_PPM * last
             if far or step == STEPS - 1:
-                assert here == [Repriced(START + (step + 1) * MINUTE_MS, coin, path[step])]
-                told[coin] = path[step]
+                assert here == [Repriced(START + (step + 1) * MINUTE_MS, coin, worth)]
+                told[coin] = worth
             else:
                 assert here == []
     assert told == {coin: path[-1] for coin, path in stable.items()}
@@ -79,7 +85,7 @@ def test_coin_is_told_when_it_has_moved_enough_and_at_the_end_exactly(stable: Pa
 def test_coin_is_told_beyond_a_twentieth_of_a_percent_and_not_at_it(
     worth: int, told: list[int]
 ) -> None:
-    book = desk(pegged(USDT=[MICRO, MICRO, *(worth,) * (STEPS - 2)]))
+    book = desk(pegged(USDT=[MICRO, MICRO, MICRO, *(worth,) * (STEPS - 2)]))
     ends = [(event.ts_ms - START) // MINUTE_MS for event in repriced(book.at_step(STEPS - 1))]
     assert ends == [1, 1, *told]
 
@@ -95,18 +101,17 @@ def test_coins_are_told_the_same_however_the_time_is_cut(stable: Paths, cuts: li
 
 
 @given(paths(), st.integers(0, STEPS - 1), st.integers(0, MINUTE_MS - 1))
-def test_coin_is_worth_what_it_was_when_the_last_step_ended(
+def test_coin_is_worth_what_it_was_when_the_present_step_began(
     stable: Paths, step: int, offset_ms: int
 ) -> None:
     book = desk(tape(stable_micro=stable))
     book.at_step(step, offset_ms)
-    expected = {coin: path[max(0, step - 1)] for coin, path in stable.items()}
+    expected = {coin: path[step] for coin, path in stable.items()}
     assert book.exchange.stable_micro() == expected
 
 
 def test_coin_at_the_end_of_the_tape_is_worth_what_was_told_there() -> None:
-    """The last step has ended there too."""
-    book = desk(pegged(USDT=[MICRO] * (STEPS - 1) + [900_000]))
+    book = desk(pegged(USDT=[MICRO] * STEPS + [900_000]))
     book.at_step(STEPS)
     assert Repriced(START + STEPS * MINUTE_MS, "USDT", 900_000) in book.events
     assert book.exchange.stable_micro()["USDT"] == 900_000
@@ -124,9 +129,7 @@ def test_conversion_gives_what_the_market_says_less_its_cost_rounded_down(
     ends: tuple[str, str], quanta: int, usdc: int, usdt: int
 ) -> None:
     worth = {"USDC": usdc, "USDT": usdt}
-    book, travelled = sent_and_landed(
-        ends, quanta, pegged(USDC=[usdc] * STEPS, USDT=[usdt] * STEPS)
-    )
+    book, travelled = sent_and_landed(ends, quanta, pegged(USDC=still(usdc), USDT=still(usdt)))
     event = landed(book.at_step(STEPS))
     sent, received = (VENUES[end] for end in ends)
     exact = Fraction(travelled)
@@ -143,7 +146,7 @@ def test_conversion_at_market_prices_loses_its_cost_and_nothing_else(
     """At the market's prices of both coins, whatever these are; a coin below par is lost where it
     falls, and not where it is exchanged."""
     book, travelled = sent_and_landed(
-        ("bin", "hyper"), quanta, pegged(USDC=[usdc] * STEPS, USDT=[usdt] * STEPS)
+        ("bin", "hyper"), quanta, pegged(USDC=still(usdc), USDT=still(usdt))
     )
     book.at_step(STEPS)
     cost = travelled * usdt / MICRO / 10_000
@@ -154,24 +157,24 @@ def test_conversion_at_market_prices_loses_its_cost_and_nothing_else(
 def test_cheaper_coin_brings_no_more_than_a_dearer_one(prices: list[int], quanta: int) -> None:
     found = []
     for usdt in sorted(prices):
-        book, _ = sent_and_landed(("bin", "hyper"), quanta, pegged(USDT=[usdt] * STEPS))
+        book, _ = sent_and_landed(("bin", "hyper"), quanta, pegged(USDT=still(usdt)))
         found.append(landed(book.at_step(STEPS)).quanta)
     assert found[0] <= found[1]
 
 
 def test_shipment_is_converted_at_the_price_when_it_lands_and_not_when_it_left() -> None:
-    fallen = [MICRO] + [800_000] * (STEPS - 1)
+    fallen = [MICRO] + [800_000] * STEPS
     book, travelled = sent_and_landed(("bin", "hyper"), 101 * MICRO, pegged(USDT=fallen))
     event = landed(book.at_step(STEPS))
     assert event.ts_ms > START + 2 * MINUTE_MS
     assert event.quanta == travelled * 8_000 * 9_999 // 10**8
 
 
-def test_shipment_that_lands_inside_a_step_is_converted_at_the_price_before_it() -> None:
-    """The step's own price is not known before its end."""
+def test_shipment_that_lands_inside_a_step_is_converted_at_the_price_as_it_began() -> None:
+    """What the coin is worth at the step's end is not known before."""
     probe, _ = sent_and_landed(("bin", "hyper"), 101 * MICRO, pegged())
     landing_step = (landed(probe.at_step(STEPS)).ts_ms - START) // MINUTE_MS
-    path = [MICRO] * landing_step + [800_000] * (STEPS - landing_step)
+    path = [MICRO] * (landing_step + 1) + [800_000] * (STEPS - landing_step)
     book, travelled = sent_and_landed(("bin", "hyper"), 101 * MICRO, pegged(USDT=path))
     assert landed(book.at_step(STEPS)).quanta == travelled * 9_999 // 10_000
 
@@ -180,7 +183,7 @@ def test_shipment_that_lands_as_a_step_ends_is_converted_at_the_price_told_there
     """A freeze ends on the minute at which the coin is told to have fallen."""
     thaw_ms = START + 20 * MINUTE_MS
     freeze = Freeze("hyper", START, thaw_ms)
-    fallen = [MICRO] * 19 + [800_000] * (STEPS - 19)
+    fallen = [MICRO] * 20 + [800_000] * (STEPS - 19)
     book, travelled = sent_and_landed(
         ("bin", "hyper"), 101 * MICRO, replace(pegged(USDT=fallen), freezes=(freeze,))
     )
@@ -199,8 +202,9 @@ def test_coin_that_the_tape_does_not_price_is_converted_at_the_mandates_rate() -
 
 
 def test_every_step_of_a_falling_coin_is_a_loss_of_its_own_cause() -> None:
-    """Ten thousand USDT from 1 to 0.971 dollars in thousandths: ten dollars a step."""
-    falling = [MICRO - 1_000 * step for step in range(STEPS)]
+    """Ten thousand USDT from 1 to 0.971 dollars in thousandths: ten dollars a step
+    but the first, in which it stands."""
+    falling = [MICRO, *(MICRO - 1_000 * step for step in range(STEPS))]
     book = desk(pegged(USDT=falling))
     book.deposit("bin", 10_000)
     book.deposit("hyper", 5_000)
@@ -212,3 +216,26 @@ def test_every_step_of_a_falling_coin_is_a_loss_of_its_own_cause() -> None:
     assert losses[:2] == [0, 0]
     assert [after - before for before, after in pairwise(losses[1:])] == [-10 * MICRO] * (STEPS - 1)
     assert book.ledger.equity_micro == (10_000 - 290 + 5_000) * MICRO
+
+
+@pytest.mark.parametrize("prices", [STEPS - 1, STEPS, STEPS + 2])
+def test_tape_without_a_price_for_every_steps_begin_and_the_end_is_refused(prices: int) -> None:
+    with pytest.raises(InvariantError, match="USDT: prices do not cover the tape"):
+        pegged(USDT=[MICRO] * prices)
+
+
+@pytest.mark.parametrize(("offset_ms", "worth"), [(-1, MICRO), (0, 700_000), (1, 700_000)])
+def test_shipment_is_converted_at_its_own_landing_time_however_far_one_looks_ahead(
+    offset_ms: int, worth: int
+) -> None:
+    """One call plays all steps, and one plays each: the price is that of when the money landed."""
+    thaw_ms = START + 20 * MINUTE_MS + offset_ms
+    played = pegged(USDT=[MICRO] * 20 + [700_000] * 5 + [500_000] * (STEPS - 24))
+    played = replace(played, freezes=(Freeze("hyper", START, thaw_ms),))
+    whole, travelled = sent_and_landed(("bin", "hyper"), 101 * MICRO, played)
+    event = landed(whole.at_step(STEPS))
+    assert (event.ts_ms, event.quanta) == (thaw_ms, travelled * worth * 9_999 // 10**10)
+    stepwise, _ = sent_and_landed(("bin", "hyper"), 101 * MICRO, played)
+    for step in range(STEPS):
+        stepwise.at_step(step + 1)
+    assert landed(stepwise.events) == event

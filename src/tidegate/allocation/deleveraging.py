@@ -73,6 +73,8 @@ class Threat:
             again at the next look, at 0.05 one in six, at 0.1 one in forty. That costs 4 % of the
             position more over two hours without direction, and nothing more in a steady fall. It
             is also more than what rounding to lots takes back.
+        inner_penalty: price per unit of inner shortfall: what an account that is short of health
+            is expected to lose before the next look. Cuts that cost more are not made.
 
     Raises: `InputError` for a rate that is not a finite number, or is negative where it cannot be.
     """
@@ -84,11 +86,12 @@ class Threat:
     outer_penalty: float
     naked: float = 0.0
     inner_margin: float = 0.1
+    inner_penalty: float = INNER_PENALTY
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.keep_rate).all():
             raise InputError("threat", "keep_rate", "expected finite numbers")
-        for name in ("adl_cost_rate", "outer_penalty", "naked", "inner_margin"):
+        for name in ("adl_cost_rate", "outer_penalty", "naked", "inner_margin", "inner_penalty"):
             value = np.asarray(getattr(self, name))
             if not (np.isfinite(value) & (value >= 0)).all():
                 raise InputError("threat", name, f"expected finite numbers >= 0, got {value}")
@@ -193,7 +196,7 @@ def naked_price(question: Question, threat: Threat, pieces: Pieces) -> float:
     dearest = float((rates[leg] + pieces.impact_rate).max(initial=0.0))
     lends = question.wallets.margined[legs.venue[leg]]
     least_relief = float(pieces.relief["inner"][lends].min(initial=1.0))
-    return min(2 * dearest, INNER_PENALTY * least_relief / 2)
+    return min(2 * dearest, threat.inner_penalty * least_relief / 2)
 
 
 def formulate(question: Question, threat: Threat, pieces: Pieces) -> StandardForm:
@@ -221,7 +224,7 @@ def _declare(builder: Builder, question: Question, threat: Threat, pieces: Piece
     realisable = np.where(stuck, 0.0, wallets.realisable)
     builder.variables("realise", venues, wallets.realise_cost_rate, 0.0, realisable)
     builder.variables("outer shortfall", venues, threat.outer_penalty)
-    builder.variables("inner shortfall", venues, INNER_PENALTY)
+    builder.variables("inner shortfall", venues, threat.inner_penalty)
     builder.variables("excess", coins, naked_price(question, threat, pieces))
 
 

@@ -18,6 +18,10 @@ CERTAIN = 0.99
 # Of the price at which cutting would cure the outer level, what is offered for it: money is sent
 # for less, and positions stay.
 BELOW_CUTTING = 0.5
+# What a unit of inner shortfall is expected to lose before the next look: one chance in four that
+# the inner move comes, times the account. Cutting at a venue that stands 3 % off the others costs
+# twice that, and the price comes back within minutes: such cuts wait.
+INNER_PRICE = 0.25
 
 
 def threat(terms: Terms, situation: Situation, question: Question, *, reduces: bool) -> Threat:
@@ -33,6 +37,7 @@ def threat(terms: Terms, situation: Situation, question: Question, *, reduces: b
         keep_rate=keep,
         in_time=_in_time(terms),
         outer_penalty=_outer_penalty(question, keep),
+        inner_penalty=INNER_PRICE,
         naked=limits.naked_usd / question.equity_usd if held_out else 0.0,
     )
 

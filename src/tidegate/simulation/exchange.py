@@ -10,7 +10,7 @@ worse.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
 
@@ -18,7 +18,7 @@ from tidegate.costs.financing import Passage, accrued_yield
 from tidegate.costs.trading import Slippage, slippage
 from tidegate.margin.adl import rank_score
 from tidegate.margin.rule import LiquidationStep, MarginState
-from tidegate.model.account import FLAT, Account, Position, fill_position
+from tidegate.model.account import FLAT, Account, Position
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import ensure
 from tidegate.model.events import (
@@ -41,30 +41,13 @@ from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.market import Quote
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import MICRO, RATE_E12, ceil_div
+from tidegate.simulation.books import Book, Parcel
 from tidegate.simulation.tape import Deleveraging, Tape
 from tidegate.simulation.terms import ExchangeTerms
 
 LIQUIDATION_ATTEMPTS_MAX = 64
 # A dollar coin's price is told again when it has moved by this share, in parts per million.
 REPRICE_PPM = 500
-
-
-@dataclass(slots=True)
-class _Book:
-    """One venue's account inside the exchange."""
-
-    balances: dict[str, int] = field(default_factory=dict)
-    positions: dict[InstrumentId, Position] = field(default_factory=dict)
-
-    def pay(self, asset: str, quanta: int) -> None:
-        self.balances[asset] = self.balances.get(asset, 0) + quanta
-
-
-@dataclass(frozen=True, slots=True)
-class _Parcel:
-    transfer: Transfer
-    quanta: int
-    due_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +67,9 @@ class Exchange:
         self._tape = tape
         self._terms = terms
         self._seed = seed
-        self._books = {venue: _Book() for venue in terms.rules}
+        self._books = {venue: Book() for venue in terms.rules}
         self._marks: dict[InstrumentId, int] = {n: t.open[0] for n, t in tape.tracks.items()}
-        self._parcels: list[_Parcel] = []
+        self._parcels: list[Parcel] = []
         self._traded: dict[tuple[InstrumentId, bool], tuple[int, float]] = {}
         self._next_funding = self._next_deleveraging = 0
         self._told_micro: dict[str, int] = {}
@@ -197,7 +180,7 @@ class Exchange:
         travelling = transfer.quanta - passage.fee_quanta
         latency_ms = int(1000 * passage.latency_quantile_s(self._draw(transfer.id)))
         due_ms = self._tape.thaws_ms(transfer.destination, self.now_ms + latency_ms)
-        self._parcels.append(_Parcel(transfer, travelling, due_ms))
+        self._parcels.append(Parcel(transfer, travelling, due_ms))
         self._parcels.sort(key=lambda parcel: (parcel.due_ms, parcel.transfer.id))
         sent = TransferSent(
             self.now_ms,
@@ -309,18 +292,7 @@ class Exchange:
         return Quote(mid, self.now_ms, False, volume, vol, spread)
 
     def _book_fill(self, instrument: Instrument, filled: Filled) -> None:
-        book = self._books[instrument.venue]
-        cost = instrument.entry_cost(filled.lots, filled.ticks)
-        if isinstance(instrument, Spot):
-            book.pay(instrument.base, instrument.base_quanta(filled.lots))
-            book.pay(instrument.settle, -cost - filled.fee_quanta)
-        else:
-            held = book.positions.get(instrument.id, FLAT)
-            outcome = fill_position(held, filled.lots, cost)
-            book.positions[instrument.id] = outcome.position
-            if outcome.position.lots == 0:
-                del book.positions[instrument.id]
-            book.pay(instrument.settle, outcome.realised_quanta - filled.fee_quanta)
+        self._books[instrument.venue].fill(instrument, filled)
         self._events.append(filled)
 
     def _happen(self, until_ms: int) -> None:
@@ -347,7 +319,7 @@ class Exchange:
             else:
                 self._accrue(accrual_ms)
 
-    def _land(self, parcel: _Parcel) -> None:
+    def _land(self, parcel: Parcel) -> None:
         transfer = parcel.transfer
         passage = self._terms.passages[transfer.source, transfer.destination]
         received = passage.received(parcel.quanta, self._parity(passage, parcel.due_ms))

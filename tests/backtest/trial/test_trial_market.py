@@ -130,10 +130,13 @@ def test_reference_of_a_coin_is_binance_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_dollar_coins_are_worth_what_the_last_step_closed_at(world: str) -> None:
+    """When a step begins the one before it has closed, and the last one closes at the end."""
     contest, paths, part = window_of(world)
     tape = contest.experiment.tape
     for asset, column in paths.stable.items():
-        assert tape.stable_micro[asset] == [round(1e6 * price) for price in column[part]]
+        assert tape.stable_micro[asset] == [
+            round(1e6 * price) for price in column[part.start - 1 : part.stop]
+        ]
     exchange = played(contest, FIXED, tape.start_ms + 7 * tape.step_ms)[0].exchange
     assert exchange.stable_micro() == {
         asset: round(1e6 * column[part.start + 6]) for asset, column in paths.stable.items()

@@ -34,12 +34,13 @@ Maker = Callable[[int, int, str, int], WorldPaths]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A maker of markets: (seed, days, crisis, day of the crisis) to paths, and the digest of all
-    its parameters, which journals state before any policy runs."""
+    """A maker of markets: (seed, days, crisis, day of the crisis) to paths, the digest of all its
+    parameters, which journals state before any policy runs, and the crises it knows."""
 
     name: str
     digest: str
     make: Maker
+    crises: tuple[str, ...] = tuple(CRISES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ def book() -> Mandate:
 def make_contest(world: World, mandate: Mandate, crisis: str, seed: int) -> Contest:
     """Make the market of a seed with a named crisis on its last day, after a month that only
     forecasts see and a calm week; raises `InputError` for an unknown crisis."""
-    if crisis not in CRISES:
-        raise InputError("--crisis", crisis, f"expected one of {', '.join(CRISES)}")
+    if crisis not in world.crises:
+        raise InputError("--crisis", crisis, f"expected one of {', '.join(world.crises)}")
     days = WARMUP_DAYS + CALM_DAYS + CRISIS_DAYS
     paths = world.make(seed, days, crisis, days - CRISIS_DAYS)
     window = Window(

@@ -47,7 +47,7 @@ def study_specs() -> tuple[Spec, ...]:
     """The whole frontier of `fixed`, and all others at the points that are compared."""
     frontier = [Spec("fixed", leverage_of(b)) for b in FRONTIER]
     rules = [Spec("threshold", leverage_of(b)) for b in POINTS]
-    alone = [Spec("per-venue", leverage_of(b)) for b in OURS[:3]]
+    alone = [Spec("per-venue", leverage_of(b)) for b in OURS[:2]]
     ours = [Spec("tidegate", leverage_of(b)) for b in OURS]
     others = [Spec("foresight", leverage_of(40)), Spec("desk"), Spec("cash")]
     return (*ours, *frontier, *rules, *alone, *others)

@@ -8,18 +8,20 @@ from types import MappingProxyType
 
 from tidegate.backtest.trial.contest import World
 from tidegate.simulation.second_world import SecondParameters, make_second_world
-from tidegate.simulation.world import WorldParameters, make_world
+from tidegate.simulation.world import CRISES, WorldParameters, make_world
+from tidegate.simulation.world.crises import CrisisShape
 from tidegate.simulation.world.paths import WorldPaths
 
 
-def first_world() -> World:
-    """The world of `simulation.world` with its own parameters."""
-    parameters = WorldParameters()
+def first_world(*more: CrisisShape) -> World:
+    """The world of `simulation.world` with its own parameters, and more crises if wanted."""
+    shapes = (*CRISES.values(), *more)
+    parameters = WorldParameters(crises=shapes)
 
     def make(seed: int, days: int, crisis: str, day: int) -> WorldPaths:
         return make_world(parameters, seed, days, crisis, day)
 
-    return World("first", parameters.digest(), make)
+    return World("first", parameters.digest(), make, tuple(shape.name for shape in shapes))
 
 
 def second_world() -> World:

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the exchange keeps of us: an account per venue, and money on its way between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tidegate.model.account import FLAT, Position, fill_position
+from tidegate.model.actions import Transfer
+from tidegate.model.events import Filled
+from tidegate.model.instruments import Instrument, InstrumentId, Spot
+
+
+@dataclass(slots=True)
+class Book:
+    """One venue's account inside the exchange, in quanta and lots."""
+
+    balances: dict[str, int] = field(default_factory=dict)
+    positions: dict[InstrumentId, Position] = field(default_factory=dict)
+
+    def pay(self, asset: str, quanta: int) -> None:
+        """Credit quanta, or debit them where they are negative."""
+        self.balances[asset] = self.balances.get(asset, 0) + quanta
+
+    def fill(self, instrument: Instrument, filled: Filled) -> None:
+        """Take lots at their fill's price and fee; a position that is closed is forgotten."""
+        cost = instrument.entry_cost(filled.lots, filled.ticks)
+        if isinstance(instrument, Spot):
+            self.pay(instrument.base, instrument.base_quanta(filled.lots))
+            self.pay(instrument.settle, -cost - filled.fee_quanta)
+            return
+        held = self.positions.get(instrument.id, FLAT)
+        outcome = fill_position(held, filled.lots, cost)
+        self.positions[instrument.id] = outcome.position
+        if outcome.position.lots == 0:
+            del self.positions[instrument.id]
+        self.pay(instrument.settle, outcome.realised_quanta - filled.fee_quanta)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A transfer's money less its fee, under way until `due_ms`."""
+
+    transfer: Transfer
+    quanta: int
+    due_ms: int
