@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.allocation.questions import calm_scenarios
@@ -101,9 +101,10 @@ def room(
     steps: int = 16,
     funds: Mapping[str, float] = FUNDS,
     freezes: tuple[Freeze, ...] = (),
+    outages: tuple[Freeze, ...] = (),
 ) -> Room:
     """A cycle with money deposited and recorded."""
-    over = tape(multiples or {}, steps, freezes)
+    over = replace(tape(multiples or {}, steps, freezes), outages=outages)
     market = exchange({}, over)
     journal = Journal.in_memory({"book": "test"})
     ledger = Ledger(

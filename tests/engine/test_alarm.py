@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from tests.risk import desk
-from tests.risk.desk import ALPHA_BTC, BETA_BTC, base_lots, held
-from tidegate.engine.alarm import Alarm, Level, assess, with_landings
+from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH, VAULT_BTC, base_lots, held
+from tidegate.engine.alarm import Alarm, Level, assess, naked_coins, with_landings
 from tidegate.model.account import Shipment
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import Situation
@@ -87,3 +87,62 @@ def test_stress_is_taken_against_each_position_and_an_unknown_coin_is_an_error()
     assert found == pytest.approx(0, abs=1e3 * MICRO)
     with pytest.raises(KeyError):
         stressed_health(rule, account, situation.marks, desk.INSTRUMENTS, {"ETH": 0.1})
+
+
+ONE_COIN = 10**8
+NAKED_USD = desk.MANDATE.limits.naked_usd
+
+
+def holding(
+    lots: dict[str, int], coins: int = 0, marks: dict[str, float] | None = None
+) -> Situation:
+    """A rich book of these lots, with coins in the vault, at multiples of the usual prices."""
+    rich = dict.fromkeys(("alpha", "beta", "vault"), 5_000_000.0)
+    book = desk.portfolio(rich, {n: held(n, k) for n, k in lots.items()}, coins={"BTC": coins})
+    quotes = {n: desk.quote(n, round(desk.MARKS[n] * m)) for n, m in (marks or {}).items()}
+    return desk.situation(book, quotes=quotes)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize(("beyond", "naked"), [(-1, False), (1, True)])
+def test_coin_is_naked_once_its_net_is_worth_more_than_the_limit(
+    side: int, beyond: int, naked: bool
+) -> None:
+    """A lot at beta is worth 60 cents; the hedged rest of the position does not count."""
+    terms, worth = desk.terms(desk.with_limits(naked_usd=24_000)), 40_000 + beyond
+    lots = {ALPHA_BTC: side * LOTS, BETA_BTC: -side * (100 * LOTS + worth)}
+    found = naked_coins(terms, holding(lots))
+    assert found == ({"BTC"} if naked else frozenset())
+
+
+def test_orphan_calls_for_cutting_though_every_account_is_rich_and_no_venue_is_named() -> None:
+    situation = holding({ALPHA_BTC: base_lots(ALPHA_BTC, 2 * NAKED_USD)})
+    assert assess(desk.terms(), situation) == Alarm(Level.REDUCE, None)
+    assert assess(desk.terms(), holding({ALPHA_BTC: LOTS, BETA_BTC: -100 * LOTS})).level is (
+        Level.CALM
+    )
+
+
+def test_coins_do_not_hedge_each_other_and_each_is_named() -> None:
+    long = base_lots(ALPHA_BTC, 4 * NAKED_USD)
+    short = base_lots(BETA_ETH, 4 * NAKED_USD)
+    situation = holding({ALPHA_BTC: long, BETA_ETH: -short})
+    assert naked_coins(desk.terms(), situation) == {"BTC", "ETH"}
+    small = base_lots(ALPHA_ETH, NAKED_USD / 2)
+    assert naked_coins(desk.terms(), holding({ALPHA_BTC: long, ALPHA_ETH: small})) == {"BTC"}
+
+
+def test_coins_held_outright_hedge_a_short_and_alone_are_naked() -> None:
+    short = {BETA_BTC: -100_000}
+    assert naked_coins(desk.terms(), holding(short)) == {"BTC"}
+    assert naked_coins(desk.terms(), holding(short, ONE_COIN)) == frozenset()
+    assert naked_coins(desk.terms(), holding({}, ONE_COIN)) == {"BTC"}
+
+
+def test_hedge_is_measured_at_each_venues_own_price() -> None:
+    """A million against a million at a price three percent apart differ by 30,000."""
+    lots = {ALPHA_BTC: LOTS, BETA_BTC: -100 * LOTS}
+    assert naked_coins(desk.terms(), holding(lots, marks={BETA_BTC: 1.02})) == frozenset()
+    assert naked_coins(desk.terms(), holding(lots, marks={BETA_BTC: 1.03})) == {"BTC"}
+    everywhere = dict.fromkeys((ALPHA_BTC, BETA_BTC, VAULT_BTC), 1.03)
+    assert naked_coins(desk.terms(), holding(lots, marks=everywhere)) == frozenset()

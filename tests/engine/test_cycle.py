@@ -30,7 +30,11 @@ from tidegate.simulation.tape import Freeze
 CRASH = {"BTC": [1.0] * 4 + [1.27] * 12}
 
 
-BOLD = desk.with_limits(gross_leverage=5.0)
+# Large for its money, and of a carry that is soon earned again, so that cuts do not wait.
+BOLD = msgspec.structs.replace(
+    desk.with_limits(gross_leverage=5.0),
+    edge=msgspec.structs.replace(desk.MANDATE.edge, payback_days=20.0),
+)
 STORM = {"BTC": [1.0, 1.13] + [1.13] * 14}
 
 

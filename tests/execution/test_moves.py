@@ -29,6 +29,7 @@ CONTRACTS: dict[InstrumentId, Instrument] = {
 UNIT = 0.01
 TICKS = 600_000
 NAKED_USD = 25_000
+PLANS_MAX = 6
 MANDATE = desk.with_limits(naked_usd=NAKED_USD, minimum_trade_usd=1)
 
 
@@ -114,14 +115,16 @@ def test_every_prefix_of_a_plan_is_hedged_and_no_order_exceeds_the_naked_limit(w
 @settings(max_examples=150)
 @given(wishes())
 def test_plans_one_after_another_add_up_to_the_whole_change_and_then_stop(wish: Wish) -> None:
-    """First what reduces, then all the rest; nothing is traded to and fro."""
+    """First what reduces, then all the rest; nothing is traded to and fro. A reduction that is
+    shared among legs rounds each down, so that a little of it may be left to the next plan."""
     here = situation(wish.held)
     traded: dict[InstrumentId, Decimal] = dict.fromkeys(wish.held, Decimal(0))
-    for _ in range(3):
+    for _ in range(PLANS_MAX):
         plan = wish.plan(here)
         for order in orders(plan):
             traded[order.instrument] += abs(coins(order))
         here = situation_after(wish.terms, here, plan.actions)
+    assert wish.plan(here).steps == ()
     for name, count in wish.wanted.items():
         lots = held_lots(here.portfolio.accounts[CONTRACTS[name].venue], CONTRACTS[name])
         assert lots * CONTRACTS[name].lot == Decimal(count) / 100
@@ -158,7 +161,7 @@ def test_reduction_is_as_large_as_the_smaller_side_that_can_be_reduced(wish: Wis
     plan = wish.plan(situation(wish.held))
     closed = sum(coins(order) for order in orders(plan) if order.reduce_only and order.lots > 0)
     # Sharing among legs rounds each down to a hundredth of a coin.
-    assert min(sides) - 2 <= 100 * closed <= min(sides)
+    assert min(sides) - len(wish.held) < 100 * closed <= min(sides)
 
 
 def test_leg_that_moves_to_another_venue_closes_and_opens_in_the_same_slices() -> None:

@@ -146,9 +146,9 @@ BAD = [
     ("[stress]", "[stress]\nvenue_spread = 0.01", "stress", "`venue_spread`"),
     (
         "[limits]",
-        "[authority]\ndelay_before_raising_s = 0\n[limits]",
-        "authority",
-        "`delay_before_raising_s`",
+        "[authority]\ndelay_before_raising_s = -1\n[limits]",
+        "authority.delay_before_raising_s",
+        "0",
     ),
     # Routes.
     ('destination = "hyperliquid"', 'destination = "nowhere"', "transfer[0]", "'nowhere'"),

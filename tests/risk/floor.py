@@ -9,8 +9,8 @@ from tests.risk import desk
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.units import MICRO
 from tidegate.simulation.exchange import Exchange
-from tidegate.simulation.terms import ExchangeTerms
 from tidegate.simulation.tape import Freeze, Tape, Track
+from tidegate.simulation.terms import ExchangeTerms
 
 STEP_MS = 900_000
 TERMS = ExchangeTerms(

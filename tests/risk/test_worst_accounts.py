@@ -80,10 +80,7 @@ def costs_of(situation: Situation, actions: Sequence[Action]) -> int:
 
 
 def health(situation: Situation, account: Account) -> int:
-    """Under the inner moves, by the exact rule."""
-    account = Account(
-        account.venue, account.balances, {n: p for n, p in account.positions.items() if p.lots}
-    )
+    """Under the inner moves, by the exact rule; a closed position keeps its loss as a cost."""
     rule = TERMS.rules[account.venue]
     return stressed_health(rule, account, situation.marks, desk.INSTRUMENTS, desk.INNER)
 

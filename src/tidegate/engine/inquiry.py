@@ -19,7 +19,7 @@ from tidegate.model.account import Account, Position
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import Situation, Terms, held_lots
-from tidegate.risk.stress import Moves, stressed_health
+from tidegate.risk.stress import Moves, scaled, stressed_health
 
 FloatArray = NDArray[np.float64]
 GROWTH_MARGIN = 1.02
@@ -155,10 +155,11 @@ def _impact(
 
 
 def _spared(terms: Terms, situation: Situation, account: Account) -> int:
-    """What an account can do without while it holds what it holds now: money that leaves to let
-    the book grow leaves before any position is closed."""
+    """What an account can do without and ring no alarm while it holds what it holds now: money that
+    leaves to let the book grow leaves before any position is closed."""
     rule, contracts = terms.rules[account.venue], terms.instruments
-    health = stressed_health(rule, account, situation.marks, contracts, situation.outer)
+    alarm = scaled(situation.outer, terms.mandate.stress.transfer_trigger)
+    health = stressed_health(rule, account, situation.marks, contracts, alarm)
     return max(0, health)
 
 

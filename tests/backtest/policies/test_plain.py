@@ -66,13 +66,14 @@ def test_opening_waits_for_a_venue_that_is_out(kind: type[FixedPolicy]) -> None:
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_liquidation_ends_the_rule_and_all_is_closed_at_the_next_hour(
+def test_liquidation_ends_the_rule_and_all_is_closed_at_the_next_step(
     kind: type[FixedPolicy],
 ) -> None:
-    played = play(Script(GAP, 8 * HOUR), kind, 3.0).to(4 * HOUR - 1)
-    assert played.fills(reason="liquidation")
-    assert played.gross() > 0.0
-    played.to(4 * HOUR)
+    played, step = play(Script(GAP, 8 * HOUR), kind, 3.0), 1
+    while not played.to(step).fills(reason="liquidation"):
+        assert played.gross() > 0.0
+        step += 1
+    assert step % HOUR
     assert isinstance(played.policy, FixedPolicy)
     assert played.policy.dead
     assert played.gross() == 0.0
@@ -103,14 +104,14 @@ def test_pair_of_which_the_second_leg_is_refused_is_matched_down() -> None:
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_partner_of_a_deleveraged_leg_is_closed_at_the_next_hour(kind: type[FixedPolicy]) -> None:
+def test_partner_of_a_deleveraged_leg_is_closed_at_the_next_step(kind: type[FixedPolicy]) -> None:
     closing = (Deleveraging(at(CALM + 3) - 1, BTC_SHORT, -1, 0.0),)
     drift = {"BTC": ramp(CALM, 0.97, 12)}
     played = play(Script(drift, 6 * HOUR, deleveragings=closing, queues=(BTC_SHORT,)), kind)
-    played.to(CALM + 11)
+    played.to(CALM + 2)
+    assert played.lots(BTC_LONG) == -played.lots(BTC_SHORT) > 0
+    played.to(CALM + 3)
     assert played.lots(BTC_SHORT) == 0
-    assert played.lots(BTC_LONG) > 0
-    played.to(CALM + 12)
     assert played.hedged()
     assert isinstance(played.policy, FixedPolicy)
     assert not played.policy.dead
