@@ -20,7 +20,7 @@ WORKERS ?= 2
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(STAMP)  ## A hedged book while one venue is frozen: real history if there, else a generated one
+demo: $(STAMP)  ## A hedged book through a generated crisis, under Tidegate and plain rules
 	@$(BIN)/tidegate demo
 
 test: $(STAMP)  ## Run the tests, without the long ones

@@ -106,18 +106,80 @@ def observe(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: tidegate demo --out out/demo")
+@app.command(epilog="Example: tidegate demo --crisis gap --policies tidegate,desk,threshold=4")
 def demo(
+    crisis: Annotated[
+        str,
+        typer.Option(help="calm, crash, gap, squeeze, freeze, depeg or insolvency."),
+    ] = "freeze",
+    seed: Annotated[str, typer.Option(metavar="N", help="Seed of market and latencies.")] = "6",
+    policies: Annotated[
+        str,
+        typer.Option(help="tidegate, per-venue, threshold, fixed, desk, cash; or NAME=LEVERAGE."),
+    ] = "tidegate,desk,per-venue,threshold,fixed",
     out: Annotated[Path, typer.Option(help="Folder to write; an earlier demo is replaced.")] = Path(
         "out/demo"
     ),
     jobs: Jobs = CORES,
     json: Json = False,
 ) -> None:
-    """A hedged book on two venues while one of them is frozen: plain rules beside Tidegate."""
-    from tidegate.backtest.demo import run_demo
+    """A hedged book on four generated venues, a calm week, a crisis: Tidegate and plain rules."""
+    from tidegate.backtest.demo import Words, run_demo
 
-    run_demo(data_folder(), REPOSITORY / "examples" / "carry.toml", (out, jobs), as_json=json)
+    run_demo(Words(crisis, seed, policies), out, jobs, as_json=json)
+
+
+world_app = typer.Typer(no_args_is_help=True, help="Policies on generated markets, in pairs.")
+app.add_typer(world_app, name="world")
+WorldName = Annotated[str, typer.Option("--world", help="The market's maker: first or second.")]
+FirstSeed = Annotated[int, typer.Option("--first-seed", min=0, help="The first seed.")]
+Seeds = Annotated[int, typer.Option(min=2, help="How many seeds, one contest each.")]
+Folder = Annotated[Path | None, typer.Option(help="Folder for scores; taken up if it has some.")]
+
+
+@world_app.command(epilog="Example: tidegate world study --seeds 40 --out out/study")
+def study(
+    world: WorldName = "first",
+    first_seed: FirstSeed = 1_000_000,
+    seeds: Seeds = 40,
+    out: Folder = None,
+    jobs: Jobs = CORES,
+    json: Json = False,
+) -> None:
+    """Tidegate beside every rule on the same seeds: who is liquidated, what is kept and lost."""
+    from tidegate.backtest.trial.commands import run_world_study
+
+    run_world_study(world, (first_seed, seeds), (out, jobs), as_json=json)
+
+
+@world_app.command(epilog="Example: tidegate world ablations --seeds 36 --out out/ablations")
+def ablations(
+    world: WorldName = "first",
+    first_seed: FirstSeed = 1_000_000,
+    seeds: Seeds = 36,
+    out: Folder = None,
+    jobs: Jobs = CORES,
+    json: Json = False,
+) -> None:
+    """What buffers, transfers, reductions and cadence are each worth, as Shapley shares."""
+    from tidegate.backtest.trial.commands import run_ablations
+
+    run_ablations(world, (first_seed, seeds), (out, jobs), as_json=json)
+
+
+@world_app.command(epilog="Example: tidegate world killer --seeds 6 --out out/killer")
+def killer(
+    first_seed: FirstSeed = 1_000_000,
+    seeds: Seeds = 6,
+    leverage: Annotated[float, typer.Option(min=0.5, max=50, help="Gross limit.")] = 4.0,
+    out: Folder = None,
+    jobs: Jobs = CORES,
+    json: Json = False,
+) -> None:
+    """Search for the smallest move that liquidates Tidegate, by speed and by what fails with it."""
+    from tidegate.backtest.trial.commands import run_killer_search
+
+    run_killer_search((first_seed, seeds), leverage, (out, jobs), as_json=json)
 
 
 def main() -> None:

@@ -1,86 +1,229 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: the carry book through a week in which one venue's money is frozen.
+"""The demo command: one generated crisis under several policies, shown while it runs and written
+as a folder of journals, results, a report and a picture. It needs no keys, no data, no network.
 
-Where market data is there it is the week of 3 February 2025 with Hyperliquid frozen; elsewhere a
-generated history with a crash. Same mandate, same costs, same exchange for all.
+Seed 6 is the default because what happens there is typical: of the seeds 1 to 60 of the crisis
+`freeze` it is the one whose calm carry and loss, under `tidegate=4` and `threshold=4`, are nearest
+to their means over those seeds, counted in standard deviations (`benchmarks/demo_seed.py`).
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
 
-from tidegate.backtest.claims import RESULTS
-from tidegate.backtest.commands import run_study
-from tidegate.backtest.compare import Request, read_specs
-from tidegate.history.generated import START_MS, write_generated
-from tidegate.history.window import Window
+from tidegate.backtest.claims import JOURNALS, RESULTS
+from tidegate.backtest.compare import ResultsFolder
+from tidegate.backtest.experiment import Spec
+from tidegate.backtest.measures import death_ms
+from tidegate.backtest.run import Outcome
+from tidegate.backtest.trial.contest import Contest
+from tidegate.backtest.trial.demo import (
+    Demo,
+    Result,
+    Watch,
+    demo_contest,
+    journal_of,
+    play_demo,
+    read_policies,
+    read_seed,
+    results_document,
+    summary_document,
+)
+from tidegate.backtest.trial.demo_picture import picture
+from tidegate.backtest.trial.demo_report import render_demo
+from tidegate.backtest.trial.demo_words import fate, last_words, left_text
 from tidegate.model.errors import InputError
-from tidegate.model.times import DAY_MS, format_date, parse_time_ms
-from tidegate.simulation.tape import Freeze
+from tidegate.model.times import format_time
+from tidegate.model.units import usd
 
-POLICIES = ("tidegate", "cash", "fixed=3", "threshold=3", "threshold=4", "threshold=5")
-GENERATED_DAYS = 60
-GENERATED_WARMUP_DAYS = 25
-GENERATED_FREEZE_DAY = 41
-GENERATED_SEED = 7
+SUMMARY, REPORT, PICTURE = "summary.json", "report.html", "demo.svg"
+WRITTEN = {JOURNALS, RESULTS, SUMMARY, REPORT, PICTURE}
+WIDTH = 100
+# Title, and whether it stands to the right.
+HEADS = (
+    ("policy", False),
+    ("leverage", True),
+    ("carry", True),
+    ("crisis", True),
+    ("lost", True),
+    ("health", True),
+    ("left", True),
+    ("outcome", False),
+)
+EXPLAINED = (
+    "leverage and carry: of the calm week, after costs; crisis: gained or lost in it; lost: from "
+    "the opening to the end; health: least equity over maintenance; left: positions after it"
+)
+LIVE = "Done, most leverage, equity in USD, and least equity over maintenance at each venue:"
 
 
-def run_demo(data: Path, mandate: Path, place: tuple[Path, int], *, as_json: bool) -> None:
-    """Run the demo's study into `place` = (folder, jobs) and say what to look at."""
-    out, jobs = place
-    if not mandate.is_file():
-        raise InputError(str(mandate), "mandate", "expected the repository's examples/carry.toml")
-    _clear_earlier(out)
-    if data.is_dir():
-        _tell(
-            "Real history: a hedged carry book, 20 January to 8 February 2025; Hyperliquid lets "
-            "no money out or in from 2 to 4 February, while ether falls by a quarter."
-        )
-        run_study(_real(data, mandate, jobs), out, as_json=as_json)
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The command line's words, not yet read."""
+
+    crisis: str
+    seed: str
+    policies: str
+
+
+def run_demo(words: Words, out: Path, jobs: int, *, as_json: bool) -> Demo:
+    """Run the demo, write its folder whole or not at all, and print what was lost and kept; raises
+    `InputError` for words that cannot be read and a folder that is not an earlier demo's."""
+    specs, seed = read_policies(words.policies), read_seed(words.seed)
+    with _replacing(out) as folder:
+        contest = demo_contest(words.crisis, seed, specs)
+        told = Console(stderr=True)
+        told.print(_opening(contest), highlight=False, soft_wrap=True)
+        (folder / JOURNALS).mkdir()
+        with _shown(told, specs) as watch:
+            demo = play_demo(contest, specs, folder / JOURNALS, jobs, watch)
+        _write(folder, demo)
+    if as_json:
+        print(json.dumps(summary_document(demo), sort_keys=True))
     else:
-        _tell(
-            "No market data here: a generated history of Binance-like and Hyperliquid-like "
-            "perpetuals (seed 7), with a crash while one venue is frozen."
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder) / "generated"
-            write_generated(root, GENERATED_SEED, GENERATED_DAYS)
-            run_study(_generated(root, mandate, jobs), out, as_json=as_json)
-    heads = json.loads((out / RESULTS).read_text(encoding="utf-8"))["policies"]
-    _tell(f"journal head of tidegate: {heads['tidegate']['journal_head']}")
+        _answer(demo)
+    _close(told, demo, out)
+    return demo
 
 
-def _tell(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False)
-
-
-def _clear_earlier(out: Path) -> None:
-    """Remove an earlier demo, and nothing else."""
-    if (out / RESULTS).is_file() and (out / "report.html").is_file():
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """A folder that takes its place once it is whole: a new one, or that of an earlier demo."""
+    out = out.resolve()
+    if not _is_demo(out):
+        with ResultsFolder(out) as folder:
+            yield folder
+        return
+    try:
+        beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise InputError("--out", str(out), f"cannot write: {error.strerror}") from None
+    try:
+        with ResultsFolder(beside / out.name) as folder:
+            yield folder
         shutil.rmtree(out)
-    elif out.exists() and any(out.iterdir()):
-        raise InputError("--out", str(out), "expected a new folder or an earlier demo's")
+        (beside / out.name).rename(out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
-def _real(data: Path, mandate: Path, jobs: int) -> Request:
-    def at(day: str, *, last: bool = False) -> int:
-        return parse_time_ms(day, "demo", "day", end_of_day=last)
-
-    window = Window(at("2025-01-20"), at("2025-02-08", last=True))
-    freeze = Freeze("hyperliquid", at("2025-02-02"), at("2025-02-04", last=True))
-    return Request(mandate, data, window, (freeze,), 1, read_specs(POLICIES), jobs)
+def _is_demo(out: Path) -> bool:
+    """Whether a folder holds what a demo writes, and nothing else."""
+    return out.is_dir() and {path.name for path in out.iterdir()} == WRITTEN
 
 
-def _generated(root: Path, mandate: Path, jobs: int) -> Request:
-    start = START_MS + GENERATED_WARMUP_DAYS * DAY_MS
-    window = Window(start, START_MS + GENERATED_DAYS * DAY_MS)
-    frozen_from = START_MS + GENERATED_FREEZE_DAY * DAY_MS
-    freeze = Freeze("hyperliquid", frozen_from, frozen_from + 4 * DAY_MS)
-    print(f"{format_date(window.start_ms)} to {format_date(window.end_ms)}", file=sys.stderr)
-    return Request(mandate, root, window, (freeze,), 1, read_specs(POLICIES), jobs)
+def _opening(contest: Contest) -> str:
+    experiment = contest.experiment
+    start = contest.crisis_start_ms
+    crisis = "no crisis" if start is None else f"{contest.crisis} from {format_time(start)}"
+    venues = ", ".join(experiment.arrangement.mandate.venue)
+    capital = int(experiment.arrangement.mandate.capital_usd)
+    return (
+        f"A generated market of {venues}: a calm week, then {crisis}. Every policy starts with "
+        f"{capital:,} USD on the same exchange (seed {contest.seed})."
+    )
+
+
+@contextmanager
+def _shown(told: Console, specs: Sequence[Spec]) -> Iterator[Watch]:
+    """A table that fills while the policies run, on a terminal; nothing elsewhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=8),
+        TextColumn("{task.fields[state]}"),
+    )
+    if told.is_terminal:
+        told.print(LIVE)
+    with Progress(*columns, console=told, disable=not told.is_terminal) as bar:
+        tasks = [bar.add_task(spec.label, total=1.0, state="") for spec in specs]
+
+        def watch(shares: Sequence[float], ended: Sequence[Outcome | None]) -> None:
+            for task, share, outcome in zip(tasks, shares, ended, strict=False):
+                state = "" if outcome is None else _state(outcome)
+                bar.update(task, completed=share, state=state)
+
+        yield watch
+
+
+def _state(outcome: Outcome) -> str:
+    """Leverage, equity and worst health per venue of a run, and whether it lived."""
+    series = outcome.series
+    most = max(g / e if e > 0 else 0.0 for g, e in zip(series.gross, series.equity, strict=True))
+    least: dict[str, float] = {}
+    for extreme in outcome.extremes:
+        if extreme.maintenance > 0:
+            ratio = extreme.equity / extreme.maintenance
+            least[extreme.venue] = min(ratio, least.get(extreme.venue, ratio))
+    health = " ".join(f"{venue[:3]} {ratio:.3g}" for venue, ratio in sorted(least.items()))
+    lived = death_ms(outcome.events) is None
+    now = "[green]alive[/]" if lived else "[red]dead [/]"
+    return f"{now} {most:4.1f}x {usd(outcome.ledger.equity_micro):>9,.0f} {health}"
+
+
+def _write(folder: Path, demo: Demo) -> None:
+    journal = None
+    if demo.subject is not None:
+        journal = journal_of(folder / JOURNALS, demo.subject.measures.label)
+    texts = {
+        RESULTS: json.dumps(results_document(demo), indent=1, sort_keys=True) + "\n",
+        SUMMARY: json.dumps(summary_document(demo), indent=1, sort_keys=True) + "\n",
+        REPORT: render_demo(demo, journal),
+        PICTURE: picture(demo),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _answer(demo: Demo) -> None:
+    """What each policy kept and lost, on standard output."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), caption=EXPLAINED)
+    for head, number in HEADS:
+        justify: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(head, justify=justify, no_wrap=True)
+    for result in demo.results:
+        table.add_row(*_row(result))
+    # Piped output has no width of its own; a table cut short would lose figures.
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    score = result.score
+    return (
+        result.measures.label,
+        f"{score.calm_leverage:.2f}x",
+        f"{score.calm_carry:+.2%}",
+        f"{score.crisis_return:+.2%}",
+        f"{score.loss:.2%}",
+        "–" if score.worst_health is None else f"{score.worst_health:.2f}",
+        left_text(score),
+        _end(result),
+    )
+
+
+def _end(result: Result) -> str:
+    death = result.measures.death_ms
+    return fate(result) if death is None else f"died {format_time(death)[5:16].replace('T', ' ')}"
+
+
+def _close(told: Console, demo: Demo, out: Path) -> None:
+    lines = []
+    if demo.subject is not None:
+        lines.append(last_words(demo)[demo.results.index(demo.subject)])
+        label, head = demo.subject.measures.label, demo.subject.measures.journal_head
+        lines.append(f"journal head of {label}: {head}")
+    lines += [f"report: {out / REPORT}", f"check it: tidegate verify {out}"]
+    for line in lines:
+        told.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -114,12 +114,17 @@ def frontier_specs(specs: Sequence[Spec]) -> tuple[Spec, ...]:
     return tuple(spec for spec in points if spec not in specs)
 
 
+def journal_of(folder: Path, label: str) -> Path:
+    """Where a policy's journal stands."""
+    return folder / f"{label.replace(' ', '-')}.journal"
+
+
 def play_demo(
     contest: Contest, specs: Sequence[Spec], journals: Path, jobs: int, watch: Watch
 ) -> Demo:
     """Run every policy with a journal and the frontier without, and score them."""
     rest = frontier_specs(specs)
-    shown: list[Run] = [(s, journals / f"{s.label.replace(' ', '-')}.journal") for s in specs]
+    shown: list[Run] = [(spec, journal_of(journals, spec.label)) for spec in specs]
     runs: list[Run] = [*shown, *((spec, None) for spec in rest)]
     play = _in_turn if jobs == 1 else partial(_on_processes, jobs)
     outcomes = play(contest.experiment, runs, watch)

@@ -24,7 +24,8 @@ from tidegate.model.times import DAY_MS, HOUR_MS
 COLOURS = {**FAMILIES, "desk": "#a069c9", "per-venue": "#c2a12c"}
 BEFORE_MS = 2 * HOUR_MS
 ROW_PX, GAP_PX = 150, 34
-SHADE = {"frozen": "rgba(130,130,130,0.22)", "out": "rgba(210,80,79,0.25)"}
+LIFT_PX = 16
+FROZEN, OUT = "rgba(130,130,130,0.22)", "rgba(210,80,79,0.25)"
 Point = tuple[int, float]
 
 
@@ -70,14 +71,21 @@ def fixed_line(demo: Demo) -> list[Score]:
     return sorted(held, key=lambda s: s.leverage or 0.0)
 
 
+def short_label(score: Score) -> str:
+    """The policy with its leverage in three figures."""
+    return score.policy if score.leverage is None else f"{score.policy} {score.leverage:.3g}"
+
+
 def frontier_figure(demo: Demo) -> Figure:
     """Carry kept in the calm part against loss: `fixed` as a line, the others as points."""
     rivals = [r.score for r in demo.results if r.score.policy != "fixed"]
-    data = [_scores("fixed", fixed_line(demo), "lines+markers")]
+    line = _scores("fixed", fixed_line(demo), "lines+markers+text")
+    data = [line | {"textposition": "middle left", "textfont": {"size": 10.5}}]
     data += [_scores(s.label, [s], "markers+text") for s in rivals]
     layout = _layout("Carry kept in the calm part, % of capital", 460) | {
         "xaxis": {"title": {"text": "Lost from the opening to the end, % of capital"}},
         "hovermode": "closest",
+        "showlegend": False,
     }
     return {"data": data, "layout": layout}
 
@@ -90,7 +98,7 @@ def _scores(name: str, scores: Sequence[Score], mode: str) -> Figure:
         "name": plain(name),
         "x": [round(100 * s.loss, 4) for s in scores],
         "y": [round(100 * s.calm_carry, 4) for s in scores],
-        "text": [plain(s.label) for s in scores],
+        "text": [plain(short_label(s)) for s in scores],
         "textposition": "middle right",
         "cliponaxis": False,
         "line": {"color": tone, "width": 1.5, "dash": "dot"},
@@ -109,9 +117,11 @@ def health_figure(demo: Demo) -> Figure:
     first, last = crisis_window(demo.contest)
     rows = [r for r in demo.results if tightest(r.outcome, first)]
     height = max(1, len(rows)) * (ROW_PX + GAP_PX)
-    layout = _layout("", height + 76)
+    layout = _layout("", height + 100)
+    layout["legend"]["y"] = -46 / height
     layout["xaxis"] = {"type": "date", "range": [first, last], "anchor": _axis(len(rows))}
-    layout["shapes"], layout["annotations"] = _marks(demo.contest)
+    layout["shapes"], layout["annotations"] = _shades(demo.contest), _names(demo.contest, first)
+    layout["margin"]["t"] += LIFT_PX * len(layout["annotations"])
     data: list[Figure] = []
     known: set[str] = set()
     for index, result in enumerate(rows, 1):
@@ -125,7 +135,7 @@ def health_figure(demo: Demo) -> Figure:
             "range": [-1.05, 2.05],
         }
         layout["shapes"].append(_ruin(axis))
-        data += _health_lines(result, axis, first, known)
+        data += _health_lines(result, axis, (first, demo.contest.experiment.tape.step_ms), known)
     return {"data": data, "layout": layout}
 
 
@@ -134,16 +144,29 @@ def _axis(index: int) -> str:
     return f"y{index}" if index > 1 else "y"
 
 
-def _health_lines(result: Result, axis: str, from_ms: int, known: set[str]) -> list[Figure]:
+def _health_lines(
+    result: Result, axis: str, times: tuple[int, int], known: set[str]
+) -> list[Figure]:
+    from_ms, step_ms = times
     lines = []
     for index, venue in enumerate(result.outcome.series.venue_equity):
-        points = health(result.outcome, venue, from_ms)
+        points = _with_gaps(health(result.outcome, venue, from_ms), step_ms)
         if points:
             trace = _line(venue, points, VENUES[index % len(VENUES)], 1.8)
             shown = venue not in known
             lines.append(trace | {"legendgroup": venue, "showlegend": shown, "yaxis": axis})
             known.add(venue)
     return lines
+
+
+def _with_gaps(points: Sequence[Point], step_ms: int) -> list[tuple[int, float | None]]:
+    """Points with a hole where an account carried nothing for longer than a step."""
+    found: list[tuple[int, float | None]] = []
+    for at, value in points:
+        if found and at - found[-1][0] > step_ms:
+            found.append((found[-1][0] + step_ms, None))
+        found.append((at, value))
+    return found
 
 
 def equity_figure(demo: Demo) -> Figure:
@@ -158,7 +181,7 @@ def equity_figure(demo: Demo) -> Figure:
         if death is not None:
             data.append(_death(result.measures.label, death, points))
     layout = _layout("Equity, USD", 420) | {"xaxis": {"type": "date"}, "hovermode": "closest"}
-    layout["shapes"], layout["annotations"] = _marks(demo.contest)
+    layout["shapes"] = _shades(demo.contest)
     return {"data": data, "layout": layout}
 
 
@@ -176,21 +199,24 @@ def _death(label: str, death_ms: int, points: Sequence[Point]) -> Figure:
     }
 
 
-def _marks(contest: Contest) -> tuple[list[Figure], list[Figure]]:
-    """Freezes and outages as shades, the crisis' begin as a line, and their names."""
-    tape = contest.experiment.tape
-    spans = [(f, "frozen") for f in tape.freezes] + [(o, "out") for o in tape.outages]
-    shapes = [_shade(f.start_ms, f.end_ms, SHADE[kind]) for f, kind in spans]
-    names: dict[int, str] = {}
-    for span, kind in spans:
-        text = f"{plain(span.venue)} {kind}"
-        names[span.start_ms] = ", ".join(filter(None, (names.get(span.start_ms), text)))
-    start = contest.crisis_start_ms
+def _shades(contest: Contest) -> list[Figure]:
+    """Freezes and outages as shades, and the crisis' begin as a line."""
+    tape, start = contest.experiment.tape, contest.crisis_start_ms
+    shapes = [_shade(f.start_ms, f.end_ms, FROZEN) for f in tape.freezes]
+    shapes += [_shade(o.start_ms, o.end_ms, OUT) for o in tape.outages]
     if start is not None:
         shapes.append(_shade(start, start, ALARM) | {"line": {"color": ALARM, "width": 1.5}})
-        names[start] = ", ".join(filter(None, ("crisis", names.get(start))))
-    lifted = {at: 1 + 18 * (rank % 2) for rank, at in enumerate(sorted(names))}
-    return shapes, [_name(at, text, lifted[at]) for at, text in names.items()]
+    return shapes
+
+
+def _names(contest: Contest, from_ms: int) -> list[Figure]:
+    """What begins at which time, each a line higher than the one before."""
+    tape, start = contest.experiment.tape, contest.crisis_start_ms
+    begun = [] if start is None else [(start, "crisis")]
+    begun += [(f.start_ms, f"{plain(f.venue)} frozen") for f in tape.freezes]
+    begun += [(o.start_ms, f"{plain(o.venue)} out") for o in tape.outages]
+    shown = sorted((at, text) for at, text in begun if at >= from_ms)
+    return [_name(at, text, LIFT_PX * rank) for rank, (at, text) in enumerate(shown)]
 
 
 def _shade(start_ms: int, end_ms: int, tone: str) -> Figure:
@@ -226,13 +252,13 @@ def _ruin(axis: str) -> Figure:
     return {"type": "line", "line": line, **place}
 
 
-def _line(name: str, points: Sequence[Point], tone: str, width: float) -> Figure:
+def _line(name: str, points: Sequence[tuple[int, float | None]], tone: str, width: float) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",
         "name": plain(name),
         "x": [at for at, _ in points],
-        "y": [round(value, 4) for _, value in points],
+        "y": [None if value is None else round(value, 4) for _, value in points],
         "line": {"color": tone, "width": width},
         "hovertemplate": "%{x|%Y-%m-%d %H:%M} %{y:,.4~g}<extra>" + plain(name) + "</extra>",
     }
@@ -241,7 +267,7 @@ def _line(name: str, points: Sequence[Point], tone: str, width: float) -> Figure
 def _layout(title: str, height: int) -> Figure:
     return {
         "height": height,
-        "margin": {"l": 76, "r": 60, "t": 56, "b": 44},
+        "margin": {"l": 76, "r": 60, "t": 28, "b": 44},
         "yaxis": {"title": {"text": title}},
         "legend": {"orientation": "h", "y": -0.1},
     }

@@ -11,13 +11,21 @@ from html import escape
 
 from tidegate.backtest.report_charts import ALARM
 from tidegate.backtest.trial.demo import Demo, Result
-from tidegate.backtest.trial.demo_charts import colour, crisis_window, fixed_line, tightest
+from tidegate.backtest.trial.demo_charts import (
+    colour,
+    crisis_window,
+    fixed_line,
+    short_label,
+    tightest,
+)
 from tidegate.backtest.trial.score import Score
 from tidegate.model.times import HOUR_MS, MINUTE_MS
 
 WIDTH, HEIGHT = 980, 400
 BUCKET_MS = 15 * MINUTE_MS
 RATIO_MIN, RATIO_MAX = 0.3, 100.0
+# Room that a name needs.
+NAME_PX, LINE_PX = 72, 13
 STYLE = (
     "text{font:12.5px system-ui,sans-serif;fill:#1c2530}.t{font-size:15px;font-weight:600}"
     ".s{fill:#5b6673;font-size:11.5px}.r{stroke:#d9dee5}.a{fill:#8a8f98;fill-opacity:.22}"
@@ -82,15 +90,21 @@ def _frontier(demo: Demo) -> str:
     low = min([0.0, *(100 * s.calm_carry for s in scores)])
     left, right, top, bottom = 58.0, 400.0, 56.0, 346.0
     panel = Panel(
-        left, right, top, bottom, _linear(0, most, left, right), _linear(low, high, bottom, top)
+        left,
+        right,
+        top,
+        bottom,
+        _linear(0, most, left + NAME_PX, right),
+        _linear(low, high, bottom, top),
     )
     at = [(panel.x(100 * s.loss), panel.y(100 * s.calm_carry)) for s in line]
     parts = [panel.heading("Carry kept in the calm week", "lost to the end, % of capital")]
-    parts += [panel.level(high * k / 4, f"{high * k / 4:.2f} %") for k in range(5)]
+    levels = [high * k / 4 for k in range(math.ceil(4 * low / high), 5)]
+    parts += [panel.level(level, f"{level:.2f} %") for level in levels]
     parts += [panel.tick(most * k / 4, f"{most * k / 4:g}") for k in range(5)]
     parts.append(_polyline(at, colour("fixed"), 1.5, "4 4"))
-    parts += [_place(panel, s, f"{s.leverage:g}x", 4) for s in line]
-    parts += [_place(panel, s, s.label, 6) for s in points]
+    parts += [_mark(panel, s, 6.0) for s in points] + [_mark(panel, s, 4.0) for s in line]
+    parts += [*_names(panel, line, left=True), *_names(panel, points, left=False)]
     return "".join(parts) + "\n"
 
 
@@ -102,13 +116,27 @@ def _rounded_up(value: float) -> float:
     return next(k * power for k in (1, 2, 4, 8, 10) if value <= k * power)
 
 
-def _place(panel: Panel, score: Score, name: str, size: float) -> str:
-    x, y, tone = panel.x(100 * score.loss), panel.y(100 * score.calm_carry), colour(score.policy)
+def _place(panel: Panel, score: Score) -> tuple[float, float]:
+    return panel.x(100 * score.loss), panel.y(100 * score.calm_carry)
+
+
+def _mark(panel: Panel, score: Score, size: float) -> str:
+    (x, y), tone = _place(panel, score), colour(score.policy)
     if score.liquidated:
-        mark = _cross(x, y, size, tone)
-    else:
-        mark = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" fill="{tone}"/>'
-    return mark + _text(x + size + 4, y + 4, name, "s" if score.policy == "fixed" else "")
+        return _cross(x, y, size, tone)
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:g}" fill="{tone}"/>'
+
+
+def _names(panel: Panel, scores: Sequence[Score], *, left: bool) -> list[str]:
+    """Names beside their marks, moved down where another stands already."""
+    parts: list[str] = []
+    taken: list[tuple[float, float]] = []
+    for (x, y), name in sorted((_place(panel, s), short_label(s)) for s in scores):
+        while any(abs(x - other) < NAME_PX and abs(y - above) < LINE_PX for other, above in taken):
+            y += 1
+        taken.append((x, y))
+        parts.append(_text(x - 8, y + 4, name, "s", "end") if left else _text(x + 10, y + 4, name))
+    return parts
 
 
 def _cross(x: float, y: float, size: float, tone: str) -> str:
@@ -130,7 +158,9 @@ def _health(demo: Demo) -> str:
     zero = first if start is None else start
     hours = range(0, (last - zero) // HOUR_MS + 1, 6)
     parts = [_shades(demo, panel, first, last)]
-    parts.append(panel.heading("Equity over maintenance, tightest account", "hours into the crisis"))
+    parts.append(
+        panel.heading("Equity over maintenance, tightest account", "hours into the crisis")
+    )
     parts += [panel.level(level, f"{level:g}") for level in (1, 10, 100)]
     parts += [panel.tick(zero + h * HOUR_MS, f"{h}") for h in hours]
     ruin = panel.y(1)
@@ -192,9 +222,7 @@ def _polyline(
 ) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    return (
-        f'<polyline points="{path}" fill="none" stroke="{tone}" stroke-width="{width}"{dashed}/>'
-    )
+    return f'<polyline points="{path}" fill="none" stroke="{tone}" stroke-width="{width}"{dashed}/>'
 
 
 def _text(
