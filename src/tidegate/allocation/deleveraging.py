@@ -2,7 +2,7 @@
 """Deleveraging: the cheapest reductions and top-ups that restore every account's health.
 
     minimise   sum_i (cost_i + keep_i) c_i + impact_i(c_i) + adl_i |q_i| + sum_e cost_e x_e
-               + sum_v roll cost_v y_v + 20 sum_v inner shortfall_v
+               + sum_v roll cost_v y_v + inner penalty sum_v inner shortfall_v
                + outer penalty sum_v outer shortfall_v + naked price sum_coin excess_coin
     subject to q = held - sign(held) c,  0 <= c <= |held|,  c = 0 where nothing trades
                |sum_i in coin q_i| <= max(naked, target + tolerance) + excess_coin
@@ -109,12 +109,12 @@ class Pieces:
 
 
 def relieve(question: Question, threat: Threat) -> Answer:
-    """The cheapest cuts and transfers that restore health, by two solvers.
+    """The cheapest cuts and transfers that restore health.
 
     `question.scenarios` and `stakes.may_grow` are not looked at: nothing grows here. The answer's
     objective is the sum at the head of this file; `inner_shortfall` is against the restored level.
 
-    Raises: `SolveError` when the solvers do not agree, `InputError` for a threat of another size.
+    Raises: `SolveError` when the answer is not proved, `InputError` for a threat of another size.
     """
     _same_size(question, threat)
     pieces = pieces_of(question, threat)
@@ -196,7 +196,7 @@ def naked_price(question: Question, threat: Threat, pieces: Pieces) -> float:
     dearest = float((rates[leg] + pieces.impact_rate).max(initial=0.0))
     lends = question.wallets.margined[legs.venue[leg]]
     least_relief = float(pieces.relief["inner"][lends].min(initial=1.0))
-    return min(2 * dearest, threat.inner_penalty * least_relief / 2)
+    return min(2 * dearest, INNER_PENALTY * least_relief / 2)
 
 
 def formulate(question: Question, threat: Threat, pieces: Pieces) -> StandardForm:

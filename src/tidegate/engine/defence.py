@@ -29,10 +29,12 @@ def threat(terms: Terms, situation: Situation, question: Question, *, reduces: b
     legs, snapshot = question.legs, situation.snapshot
     out = np.array([terms.instruments[n].venue in snapshot.out_venues for n in legs.names])
     held_out = bool((out & (legs.held != 0.0)).any())
-    keep = _keep_rate(question) + _taken_back(terms, situation, question)
+    naked = _is_naked(terms, situation, question)
+    # An orphan is not kept for its carry, which it earned with its partner.
+    keep = np.where(naked, 0.0, _keep_rate(question) + _taken_back(terms, situation, question))
     limits = terms.mandate.limits
     return Threat(
-        tradable=~out & (reduces | _is_naked(terms, situation, question)),
+        tradable=~out & (reduces | naked),
         adl_cost_rate=_adl_cost_rate(terms, situation, question),
         keep_rate=keep,
         in_time=_in_time(terms),

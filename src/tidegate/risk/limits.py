@@ -282,7 +282,7 @@ def orders_fit_the_market(terms: Terms, situation: Situation, plan: Plan) -> lis
     for name, size in traded.items():
         venue = terms.instruments[name].venue
         share = terms.mandate.venue[venue].volume_share
-        if size > share * situation.snapshot.quotes[name].volume_day_usd and plan.raises:
+        if plan.raises and size > 1.001 * share * situation.snapshot.quotes[name].volume_day_usd:
             breaches.append(Breach("volume share", name, f"{size:.0f} USD"))
     return breaches
 
