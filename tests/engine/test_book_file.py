@@ -251,3 +251,17 @@ def test_absent_file_and_file_that_is_not_text_are_refused(tmp_path: Path) -> No
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="UTF-8"):
         read_book(path)
+
+
+def test_position_beyond_the_last_tier_given_is_refused(tmp_path: Path) -> None:
+    raw = raw_book()
+    raw["accounts"][0]["positions"][0]["tiers"] = [["0", "59999", "0.02", 25]]
+    with pytest.raises(InputError, match="expected tiers up to the position's notional of 60000"):
+        seen(raw, tmp_path)
+
+
+def test_unknown_rule_is_refused_as_a_name(tmp_path: Path) -> None:
+    raw = raw_book()
+    raw["accounts"][0]["rule"] = "deribit"
+    with pytest.raises(InputError, match="rule: expected another name, got 'deribit'"):
+        seen(raw, tmp_path)

@@ -357,3 +357,12 @@ def test_cut_of_one_contract_is_the_smallest_that_restores(wallet: int) -> None:
     )
     assert needs(applied(over, cut))["north"] == 0
     assert lots == 1 or needs(applied(over, fewer))["north"] > 0
+
+
+def test_accounts_that_an_earlier_fix_has_cured_get_no_fix_for_nothing(tmp_path: Path) -> None:
+    raw = raw_book()
+    for account in raw["accounts"]:
+        account["balances"] = {account["collateral"]: "1000"}
+    found = observe(seen(raw, tmp_path)).remedies
+    assert found
+    assert all(remedy.needed_usd is None or remedy.needed_usd > 0 for remedy in found)

@@ -126,6 +126,8 @@ class Reader:
 
 def _expectation(message: str) -> str:
     said = message[:1].lower() + message[1:]
+    if message.startswith("Invalid enum value"):
+        return f"expected another name, got {message.removeprefix('Invalid enum value ')}"
     if message.startswith("Object"):
         return f"expected the documented fields, but {said.removeprefix('object ')}"
     return said if said.startswith("expected") else f"expected a number, got an {said}"

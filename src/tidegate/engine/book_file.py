@@ -30,6 +30,7 @@ from tidegate.model.units import (
     MICRO,
     asset_decimals,
     claim_to_quanta,
+    from_quanta,
     rate_to_ppm,
     unit_quanta,
 )
@@ -139,10 +140,12 @@ def _venue(reader: Reader, said: SaidAccount, field: str) -> SeenVenue:
         if any(row.symbol == other.symbol for other, _ in rows):
             raise reader.refuse(f"{place}.symbol", f"expected {row.symbol!r} once")
         rows.append((row, _leg(reader, said, row, balances, place)))
-    tables = {
-        leg.instrument.id: _tiers(reader, said, row, f"{field}.positions[{index}].tiers")
-        for index, (row, leg) in enumerate(rows)
-    }
+    tables = {}
+    for index, (row, leg) in enumerate(rows):
+        place = f"{field}.positions[{index}].tiers"
+        table = _tiers(reader, said, row, place)
+        _within_tiers(reader, leg, table, place)
+        tables[leg.instrument.id] = table
     legs, spot = tuple(leg for _, leg in rows), said.rule == "spot"
     margined = _margined(reader, said, rows, balances, tables)
     held = any(leg.lots for leg in legs)
@@ -258,6 +261,18 @@ def _tiers(reader: Reader, said: SaidAccount, row: SaidPosition, place: str) -> 
         return tier_table(made, said.collateral, said.as_of or "", reader.where)
     except InputError as error:
         raise reader.refuse(f"{place} {error.field}", error.expected) from None
+
+
+def _within_tiers(reader: Reader, leg: Leg, table: TierTable | None, place: str) -> None:
+    """Refuse a position beyond the last tier given: what it requires is not in the file."""
+    cap = None if table is None else table.tiers[-1].cap
+    if cap is None or leg.mark_ticks is None or not leg.lots:
+        return
+    notional = leg.instrument.notional(leg.lots, leg.mark_ticks)
+    if notional > cap:
+        worth, most = (from_quanta(n, leg.instrument.settle) for n in (notional, cap))
+        expected = f"expected tiers up to the position's notional of {worth}, got up to {most}"
+        raise reader.refuse(place, expected)
 
 
 def _tier_row(

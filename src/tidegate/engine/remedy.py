@@ -63,6 +63,9 @@ def remedies(book: SeenBook) -> tuple[tuple[Remedy, ...], SeenBook]:
     those before it leave; and the book after all that were chosen."""
     found: list[Remedy] = []
     for name in _neediest_first(book):
+        # An earlier fix may have cured it, or the target may be met without any.
+        if not shortfall(book, book.venues[name]):
+            continue
         remedy = remedy_of(book, book.venues[name])
         found.append(remedy)
         if remedy.cheapest is not None:
