@@ -30,7 +30,7 @@ COSTS = ("fees", "spread", "impact", "rounding", "transfer fees", "conversion")
 LIQUIDATION_LOSSES = ("clearance fee", "margin forfeited")
 # The fund that takes a deficit gives back a loss of price; the last three move value within the
 # book and leave only the rounding of its valuation.
-NOT_CARRY = (CAPITAL, "deficit covered", "trade", "transfer", "realised")
+NOT_CARRY = (CAPITAL, "deficit covered", "delivery", "trade", "transfer", "realised")
 
 
 class Measures(msgspec.Struct, frozen=True):

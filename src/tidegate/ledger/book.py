@@ -16,6 +16,7 @@ from tidegate.model.account import FLAT, Account, Portfolio, Position, Shipment,
 from tidegate.model.errors import InputError, ensure
 from tidegate.model.events import (
     DeficitCovered,
+    Delivered,
     Deposited,
     Event,
     Filled,
@@ -31,7 +32,7 @@ from tidegate.model.events import (
     YieldAccrued,
 )
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
-from tidegate.model.units import unit_quanta
+from tidegate.model.units import MICRO, unit_quanta
 
 TRANSIT = "own/transit"
 
@@ -60,7 +61,8 @@ class Ledger:
         coin_marks: Mapping[str, InstrumentId] | None = None,
     ) -> None:
         self._instruments = instruments
-        self._price_micro = dict(stable_price_micro)
+        # A dollar that is no coin is the base currency itself.
+        self._price_micro = {"USD": MICRO, **stable_price_micro}
         self._coin_of_mark = {mark: coin for coin, mark in (coin_marks or {}).items()}
         for mark, coin in self._coin_of_mark.items():
             settle = instruments[mark].settle
@@ -95,6 +97,8 @@ class Ledger:
                 self._filled(event)
             case FundingPaid():
                 self._funded(event)
+            case Delivered():
+                self._delivered(event)
             case Marked():
                 self._marked(event)
             case Repriced():
@@ -229,21 +233,26 @@ class Ledger:
 
     def _marked(self, event: Marked) -> None:
         for name, ticks in event.ticks.items():
-            self._revalue(name, ticks)
+            # The mark of an index is among them for margin's sake; nobody holds an index.
+            if name in self._instruments:
+                self._revalue(name, ticks)
 
     def _filled(self, event: Filled) -> None:
         instrument = self._instruments[event.instrument]
         self._revalue(event.instrument, event.mid_ticks)
-        self._post_lots(instrument, event.lots)
+        self._post_lots(instrument, event.lots, "trade")
         if isinstance(instrument, Spot):
             self._fill_spot(instrument, event)
         else:
             self._fill_contract(instrument, event)
-        fees = f"fees/{instrument.venue}"
-        self._pay_wallet(instrument.venue, fees, instrument.settle, -event.fee_quanta, "fees")
+        self._pay_fee(instrument, event.fee_quanta)
 
-    def _post_lots(self, instrument: Instrument, lots: int) -> None:
-        venue, cause = instrument.venue, "trade"
+    def _pay_fee(self, instrument: Instrument, quanta: int) -> None:
+        venue = instrument.venue
+        self._pay_wallet(venue, f"fees/{venue}", instrument.settle, -quanta, "fees")
+
+    def _post_lots(self, instrument: Instrument, lots: int, cause: str) -> None:
+        venue = instrument.venue
         self._postings.append(Posting(f"own/{venue}/position", instrument.id, lots, 0, cause))
         self._postings.append(Posting(f"market/{venue}", instrument.id, -lots, 0, cause))
 
@@ -279,6 +288,21 @@ class Ledger:
             self._change_unrealised(name, -rest, "rounding")
         if outcome.realised_quanta:
             self._realise(instrument, venue, outcome.realised_quanta)
+
+    def _delivered(self, event: Delivered) -> None:
+        """What the delivery pays beyond the last mark has its own cause; then all is in the wallet
+        and the position is gone."""
+        instrument, held = self._instruments[event.instrument], self.position(event.instrument)
+        ensure(held.lots == event.lots, f"{instrument.id}: other lots are delivered than are held")
+        profit = event.quanta - held.cost
+        change = profit - self._unrealised.get(instrument.id, 0)
+        self._post_lots(instrument, -event.lots, "delivery")
+        if change:
+            self._change_unrealised(instrument.id, change, "delivery")
+        if profit:
+            self._realise(instrument, instrument.venue, profit)
+        self._positions[instrument.id] = FLAT
+        self._pay_fee(instrument, event.fee_quanta)
 
     def _realise(self, instrument: Instrument, venue: str, quanta: int) -> None:
         """Profit moves from the open position's account into the wallet, where it can leave."""

@@ -45,7 +45,7 @@ def tier_lines(tables: Sequence[TierTable]) -> TierLines:
 def stacked_lines(pieces: Sequence[Lines]) -> TierLines:
     """Stacked pieces of several instruments' requirements, as rules give them; an instrument
     without pieces requires nothing."""
-    width = max(1, *(len(lines) for lines in pieces))
+    width = max([1, *(len(lines) for lines in pieces)])
     rates = np.empty((len(pieces), width))
     deductions = np.empty((len(pieces), width))
     for row, lines in enumerate(pieces):

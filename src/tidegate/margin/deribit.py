@@ -26,7 +26,7 @@ from math import inf, isfinite, lcm, nextafter
 from tidegate.margin.rule import Lines, LiquidationStep, MarginState, Marks
 from tidegate.model.account import Account
 from tidegate.model.errors import InputError
-from tidegate.model.instruments import Instrument, InstrumentId, Spot
+from tidegate.model.instruments import Instrument, InstrumentId, Option, Spot
 from tidegate.model.units import MICRO, ceil_div, unit_quanta
 
 CHORDS = 8
@@ -110,6 +110,13 @@ class SizeMargin:
             )
 
 
+def closed_lots(lots: int, attempt: int) -> int:
+    """Signed lots that a round of liquidation trades of a position: a 32nd of what is left at
+    first, and all of it from the 32nd round on."""
+    part = ceil_div(abs(lots), max(1, LIQUIDATION_ROUNDS - attempt))
+    return -part if lots > 0 else part
+
+
 def _size(instrument: Instrument, lots: int, ticks: int) -> tuple[int, int]:
     """Base coins in a position, as numerator and denominator."""
     if instrument.inverse:
@@ -153,7 +160,7 @@ class DeribitStandard:
 
     def __post_init__(self) -> None:
         for name, instrument in self.instruments.items():
-            if isinstance(instrument, Spot) or instrument.settle != self.collateral:
+            if isinstance(instrument, Spot | Option) or instrument.settle != self.collateral:
                 raise InputError(WHERE, name, f"expected a contract settled in {self.collateral}")
             if instrument.inverse and instrument.base != self.collateral:
                 raise InputError(WHERE, name, f"expected an inverse contract on {self.collateral}")
@@ -167,18 +174,13 @@ class DeribitStandard:
         equity, maintenance = account.balances.get(self.collateral, 0), 0
         for name, position in account.positions.items():
             equity += self.instruments[name].value(position.lots, marks[name]) - position.cost
-            maintenance += self._maintenance(name, position.lots, marks)
+            maintenance += self.maintenance(name, position.lots, marks)
         return equity, maintenance
 
     def state(self, account: Account, marks: Marks) -> MarginState:
         """Exact state of the account; see `MarginState`."""
         equity, maintenance = self.health_at(account, marks)
-        required = {
-            name: self.margins[name].initial.required(
-                self.instruments[name], position.lots, marks[name]
-            )
-            for name, position in account.positions.items()
-        }
+        required = {n: self.initial(n, p.lots, marks) for n, p in account.positions.items()}
         initial = sum(required.values())
         wallet = account.balances.get(self.collateral, 0)
         withdrawable = max(0, min(wallet, equity - initial))
@@ -203,10 +205,15 @@ class DeribitStandard:
             closes = tuple((name, -p.lots) for name, p in account.positions.items())
             return LiquidationStep(closes, False, {})
         held = account.positions
-        name = max(held, key=lambda n: (self._maintenance(n, held[n].lots, marks), n))
-        lots = held[name].lots
-        part = ceil_div(abs(lots), max(1, LIQUIDATION_ROUNDS - attempt))
-        return LiquidationStep(((name, -part if lots > 0 else part),), False, self.clearance_ppm)
+        name = max(held, key=lambda n: (self.maintenance(n, held[n].lots, marks), n))
+        return LiquidationStep(
+            ((name, closed_lots(held[name].lots, attempt)),), False, self.clearance_ppm
+        )
 
-    def _maintenance(self, name: InstrumentId, lots: int, marks: Marks) -> int:
+    def initial(self, name: InstrumentId, lots: int, marks: Marks) -> int:
+        """Initial requirement of one position, in collateral quanta."""
+        return self.margins[name].initial.required(self.instruments[name], lots, marks[name])
+
+    def maintenance(self, name: InstrumentId, lots: int, marks: Marks) -> int:
+        """Maintenance requirement of one position, in collateral quanta."""
         return self.margins[name].maintenance.required(self.instruments[name], lots, marks[name])

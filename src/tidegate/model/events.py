@@ -53,8 +53,20 @@ class FundingPaid(msgspec.Struct, frozen=True, tag=True):
     quanta: int
 
 
+class Delivered(msgspec.Struct, frozen=True, tag=True):
+    """A future or option expired and is held no more; `ticks` is the delivery price in ticks of its
+    index. `quanta` is what all of its lots were worth then (owed when negative)."""
+
+    ts_ms: int
+    instrument: InstrumentId
+    lots: int
+    ticks: int
+    quanta: int
+    fee_quanta: int
+
+
 class Marked(msgspec.Struct, frozen=True, tag=True):
-    """Positions were revalued at these marks."""
+    """Positions were revalued at these marks; those of indices may be among them."""
 
     ts_ms: int
     ticks: dict[InstrumentId, int]
@@ -153,6 +165,7 @@ Event = (
     Deposited
     | Filled
     | FundingPaid
+    | Delivered
     | Marked
     | Repriced
     | TransferSent

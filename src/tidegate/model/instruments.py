@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be held: perpetuals, futures and spot, linear and inverse, valued in exact integers.
+"""What can be held: perpetuals, futures, options and spot, valued in exact integers.
 
 A position of `lots` at `ticks` is worth, in quanta of the settlement asset,
 
@@ -8,6 +8,7 @@ A position of `lots` at `ticks` is worth, in quanta of the settlement asset,
 
 so that the profit between two prices is the difference of values in both cases: a long inverse
 contract of N dollars earns N (1/p0 - 1/p1) coins (Deribit, Binance COIN-M contract documents).
+An option is valued by its premium, as linear contracts are, and paid out by the price of an index.
 """
 
 from __future__ import annotations
@@ -15,11 +16,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil, floor
 
 from tidegate.model.errors import ensure
-from tidegate.model.units import asset_decimals, ceil_div
+from tidegate.model.units import asset_decimals, ceil_div, unit_quanta
 
 InstrumentId = str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A price that a venue publishes and nobody trades; what futures and options settle on.
+
+    Marks name it by its id, beside those of instruments.
+    """
+
+    venue: str
+    symbol: str
+    tick: Decimal
+    id: InstrumentId = field(init=False)
+
+    def __post_init__(self) -> None:
+        ensure(self.tick > 0, f"{self.symbol}: tick must be positive")
+        object.__setattr__(self, "id", f"{self.venue}:{self.symbol}")
+
+    def price(self, ticks: int) -> Fraction:
+        """Exact price in quote currency per coin; a price of nothing is a contradiction."""
+        ensure(ticks > 0, f"{self.id}: an index of {ticks} ticks")
+        return ticks * Fraction(self.tick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +109,74 @@ class Perpetual(Contract):
 
 @dataclass(frozen=True, slots=True)
 class Future(Contract):
-    """A contract that is delivered at `expiry_ms` (UTC)."""
+    """A contract that is delivered at `expiry_ms` (UTC) at the price of its index."""
 
-    expiry_ms: int = 0
+    expiry_ms: int = field(kw_only=True)
+    index: Index = field(kw_only=True)
+
+    def payoff(self, lots: int, index_ticks: int) -> int:
+        """Signed value at a delivery price, in settlement quanta, rounded down."""
+        return floor(self._delivered(lots, index_ticks))
+
+    def worth(self, lots: int, index_ticks: int) -> int:
+        """Unsigned value at the index, in settlement quanta, rounded up: what fees are taken on."""
+        return ceil(abs(self._delivered(lots, index_ticks)))
+
+    def _delivered(self, lots: int, index_ticks: int) -> Fraction:
+        price = self.index.price(index_ticks)
+        size = lots * Fraction(self.lot) * unit_quanta(self.settle)
+        if self.inverse_face_usd is None:
+            return size * price
+        return -size * Fraction(self.inverse_face_usd) / price
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Contract):
+    """A European option for a premium in its settlement asset, paid out at `expiry_ms` (UTC).
+
+    Per base coin, at a delivery price S and strike K, a call pays
+
+        max(S - K, 0)        settled in dollars
+        max(1 - K / S, 0)    settled in its own coin
+
+    and a put the same with the sign turned. `tick` is a step of the premium per base coin and
+    `lot` counts base coins, a venue's multiplier included. What a position costs is its premium.
+
+    Source: support.deribit.com, Inverse Options (25944688327069) and Linear USDC Options
+    (25944750999581), undated, read in November 2026. There a BTC option has 1 BTC, trades in
+    tenths of it and in ticks of 0.0005 BTC (instrument of 10 December 2025), a SOL option 10 SOL.
+    """
+
+    strike: Decimal = field(kw_only=True)
+    is_call: bool = field(kw_only=True)
+    expiry_ms: int = field(kw_only=True)
+    index: Index = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        # `super()` does not reach the parent of a class with slots.
+        Contract.__post_init__(self)
+        ensure(self.strike > 0, f"{self.symbol}: strike must be positive")
+        ensure(self.inverse_face_usd is None, f"{self.symbol}: an option has no face")
+
+    @property
+    def coin_settled(self) -> bool:
+        """Whether premium and payoff are paid in the coin itself."""
+        return self.settle == self.base
+
+    def payoff(self, lots: int, index_ticks: int) -> int:
+        """Signed quanta of the settlement asset paid at a delivery price, rounded down."""
+        price, strike = self.index.price(index_ticks), Fraction(self.strike)
+        intrinsic = max(price - strike if self.is_call else strike - price, Fraction(0))
+        return floor(lots * self._coin_value(price) * intrinsic / price)
+
+    def worth(self, lots: int, index_ticks: int) -> int:
+        """Quanta that the underlying coins are worth at the index, rounded up: fees' notional."""
+        return ceil(abs(lots) * self._coin_value(self.index.price(index_ticks)))
+
+    def _coin_value(self, price: Fraction) -> Fraction:
+        """What the coins under one lot are worth in settlement quanta."""
+        coins = Fraction(self.lot) * unit_quanta(self.settle)
+        return coins if self.coin_settled else coins * price
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +190,5 @@ class Spot(Contract):
         return quanta.numerator
 
 
-Instrument = Perpetual | Future | Spot
+Expiring = Future | Option
+Instrument = Perpetual | Future | Spot | Option

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tidegate.model.account import FLAT, Position, fill_position
 from tidegate.model.actions import Transfer
-from tidegate.model.events import Filled
-from tidegate.model.instruments import Instrument, InstrumentId, Spot
+from tidegate.model.events import Delivered, Filled
+from tidegate.model.instruments import Instrument, InstrumentId, Option, Spot
 
 
 @dataclass(slots=True)
@@ -35,6 +36,20 @@ class Book:
         if outcome.position.lots == 0:
             del self.positions[instrument.id]
         self.pay(instrument.settle, outcome.realised_quanta - filled.fee_quanta)
+
+    def deliver(self, instrument: Instrument, delivered: Delivered) -> None:
+        """Pay out a position that expired, less its fee, and forget it."""
+        held = self.positions.pop(instrument.id)
+        self.pay(instrument.settle, delivered.quanta - held.cost - delivered.fee_quanta)
+
+    def cash(self, asset: str, instruments: Mapping[InstrumentId, Instrument]) -> int:
+        """Balance of an asset after the premiums of options still held, paid or received."""
+        premiums = sum(
+            position.cost
+            for name, position in self.positions.items()
+            if isinstance(held := instruments[name], Option) and held.settle == asset
+        )
+        return self.balances.get(asset, 0) - premiums
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 """The exchange, in plain Python and exact integers: what every policy trades against.
 
 Inside a step things happen in this order: margin is judged at the step's adverse extremes, each
-position at its own, with the money that was there when the step began; then shipments land and
-funding is paid and winners are deleveraged, in time order, by whoever holds then. An order sent
-at a time fills at the first price of the step that begins there, half a spread and its impact
-worse.
+position at its own and indices at their highest, with the money that was there when the step
+began; then shipments land and funding is paid, winners are deleveraged and what expires is
+delivered, in time order, by whoever holds then. An order sent at a time fills at the first price
+of the step that begins there, half a spread and its impact worse.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from fractions import Fraction
 from hashlib import sha256
 
 from tidegate.costs.financing import Passage, accrued_yield
-from tidegate.costs.trading import Slippage, slippage
+from tidegate.costs.options import fee_notional, fill_at, notional_usd
+from tidegate.costs.trading import Slippage
 from tidegate.margin.adl import rank_score
 from tidegate.margin.rule import LiquidationStep, MarginState
 from tidegate.model.account import FLAT, Account, Position
@@ -38,11 +39,11 @@ from tidegate.model.events import (
     YieldAccrued,
 )
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
-from tidegate.model.market import Quote
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import MICRO, RATE_E12, ceil_div
 from tidegate.simulation.books import Book, Parcel
-from tidegate.simulation.tape import Deleveraging, Tape
+from tidegate.simulation.delivery import check_expiries, due, expired
+from tidegate.simulation.tape import Deleveraging, DeliveryPrice, Tape
 from tidegate.simulation.terms import ExchangeTerms
 
 LIQUIDATION_ATTEMPTS_MAX = 64
@@ -64,6 +65,7 @@ class Exchange:
     """Several venues in one clock; `seed` fixes the latency draws."""
 
     def __init__(self, tape: Tape, terms: ExchangeTerms, seed: int) -> None:
+        check_expiries(tape, terms)
         self._tape = tape
         self._terms = terms
         self._seed = seed
@@ -71,7 +73,8 @@ class Exchange:
         self._marks: dict[InstrumentId, int] = {n: t.open[0] for n, t in tape.tracks.items()}
         self._parcels: list[Parcel] = []
         self._traded: dict[tuple[InstrumentId, bool], tuple[int, float]] = {}
-        self._next_funding = self._next_deleveraging = 0
+        self._indices = [name for name in tape.tracks if name not in terms.instruments]
+        self._next_funding = self._next_deleveraging = self._next_delivery = 0
         self._told_micro: dict[str, int] = {}
         self._steps_judged = 0
         self._accrued_ms = tape.start_ms
@@ -121,7 +124,7 @@ class Exchange:
         return self._terms.rule(venue, self.now_ms).state(self.account(venue), self._marks)
 
     def marks(self) -> dict[InstrumentId, int]:
-        """Venue marks in ticks."""
+        """Venue marks in ticks, of instruments and of indices."""
         return dict(self._marks)
 
     def frozen_venues(self) -> tuple[str, ...]:
@@ -134,11 +137,7 @@ class Exchange:
 
     def stable_micro(self) -> dict[str, int]:
         """What dollar coins are worth now; none where the tape does not say."""
-        return self._stable_micro_at(self.now_ms)
-
-    def _stable_micro_at(self, ts_ms: int) -> dict[str, int]:
-        begun = (ts_ms - self._tape.start_ms) // self._tape.step_ms
-        return {asset: path[begun] for asset, path in self._tape.stable_micro.items()}
+        return self._tape.stable_micro_at(self.now_ms)
 
     def adl_rank(self, name: InstrumentId) -> float | None:
         """Place of our position in the venue's deleveraging queue: 1 is closed first, 0 last; None
@@ -203,8 +202,12 @@ class Exchange:
         held = book.positions.get(order.instrument, FLAT).lots
         if order.lots == 0:
             return "no lots"
+        if expired(instrument, self.now_ms):
+            return "expired"
         if self._tape.out(instrument.venue, self.now_ms):
             return "venue is out"
+        if mid < 1:
+            return "no price"
         if isinstance(instrument, Spot):
             return self._spot_refusal(instrument, order, mid)
         reduces = held * order.lots < 0 and abs(order.lots) <= abs(held)
@@ -268,10 +271,10 @@ class Exchange:
 
     def _price(self, instrument: Instrument, lots: int, mid: int) -> tuple[Slippage, int]:
         """Where lots would fill now around a middle, and the fee."""
-        costs = self._terms.costs[instrument.id]
-        quote = self._quote(instrument.id, mid)
-        slip = slippage(instrument, costs, lots, quote, self._pressure(instrument.id, lots))
-        return slip, costs.fee_quanta(instrument.notional(lots, slip.ticks))
+        costs, before_usd = self._terms.costs[instrument.id], self._pressure(instrument.id, lots)
+        step = self._tape.step_at(self.now_ms)
+        quote = self._tape.tracks[instrument.id].quote(step, mid, self.now_ms)
+        return fill_at(instrument, costs, lots, quote, before_usd, self._marks)
 
     def _pressure(self, name: InstrumentId, lots: int) -> float:
         """Dollars traded before on this side of an instrument within the step."""
@@ -280,16 +283,9 @@ class Exchange:
 
     def _press(self, instrument: Instrument, lots: int, mid: int) -> None:
         before_usd = self._pressure(instrument.id, lots)
-        size_usd = instrument.notional(lots, mid) / MICRO
+        size_usd = notional_usd(instrument, lots, mid, self._marks)
         step = self._tape.step_at(self.now_ms)
         self._traded[instrument.id, lots > 0] = (step, before_usd + size_usd)
-
-    def _quote(self, name: InstrumentId, mid: int) -> Quote:
-        step = self._tape.step_at(self.now_ms)
-        track = self._tape.tracks[name]
-        volume, vol = track.volume_day_usd[step], track.vol_daily[step]
-        spread = None if track.half_spread is None else track.half_spread[step]
-        return Quote(mid, self.now_ms, False, volume, vol, spread)
 
     def _book_fill(self, instrument: Instrument, filled: Filled) -> None:
         self._books[instrument.venue].fill(instrument, filled)
@@ -299,13 +295,16 @@ class Exchange:
         """Land shipments, pay funding, deleverage and accrue interest up to and including a time;
         what falls together happens in this order."""
         stamps, closings, never = self._tape.funding, self._tape.deleveragings, until_ms + 1
+        deliveries = self._tape.deliveries
         while True:
             funding, closing = self._next_funding, self._next_deleveraging
+            delivery = self._next_delivery
             parcel_ms = self._parcels[0].due_ms if self._parcels else never
             stamp_ms = stamps[funding].ts_ms if funding < len(stamps) else never
             closing_ms = closings[closing].ts_ms if closing < len(closings) else never
+            delivery_ms = deliveries[delivery].ts_ms if delivery < len(deliveries) else never
             accrual_ms = self._accrued_ms + DAY_MS
-            first = min(parcel_ms, stamp_ms, closing_ms, accrual_ms)
+            first = min(parcel_ms, stamp_ms, closing_ms, delivery_ms, accrual_ms)
             if first > until_ms:
                 return
             if first == parcel_ms:
@@ -316,6 +315,9 @@ class Exchange:
             elif first == closing_ms:
                 self._deleverage(closings[closing])
                 self._next_deleveraging += 1
+            elif first == delivery_ms:
+                self._deliver(deliveries[delivery])
+                self._next_delivery += 1
             else:
                 self._accrue(accrual_ms)
 
@@ -338,7 +340,7 @@ class Exchange:
 
     def _parity(self, passage: Passage, ts_ms: int) -> Fraction:
         """What a unit sent is worth in units received at a time, at the market's prices of both."""
-        worth = self._stable_micro_at(ts_ms)
+        worth = self._tape.stable_micro_at(ts_ms)
         sent, received = (worth.get(a, 0) for a in (passage.asset_sent, passage.asset_received))
         return Fraction(sent, received) if sent and received else Fraction(1)
 
@@ -400,10 +402,24 @@ class Exchange:
             FundingPaid(stamp.ts_ms, stamp.instrument, position.lots, ticks, stamp.rate_e12, paid)
         )
 
+    def _deliver(self, price: DeliveryPrice) -> None:
+        """What expires is paid out and gone; where nothing is left to be margin-called, an account
+        below nothing is the venue's loss."""
+        for venue, book in self._books.items():
+            gone = due(book, price, self._terms)
+            for instrument, delivered in gone:
+                book.deliver(instrument, delivered)
+                self._events.append(delivered)
+            asset = self._terms.rule(venue, price.ts_ms).collateral
+            left = book.balances.get(asset, 0)
+            if gone and not book.positions and left < 0:
+                self._events.append(LiquidationStarted(price.ts_ms, venue, left, 0))
+                self._cover_deficit(venue, asset, price.ts_ms)
+
     def _accrue(self, ts_ms: int) -> None:
         for venue, rate in self._terms.idle_yield_annual.items():
             asset = self._terms.rule(venue, ts_ms).collateral
-            balance = self._books[venue].balances.get(asset, 0)
+            balance = self._books[venue].cash(asset, self._terms.instruments)
             quanta = accrued_yield(balance, rate, ts_ms - self._accrued_ms)
             if quanta:
                 self._books[venue].pay(asset, quanta)
@@ -420,6 +436,7 @@ class Exchange:
                 track = self._tape.tracks[name]
                 adverse = track.mark_low if position.lots > 0 else track.mark_high
                 marks[name] = adverse[step]
+            marks |= {name: self._tape.tracks[name].mark_high[step] for name in self._indices}
             rule = self._terms.rule(venue, self.now_ms)
             account = Account(venue, book.balances, book.positions)
             equity, maintenance = rule.health_at(account, marks)
@@ -441,16 +458,20 @@ class Exchange:
                 return
             self._close(venue, step, marks)
             if not book.positions:
-                self._cover_deficit(venue, rule.collateral)
+                self._cover_deficit(venue, rule.collateral, self.now_ms)
                 return
         ensure(False, f"{venue}: liquidation did not end")
 
     def _close(self, venue: str, step: LiquidationStep, marks: dict[InstrumentId, int]) -> None:
         for name, lots in step.closes:
-            instrument = self._terms.instruments[name]
-            self._fill(instrument, lots, marks[name], f"liquidation:{venue}", "liquidation")
+            instrument, mark = self._terms.instruments[name], marks[name]
+            if mark < 1 and lots < 0:
+                # Nobody bids for an option that is marked at nothing.
+                self._hand_over(name, lots, 0, "liquidation", self.now_ms)
+            else:
+                self._fill(instrument, lots, max(1, mark), f"liquidation:{venue}", "liquidation")
             ppm = step.clearance_ppm.get(name, 0)
-            penalty = ceil_div(instrument.notional(lots, marks[name]) * ppm, MICRO)
+            penalty = ceil_div(fee_notional(instrument, lots, mark, marks) * ppm, MICRO)
             if penalty:
                 self._books[venue].pay(instrument.settle, -penalty)
                 self._events.append(
@@ -467,10 +488,10 @@ class Exchange:
         if left > 0:
             book.pay(asset, -left)
             self._events.append(PenaltyCharged(self.now_ms, venue, asset, left, "margin forfeited"))
-        self._cover_deficit(venue, asset)
+        self._cover_deficit(venue, asset, self.now_ms)
 
-    def _cover_deficit(self, venue: str, asset: str) -> None:
+    def _cover_deficit(self, venue: str, asset: str, ts_ms: int) -> None:
         missing = -self._books[venue].balances.get(asset, 0)
         if missing > 0:
             self._books[venue].pay(asset, missing)
-            self._events.append(DeficitCovered(self.now_ms, venue, asset, missing))
+            self._events.append(DeficitCovered(ts_ms, venue, asset, missing))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tidegate.model.errors import ensure
 from tidegate.model.instruments import InstrumentId
+from tidegate.model.market import Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Track:
     vol_daily: Sequence[float]
     half_spread: Sequence[float] | None = None
 
+    def quote(self, step: int, mid: int, ts_ms: int) -> Quote:
+        """What the market shows in a step around a middle, in ticks."""
+        spread = None if self.half_spread is None else self.half_spread[step]
+        return Quote(mid, ts_ms, False, self.volume_day_usd[step], self.vol_daily[step], spread)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class FundingStamp:
@@ -38,6 +44,15 @@ class FundingStamp:
     ts_ms: int
     instrument: InstrumentId
     rate_e12: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DeliveryPrice:
+    """An index's delivery price, in ticks, for all that expires on it at a time."""
+
+    ts_ms: int
+    index: InstrumentId
+    ticks: int
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,7 +90,8 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """Steps of `step_ms` from `start_ms`; funding and deleveragings in time order.
+    """Steps of `step_ms` from `start_ms`; funding, deleveragings and deliveries in time order.
+    Tracks are of instruments and of the indices that these settle on.
 
     `stable_micro` is what each dollar coin is worth when each step begins and when the last one
     ends (none: as the mandate states)."""
@@ -90,6 +106,7 @@ class Tape:
     deleveragings: tuple[Deleveraging, ...] = ()
     queues: Mapping[InstrumentId, Queue] = field(default_factory=dict)
     stable_micro: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    deliveries: tuple[DeliveryPrice, ...] = ()
 
     def __post_init__(self) -> None:
         for name, track in self.tracks.items():
@@ -100,8 +117,9 @@ class Tape:
         ensure(stamps == sorted(stamps), "funding is not in time order")
         for asset, path in self.stable_micro.items():
             ensure(len(path) == self.steps + 1, f"{asset}: prices do not cover the tape")
-        closings = [d.ts_ms for d in self.deleveragings]
-        ensure(closings == sorted(closings), "deleveragings are not in time order")
+        for what in ("deleveragings", "deliveries"):
+            times = [happening.ts_ms for happening in getattr(self, what)]
+            ensure(times == sorted(times), f"{what} are not in time order")
 
     @property
     def end_ms(self) -> int:
@@ -111,6 +129,11 @@ class Tape:
     def step_at(self, ts_ms: int) -> int:
         """Index of the step that contains a time; the last one at the very end."""
         return min((ts_ms - self.start_ms) // self.step_ms, self.steps - 1)
+
+    def stable_micro_at(self, ts_ms: int) -> dict[str, int]:
+        """What dollar coins are worth at a time, where the tape says."""
+        begun = (ts_ms - self.start_ms) // self.step_ms
+        return {asset: path[begun] for asset, path in self.stable_micro.items()}
 
     def frozen(self, venue: str, ts_ms: int) -> bool:
         """Whether a venue's money is frozen at a time."""
