@@ -69,6 +69,7 @@ def run_killer_search(
 ) -> Finding | None:
     """The smallest move that liquidates Tidegate in half of the seeds, for each kind of crisis."""
     first, count = seeds
+    _make_folder(place[0])
     found: list[Finding] = []
     with _bar() as bar:
         task = bar.add_task("kinds of crisis", total=len(kinds()))
@@ -92,24 +93,35 @@ def _scores(
         raise InputError("--world", world, f"expected one of {', '.join(WORLDS)}")
     out, processes = place
     jobs = jobs_of(world, *seeds, specs)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
+    _make_folder(out)
     with _bar() as bar:
         task = bar.add_task("contests", total=len(jobs))
         file = None if out is None else out / SCORES
         return play_all(jobs, file, processes, lambda n, _: bar.update(task, completed=n))
 
 
+def _make_folder(out: Path | None) -> None:
+    """Before anything is played, so that no hour's work is lost for want of a place."""
+    if out is None:
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise InputError("--out", str(out), "expected a folder that can be made") from None
+
+
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+    shown = console.is_terminal
+    return Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not shown
+    )
 
 
 def _write(out: Path | None, document: bytes) -> None:
     if out is None:
         return
-    out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(json.loads(document), indent=1, sort_keys=True)
     (out / SUMMARY).write_text(text + "\n", encoding="utf-8")
 

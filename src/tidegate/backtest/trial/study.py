@@ -80,10 +80,11 @@ def play_all(
     jobs: Sequence[Job], file: Path | None, processes: int, progress: Progress
 ) -> list[Score]:
     """Play jobs on processes; each contest's scores are appended to the file as one line, and
-    contests that the file has are not played again."""
-    done = read_scores(file) if file is not None and file.exists() else []
-    have = {(s.world, s.crisis, s.seed) for s in done}
-    left = [job for job in jobs if (job.world, job.crisis, job.seed) not in have]
+    contests that the file has are not played again. Raises `InputError` for a file of another
+    study, and leaves it as it was."""
+    done = _taken_up(file, jobs) if file is not None and file.exists() else []
+    have = {_contest_of(s) for s in done}
+    left = [job for job in jobs if _contest_of(job) not in have]
     scores, count = list(done), len(jobs) - len(left)
     progress(count, len(jobs))
     for result in _played(left, processes):
@@ -96,6 +97,32 @@ def play_all(
     return scores
 
 
+def _contest_of(played: Job | Score) -> tuple[str, str, int]:
+    return played.world, played.crisis, played.seed
+
+
+def _taken_up(file: Path, jobs: Sequence[Job]) -> list[Score]:
+    """What a file has of these contests; it may have others of the same world and policies."""
+    rows: dict[tuple[str, str, int], list[Score]] = {}
+    for row in read_scores(file):
+        rows.setdefault(_contest_of(row), []).append(row)
+    known = {(job.world, tuple(spec.label for spec in job.specs)) for job in jobs}
+    for (world, crisis, seed), scores in rows.items():
+        if (world, tuple(s.label for s in scores)) not in known:
+            expected = "expected this study's world and policies, each once; name another folder"
+            raise InputError(str(file), f"{world} {crisis} {seed}", expected)
+    _cut_torn_line(file)
+    wanted = {_contest_of(job) for job in jobs}
+    return [s for contest, scores in rows.items() if contest in wanted for s in scores]
+
+
+def _cut_torn_line(file: Path) -> None:
+    """Without this the next line would be written behind a torn one and be lost with it."""
+    whole = file.read_bytes().rfind(b"\n") + 1
+    with file.open("r+b") as lines:
+        lines.truncate(whole)
+
+
 def _played(jobs: Sequence[Job], processes: int) -> Iterable[list[Score]]:
     if processes == 1:
         yield from map(play_job, jobs)
@@ -106,16 +133,12 @@ def _played(jobs: Sequence[Job], processes: int) -> Iterable[list[Score]]:
 
 
 def read_scores(file: Path) -> list[Score]:
-    """Scores of a file; a last line that was cut short is left out, any other is refused."""
+    """Scores of a file; a last line without its end was cut short and is left out, any other that
+    cannot be read is refused."""
     scores: list[Score] = []
-    lines = file.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
+    for number, line in enumerate(file.read_bytes().split(b"\n")[:-1], 1):
         try:
             scores += msgspec.json.decode(line, type=list[Score])
-        except msgspec.DecodeError as error:
-            if number == len(lines):
-                break
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InputError(str(file), f"line {number}", f"expected scores: {error}") from None
     return scores

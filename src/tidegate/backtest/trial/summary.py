@@ -92,8 +92,8 @@ def summarise(scores: Sequence[Score]) -> Summary:
     """Figures of a study; raises `InputError` for scores of different contests."""
     policies = by_label(scores)
     seeds = {tuple(s.seed for s in rows) for rows in policies.values()}
-    if len(seeds) != 1:
-        raise InputError("study", "scores", "expected every policy on the same seeds")
+    if len(seeds) != 1 or len({s.world for s in scores}) != 1:
+        raise InputError("study", "scores", "expected every policy on the same seeds of one world")
     lines = {label: line_of(label, rows) for label, rows in policies.items()}
     rules = [label for label in policies if policies[label][0].policy in RULES]
     beside = [_beside(policies, label) for label in rules]
@@ -189,7 +189,7 @@ def _desk(lines: Mapping[str, Line]) -> dict[str, float | None]:
     leverage = _where(
         [line.calm_leverage for line in ours], [line.shortfall for line in ours], desk.shortfall
     )
-    saved = None if leverage is None else 1 - desk.calm_leverage / leverage
+    saved = None if not leverage else 1 - desk.calm_leverage / leverage
     return {
         "desk_leverage": desk.calm_leverage,
         "desk_shortfall": desk.shortfall,
@@ -204,8 +204,8 @@ def _where(places: Sequence[float], values: Sequence[float], wanted: float) -> f
     found = None
     for index in range(len(places) - 1):
         low, high = values[index], values[index + 1]
-        if min(low, high) <= wanted <= max(low, high) and low != high:
-            share = (wanted - low) / (high - low)
+        if min(low, high) <= wanted <= max(low, high):
+            share = (wanted - low) / (high - low) if low != high else 1.0
             found = places[index] + share * (places[index + 1] - places[index])
     return found
 
