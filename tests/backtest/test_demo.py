@@ -23,6 +23,7 @@ from tidegate.backtest import demo as command
 from tidegate.backtest.claims import folder_checks
 from tidegate.backtest.demo import WRITTEN, Words, run_demo
 from tidegate.backtest.experiment import Spec
+from tidegate.backtest.report_summary import share
 from tidegate.backtest.trial import contest as contests
 from tidegate.backtest.trial.demo import (
     FRONTIER,
@@ -40,6 +41,7 @@ from tidegate.backtest.trial.demo_picture import picture
 from tidegate.backtest.trial.demo_report import acts, render_demo
 from tidegate.backtest.trial.demo_words import headline, insured_against, last_words
 from tidegate.backtest.trial.nearest_death import betas, marks_at
+from tidegate.backtest.trial.score import CARRY
 from tidegate.backtest.trial.study import leverage_of
 from tidegate.cli import main
 from tidegate.ledger.book import Ledger
@@ -175,6 +177,12 @@ def test_table_names_every_policy_with_its_end(
     told = capsys.readouterr()
     assert "tidegate 4" in told.out
     assert "fixed 6" in told.out
+    assert CARRY in " ".join(told.out.split())
+    for result in demo.results:
+        row = next(line for line in told.out.splitlines() if result.measures.label in line)
+        assert f" {result.score.calm_carry:+.2%} " in row
+        assert f" {result.score.opening_cost:.2%} " in row
+        assert result.score.opening_cost > 0.0
     head = demo.results[0].measures.journal_head
     assert f"journal head of tidegate 4: {head}" in told.err
     assert f"tidegate verify {tmp_path / 'a'}" in told.err
@@ -358,6 +366,8 @@ def test_report_needs_nothing_from_outside_and_names_every_policy(played: Played
     for result in played.demo.results:
         assert result.measures.label in body
         assert result.measures.journal_head in body
+        assert str(share(result.score.opening_cost)) in body
+    assert f"carry is {CARRY}" in body
     assert body.count("<tr") > len(LABELS)
 
 
@@ -409,5 +419,7 @@ def test_demo_of_a_calm_week_and_without_tidegate_is_told_too(tmp_path: Path) ->
     with short():
         demo = run_demo(Words("calm", "2", "fixed=2,cash"), tmp_path / "out", 1, as_json=True)
     assert headline(demo)[0] == "A calm week without a crisis."
+    assert "crisis" not in " ".join([*headline(demo)[1:], *last_words(demo)])
+    assert "at the end of the week a sudden move" in last_words(demo)[0]
     assert demo.subject is None
     assert all(check.passed for _, check in folder_checks(tmp_path / "out"))

@@ -44,6 +44,7 @@ from tidegate.backtest.trial.demo import (
 from tidegate.backtest.trial.demo_picture import picture
 from tidegate.backtest.trial.demo_report import render_demo
 from tidegate.backtest.trial.demo_words import fate, last_words, left_text
+from tidegate.backtest.trial.score import CARRY
 from tidegate.model.errors import InputError
 from tidegate.model.times import format_time
 from tidegate.model.units import usd
@@ -56,6 +57,7 @@ HEADS = (
     ("policy", False),
     ("leverage", True),
     ("carry", True),
+    ("opening", True),
     ("crisis", True),
     ("lost", True),
     ("health", True),
@@ -63,8 +65,8 @@ HEADS = (
     ("outcome", False),
 )
 EXPLAINED = (
-    "leverage and carry: of the calm week, after costs; crisis: gained or lost in it; lost: from "
-    "the opening to the end; health: least equity over maintenance; left: positions after it"
+    f"leverage and {CARRY}; opening: that cost; crisis: gained or lost in it; lost: from the "
+    "opening to the end; health: least equity over maintenance; left: positions after it"
 )
 LIVE = "Done, most leverage, equity in USD, and least equity over maintenance at each venue:"
 
@@ -205,6 +207,7 @@ def _row(result: Result) -> tuple[str, ...]:
         result.measures.label,
         f"{score.calm_leverage:.2f}x",
         f"{score.calm_carry:+.2%}",
+        f"{score.opening_cost:.2%}",
         f"{score.crisis_return:+.2%}",
         f"{score.loss:.2%}",
         "–" if score.worst_health is None else f"{score.worst_health:.2f}",

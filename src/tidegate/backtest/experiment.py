@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from secrets import token_bytes
@@ -20,8 +20,13 @@ from tidegate.backtest.policies import (
     Pairs,
     PerVenuePolicy,
     ThresholdPolicy,
+    absences,
+    best_pairs,
     paying_pairs,
 )
+from tidegate.backtest.policies.foresight import Absence
+from tidegate.backtest.policies.plain import BILLS
+from tidegate.backtest.policies.sizing import needs
 from tidegate.backtest.run import (
     Outcome,
     Policy,
@@ -40,6 +45,7 @@ from tidegate.engine.outlook import Forecaster, Outlook
 from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
+from tidegate.model.events import LiquidationStarted
 from tidegate.model.mandate import read_mandate
 from tidegate.risk.gate import Gate
 from tidegate.risk.plan import Terms
@@ -52,7 +58,11 @@ PLAIN = {
     "threshold": ThresholdPolicy,
     "desk": DeskPolicy,
     "per-venue": PerVenuePolicy,
+    "fixed-best": FixedPolicy,
+    "threshold-best": ThresholdPolicy,
 }
+# Rules on the coins that paid best; the others hold every coin.
+BEST = ("fixed-best", "threshold-best")
 # A rule without a leverage of its own choosing runs at the one that is usual for it.
 USUAL_LEVERAGE = {"desk": 3.0}
 
@@ -146,25 +156,74 @@ def run(
     experiment: Experiment, spec: Spec, journal_path: Path | None, progress: Progress | None = None
 ) -> Outcome:
     """Run one policy from start to end and seal its journal."""
+    if spec.policy == "foresight":
+        return _run_foresight(experiment, spec, journal_path, progress)
+    session = _open(experiment, spec, journal_path)
+    if spec.policy == "tidegate":
+        return _run_engine(experiment, session, spec, progress)
+    return _run_plain(experiment, session, _plain(experiment, session, spec), spec, progress)
+
+
+def _open(experiment: Experiment, spec: Spec, journal_path: Path | None) -> Session:
+    """A session with a journal, and the capital where the policy begins."""
     mandate = variant(experiment.arrangement.mandate, spec.leverage, spec.without)
-    tidegate = spec.policy == "tidegate"
-    sized = tidegate or spec.policy == "per-venue"
+    sized = spec.policy in ("tidegate", "per-venue")
     arrangement = with_mandate(experiment.arrangement, mandate if sized else None)
     seed, origin = experiment.seed, experiment.origin
     fields = header(arrangement, experiment.tape, spec.label, seed, origin)
     journal = journal_at(journal_path, fields)
+    return open_session(arrangement, experiment.tape, journal, seed, _placement(experiment, spec))
+
+
+def _placement(experiment: Experiment, spec: Spec) -> Mapping[str, float] | None:
+    """Where a policy's capital begins: where all pairs' legs stand, or, of a rule on the best
+    coins, its own, so that no account begins thinner than another; cash is at no venue."""
     if spec.policy == "cash":
-        # Its capital earns the hurdle rate outside the venues, and so not their idle yield too.
-        idle_nowhere = replace(arrangement.terms, idle_yield_annual={})
-        arrangement = replace(arrangement, terms=idle_nowhere)
-    session = open_session(arrangement, experiment.tape, journal, seed, experiment.placement)
-    if tidegate:
-        return _run_engine(experiment, session, spec, progress)
-    policy = _plain(experiment, session, spec)
+        return {BILLS: 1.0}
+    if spec.policy in BEST and experiment.placement is not None:
+        return needs(experiment.arrangement.terms.instruments, _pairs(experiment, spec))
+    return experiment.placement
+
+
+def _run_plain(
+    experiment: Experiment,
+    session: Session,
+    policy: Policy,
+    spec: Spec,
+    progress: Progress | None,
+) -> Outcome:
     play(session, policy, experiment.tape, progress)
+    if spec.policy == "cash":
+        # Nobody acts at the very end, but bills earn until then.
+        policy.act(experiment.tape.end_ms)
     tally = {"decisions": getattr(policy, "decisions", 0), "solves": 0}
     refused = int(getattr(policy, "refused", False))
     return close(session, spec.label, {**tally, "refusals": refused})
+
+
+def _run_foresight(
+    experiment: Experiment, spec: Spec, journal_path: Path | None, progress: Progress | None
+) -> Outcome:
+    """Play a fixed book with every absence; what ended best is the bound, and is played once more
+    where it is to have a journal."""
+    pairs = _pairs(experiment, spec)
+    start_ms = None if experiment.crisis_ms is None else experiment.crisis_ms[0]
+
+    def played(absence: Absence, path: Path | None) -> Outcome:
+        session = _open(experiment, spec, path)
+        policy = ForesightPolicy(session, pairs, spec.leverage or 1.0, *absence)
+        return _run_plain(experiment, session, policy, spec, progress)
+
+    names = [name for pair in pairs for name in pair]
+    outcomes = {a: played(a, None) for a in absences(experiment.tape, names, start_ms)}
+    best = max(outcomes, key=lambda absence: _ended(outcomes[absence]))
+    return outcomes[best] if journal_path is None else played(best, journal_path)
+
+
+def _ended(outcome: Outcome) -> tuple[bool, bool, int]:
+    """How well a run ended: without a liquidation first, then held at all, then by equity."""
+    lived = not any(isinstance(event, LiquidationStarted) for event in outcome.events)
+    return lived, not outcome.refusals, outcome.ledger.equity_micro
 
 
 def _plain(experiment: Experiment, session: Session, spec: Spec) -> Policy:
@@ -173,19 +232,15 @@ def _plain(experiment: Experiment, session: Session, spec: Spec) -> Policy:
         rate = Fraction(experiment.arrangement.mandate.mandate.hurdle_rate_annual.value)
         return CashPolicy(session, rate)
     leverage = spec.leverage or USUAL_LEVERAGE.get(spec.policy, 1.0)
-    pairs = _pairs(experiment)
-    if spec.policy == "foresight":
-        ends = experiment.crisis_ms or (experiment.tape.end_ms, experiment.tape.end_ms)
-        return ForesightPolicy(session, pairs, leverage, *ends)
-    policy: Policy = PLAIN[spec.policy](session, pairs, leverage)
+    policy: Policy = PLAIN[spec.policy](session, _pairs(experiment, spec), leverage)
     return policy
 
 
-def _pairs(experiment: Experiment) -> Pairs:
+def _pairs(experiment: Experiment, spec: Spec) -> Pairs:
     instruments = experiment.arrangement.terms.instruments
     start = experiment.tape.start_ms
     past = {name: experiment.feed.funding(name, start) for name in instruments}
-    return paying_pairs(instruments, past)
+    return (best_pairs if spec.policy in BEST else paying_pairs)(instruments, past)
 
 
 def _run_engine(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.backtest.policies.small_desk import (
@@ -17,8 +19,15 @@ from tests.backtest.policies.small_desk import (
     ramp,
     session,
 )
-from tidegate.backtest.policies import FixedPolicy, ForesightPolicy, Pairs, ThresholdPolicy
+from tidegate.backtest.policies import (
+    DeskPolicy,
+    FixedPolicy,
+    ForesightPolicy,
+    Pairs,
+    ThresholdPolicy,
+)
 from tidegate.backtest.policies.trading import Trader
+from tidegate.model.units import MICRO
 from tidegate.simulation.tape import Deleveraging, Freeze
 
 PLAIN = (FixedPolicy, ThresholdPolicy)
@@ -127,6 +136,82 @@ def test_threshold_does_not_resize_a_pair_of_which_one_leg_cannot_trade() -> Non
     played.to(CALM + 24)
     assert played.lots(BTC_LONG) < size
     assert played.hedged()
+
+
+POOR = {"hyper": 300_000, "bin": 300_000, "third": 300_000}
+RICH = {"hyper": 300_000, "bin": 300_000, "third": 600_000}
+FALL = {coin: ramp(CALM, 0.83, 6) for coin in ("BTC", "ETH")}
+SHUT = {"frozen": "freezes", "out": "outages"}
+
+
+def watched(script: Script, capital: dict[str, int], leverage: float, slow_s: float = 60.0) -> Play:
+    made = session(script, capital, slow_s)
+    return Play(made, ThresholdPolicy(made, PAIRS, leverage))
+
+
+def shut(venue: str, how: str, first: int) -> Script:
+    pause = (Freeze(venue, at(first), at(8 * HOUR)),)
+    return replace(Script(FALL, 8 * HOUR), **{SHUT[how]: pause})
+
+
+def test_threshold_sends_from_the_richest_venue_when_all_are_open() -> None:
+    played = watched(Script(FALL, 8 * HOUR), POOR, 2.0).to(CALM + HOUR)
+    assert [(e.source, e.destination) for e in played.sent()] == [("bin", "hyper")]
+
+
+@pytest.mark.parametrize("how", SHUT)
+def test_threshold_passes_over_a_donor_that_is_shut(how: str) -> None:
+    played = watched(shut("bin", how, CALM), POOR, 2.0).to(CALM + HOUR)
+    assert [(e.source, e.destination) for e in played.sent()] == [("third", "hyper")]
+
+
+@pytest.mark.parametrize("how", SHUT)
+def test_threshold_sends_nothing_to_a_venue_that_is_shut(how: str) -> None:
+    played = watched(shut("hyper", how, CALM), POOR, 2.0).to(5 * HOUR)
+    exchange = played.session.exchange
+    equity = exchange.margin("hyper").equity / MICRO
+    assert played.notional(BTC_LONG) * 2 / equity > 1.5 * 3.0, "it is stretched"
+    assert not played.sent()
+
+
+def test_money_stuck_before_a_frozen_venue_stops_no_other_transfer() -> None:
+    path = [1.0] * CALM + [0.83] * HOUR + [1.17] * HOUR
+    stuck = (Freeze("hyper", at(CALM + HOUR + 1), at(8 * HOUR)),)
+    script = Script({"BTC": path, "ETH": path}, 8 * HOUR, freezes=stuck)
+    played = watched(script, RICH, 1.5, slow_s=36_000.0).to(CALM + 2 * HOUR)
+    ends = [(e.source, e.destination) for e in played.sent()]
+    assert ends == [("third", "hyper"), ("third", "bin")]
+    assert played.session.record.ledger.portfolio(()).shipments[0].destination == "hyper"
+
+
+def test_threshold_waits_while_money_is_on_its_way_to_an_open_venue() -> None:
+    path = [1.0] * CALM + [0.83] * HOUR + [1.17] * HOUR
+    script = Script({"BTC": path, "ETH": path}, 8 * HOUR)
+    played = watched(script, RICH, 1.5, slow_s=360_000.0).to(CALM + 2 * HOUR)
+    assert [(e.source, e.destination) for e in played.sent()] == [("third", "hyper")]
+
+
+@pytest.mark.parametrize("kind", [*PLAIN, DeskPolicy])
+def test_order_that_is_refused_once_the_book_stands_does_not_mean_that_it_could_not_open(
+    kind: type[FixedPolicy] | type[DeskPolicy],
+) -> None:
+    made = session(Script({}, 4))
+    policy = kind(made, PAIRS, 2.0)
+    played = Play(made, policy)
+    assert played.gross() > 0.0
+    assert not policy._trader.order(BTC_LONG, 10**9)
+    assert len(played.refusals()) == 1
+    assert not policy.refused
+
+
+@pytest.mark.parametrize("kind", [*PLAIN, DeskPolicy])
+def test_order_that_is_refused_before_anything_is_held_is_told(
+    kind: type[FixedPolicy] | type[DeskPolicy],
+) -> None:
+    policy = kind(session(Script({}, 4)), PAIRS, 2.0)
+    assert not policy.refused
+    assert not policy._trader.order(BTC_LONG, 10**9)
+    assert policy.refused
 
 
 def foresight(script: Script, flat_step: int, back_step: int) -> Play:

@@ -5,21 +5,23 @@
 touches it. `threshold` also watches every hour. `desk` is a good desk head's own rule, `per-venue`
 an optimiser at each venue without the join. Foresight is a bound and not a rule. All pay the same
 costs on the same exchange, and know what a desk can know: venues' statements, marks, announced
-freezes and outages, queue lights, their own fills. Plain rules take each coin in the direction
-that funding has paid over the year before the start, which is how desks do it and does better here
-than following forecasts.
+freezes and outages, queue lights, their own fills. Plain rules take every coin, each in the
+direction that funding has paid by all prints known at the start: those of up to a year in a replay
+of history, of thirty days in a contest on a generated market. `fixed-best` and `threshold-best`
+are the same rules on the two coins that paid most by the same prints.
 """
 
 from tidegate.backtest.policies.desk import DeskPolicy, DeskRule
 from tidegate.backtest.policies.engine import EnginePolicy
-from tidegate.backtest.policies.foresight import ForesightPolicy
-from tidegate.backtest.policies.pairs import Pair, Pairs, paying_pairs
+from tidegate.backtest.policies.foresight import Absence, ForesightPolicy, absences
+from tidegate.backtest.policies.pairs import Pair, Pairs, best_pairs, paying_pairs
 from tidegate.backtest.policies.per_venue import PerVenuePolicy
 from tidegate.backtest.policies.plain import CashPolicy, FixedPolicy
 from tidegate.backtest.policies.relief import Comfort
 from tidegate.backtest.policies.threshold import ThresholdPolicy
 
 __all__ = [
+    "Absence",
     "CashPolicy",
     "Comfort",
     "DeskPolicy",
@@ -31,5 +33,7 @@ __all__ = [
     "Pairs",
     "PerVenuePolicy",
     "ThresholdPolicy",
+    "absences",
+    "best_pairs",
     "paying_pairs",
 ]

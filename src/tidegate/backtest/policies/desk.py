@@ -73,7 +73,7 @@ class DeskPolicy:
 
     @property
     def refused(self) -> bool:
-        """Whether some opening order was refused."""
+        """Whether an order was refused before anything was held."""
         return self._trader.refused
 
     def act(self, ts_ms: int) -> None:
@@ -151,6 +151,8 @@ class DeskPolicy:
         elif used < self._rule.lowest and quiet:
             for pair in self._pairs:
                 grow(self._trader, pair, target_usd, sight.equal(self._rule.roomy))
+            if any(self._trader.lots(name) for pair in self._pairs for name in pair):
+                self._trader.opened()
 
     def _capacity_usd(self) -> float:
         working = (1.0 - self._rule.reserve_share) * max(0.0, self._trader.equity_usd())

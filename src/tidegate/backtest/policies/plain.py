@@ -10,27 +10,31 @@ from tidegate.backtest.policies.sight import SPOT_RESERVE
 from tidegate.backtest.policies.trading import Trader
 from tidegate.backtest.run import Session
 from tidegate.costs.financing import accrued_yield
-from tidegate.model.events import Filled, LiquidationStarted, YieldAccrued
+from tidegate.model.events import Deposited, Filled, LiquidationStarted, YieldAccrued
 from tidegate.model.instruments import Spot
-from tidegate.model.times import DAY_MS, HOUR_MS
+from tidegate.model.times import HOUR_MS
 from tidegate.model.units import MICRO
+
+# Where bills are held: no venue, so that nothing of one can touch them.
+BILLS, DOLLAR = "bills", "USD"
 
 
 class CashPolicy:
-    """No positions: the hurdle rate on all capital, accrued daily."""
+    """No positions: all capital in bills, in dollars and at no venue, so that neither a dollar
+    coin's price nor a freeze touches it; they earn the hurdle rate over exactly the time passed."""
 
     def __init__(self, session: Session, rate_annual: Fraction) -> None:
         self._session, self._rate = session, rate_annual
         self._accrued_ms = session.exchange.now_ms
+        capital = int(session.arrangement.mandate.capital_usd.scaleb(6))
+        session.take([Deposited(self._accrued_ms, BILLS, DOLLAR, capital)])
 
     def act(self, ts_ms: int) -> None:
-        """Accrue the day that has passed, as interest of a bill outside the venues."""
-        if ts_ms - self._accrued_ms < DAY_MS:
-            return
-        for venue, said in self._session.arrangement.mandate.venue.items():
-            balance = self._session.record.ledger.wallet(venue, said.collateral)
-            quanta = accrued_yield(balance, self._rate, ts_ms - self._accrued_ms)
-            self._session.take([YieldAccrued(ts_ms, venue, said.collateral, quanta)])
+        """Accrue the time that has passed since the last look."""
+        balance = self._session.record.ledger.wallet(BILLS, DOLLAR)
+        quanta = accrued_yield(balance, self._rate, ts_ms - self._accrued_ms)
+        if quanta:
+            self._session.take([YieldAccrued(ts_ms, BILLS, DOLLAR, quanta)])
         self._accrued_ms = ts_ms
 
 
@@ -51,7 +55,7 @@ class FixedPolicy:
 
     @property
     def refused(self) -> bool:
-        """Whether some opening order was refused."""
+        """Whether the book could not be opened."""
         return self._trader.refused
 
     def act(self, ts_ms: int) -> None:
@@ -87,6 +91,7 @@ class FixedPolicy:
                 return
             if not self.refused:
                 self._opened = self.venue_leverage()
+                self._trader.opened()
         if self.refused:
             self._trader.flatten(self._pairs)
 

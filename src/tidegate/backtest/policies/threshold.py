@@ -15,7 +15,9 @@ BOOK_BAND = 1.25
 class ThresholdPolicy(FixedPolicy):
     """Fixed leverage, watched hourly with a band per venue and a band on the book: it evens out
     collateral when a venue's leverage leaves its band, rolling profit that could not leave
-    otherwise, and restores its target leverage when the whole book drifts."""
+    otherwise, and restores its target leverage when the whole book drifts. Venues that announce
+    that their money is frozen, or that are out, neither give nor get; money that is stuck on its
+    way to a frozen one stops no other transfer."""
 
     def watch(self, ts_ms: int) -> None:
         """Even out collateral when a venue's leverage leaves its band; resize on drift."""
@@ -23,29 +25,33 @@ class ThresholdPolicy(FixedPolicy):
         if not self._leverage / BOOK_BAND <= gross <= self._leverage * BOOK_BAND:
             self.resize(self._leverage)
         leverage = self.venue_leverage()
-        stretched = {venue: leverage[venue] / self._opened[venue] for venue in leverage}
+        equities = self._reachable_equities()
+        stretched = {v: leverage[v] / self._opened[v] for v in leverage if v in equities}
         worst = max(stretched, key=lambda venue: stretched[venue], default="")
-        in_flight = bool(self._trader.shipments())
-        if worst and stretched[worst] > VENUE_BAND and not in_flight:
-            self._even_out(worst)
+        if worst and stretched[worst] > VENUE_BAND and not self._in_flight():
+            self._even_out(worst, equities)
 
-    def _even_out(self, needy: str) -> None:
+    def _in_flight(self) -> bool:
+        """Whether money is under way that is not stuck before a frozen venue."""
+        frozen = self._session.exchange.frozen_venues()
+        return any(s.destination not in frozen for s in self._trader.shipments())
+
+    def _even_out(self, needy: str, equities: Mapping[str, float]) -> None:
         """Send half the difference in equity from the richest venue, rolling profit to free it."""
-        equities = self._equities()
         donor = max((v for v in equities if v != needy), key=lambda v: equities[v], default=needy)
         amount = (equities[donor] - equities[needy]) / 2
         if amount <= 0:
             return
-        free = self._session.exchange.margin(donor).withdrawable / MICRO
-        if free < amount and donor not in self._session.exchange.frozen_venues():
+        if self._session.exchange.margin(donor).withdrawable / MICRO < amount:
             self._roll(donor)
         self._trader.transfer(donor, needy, amount)
 
-    def _equities(self) -> Mapping[str, float]:
-        return {
-            venue: self._session.exchange.margin(venue).equity / MICRO
-            for venue in self._session.arrangement.mandate.venue
-        }
+    def _reachable_equities(self) -> Mapping[str, float]:
+        """Equity of each venue that announces neither a freeze of money nor an outage."""
+        exchange = self._session.exchange
+        shut = {*exchange.frozen_venues(), *exchange.out_venues()}
+        venues = (v for v in self._session.arrangement.mandate.venue if v not in shut)
+        return {venue: exchange.margin(venue).equity / MICRO for venue in venues}
 
     def _roll(self, venue: str) -> None:
         """Close and reopen profitable positions, so that their profit can leave."""

@@ -20,12 +20,12 @@ SMALLEST_TRANSFER_USD = 1000
 
 
 class Trader:
-    """Orders and transfers through a session; `refused` says that some order which opens was
-    refused for want of margin or money (a venue that is out is not asked)."""
+    """Orders and transfers through a session; `refused` says that an order was refused for want of
+    margin or money while the book was `opening` (a venue that is out is not asked)."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.refused = False
+        self.opening, self.refused = True, False
         self._count = 0
 
     @property
@@ -65,8 +65,12 @@ class Trader:
         self._count += 1
         events = self.session.trade(Order(f"plain.{self._count}", name, lots, False, "rule"))
         refused = any(isinstance(event, OrderRefused) for event in events)
-        self.refused = self.refused or refused
+        self.refused = self.refused or (self.opening and refused)
         return not refused
+
+    def opened(self) -> None:
+        """The book stands: what is refused from now on does not mean that it could not open."""
+        self.opening = self.refused = False
 
     def size(self, pair: Pair, leg_usd: float) -> bool:
         """Trade both legs to a notional at the short leg's mark, in lots that hedge exactly; a

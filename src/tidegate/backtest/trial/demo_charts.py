@@ -18,7 +18,7 @@ from tidegate.backtest.report_charts import (
 from tidegate.backtest.run import Outcome
 from tidegate.backtest.trial.contest import Contest
 from tidegate.backtest.trial.demo import Demo, Result
-from tidegate.backtest.trial.score import Score
+from tidegate.backtest.trial.score import CARRY, Score
 from tidegate.model.times import DAY_MS, HOUR_MS
 
 COLOURS = {**FAMILIES, "desk": "#a069c9", "per-venue": "#c2a12c"}
@@ -82,7 +82,7 @@ def frontier_figure(demo: Demo) -> Figure:
     line = _scores("fixed", fixed_line(demo), "lines+markers+text")
     data = [line | {"textposition": "middle left", "textfont": {"size": 10.5}}]
     data += [_scores(s.label, [s], "markers+text") for s in rivals]
-    layout = _layout("Carry kept in the calm part, % of capital", 460) | {
+    layout = _layout(f"{CARRY.capitalize()}, % of capital", 460) | {
         "xaxis": {"title": {"text": "Lost from the opening to the end, % of capital"}},
         "hovermode": "closest",
         "showlegend": False,

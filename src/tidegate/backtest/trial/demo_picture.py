@@ -98,7 +98,11 @@ def _frontier(demo: Demo) -> str:
         _linear(low, high, bottom, top),
     )
     at = [(panel.x(100 * s.loss), panel.y(100 * s.calm_carry)) for s in line]
-    parts = [panel.heading("Carry kept in the calm week", "lost to the end, % of capital")]
+    parts = [
+        panel.heading(
+            "Carry from the second day, opening cost apart", "lost to the end, % of capital"
+        )
+    ]
     levels = [high * k / 4 for k in range(math.ceil(4 * low / high), 5)]
     parts += [panel.level(level, f"{level:.2f} %") for level in levels]
     parts += [panel.tick(most * k / 4, f"{most * k / 4:g}") for k in range(5)]

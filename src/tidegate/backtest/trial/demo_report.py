@@ -22,6 +22,7 @@ from tidegate.backtest.trial.demo_words import (
     left_text,
     place_words,
 )
+from tidegate.backtest.trial.score import CARRY
 from tidegate.engine.cycle import Decision
 from tidegate.journal.reader import read_frames
 from tidegate.model.times import format_time
@@ -66,14 +67,15 @@ _POLICY_COLUMNS = Columns(
         "policy",
         "outcome",
         "leverage",
-        "carry kept",
+        "carry",
+        "opening cost",
         "in the crisis",
         "lost",
         "positions left",
         "worst health",
         "transfers",
     ),
-    numeric=range(2, 9),
+    numeric=range(2, 10),
     short=(1,),
 )
 
@@ -85,8 +87,8 @@ def _policies(demo: Demo) -> str:
         rows.append((css, _policy_row(result)))
     caption = (
         "All policies on the same prices, costs and venues. Leverage is that of the calm part; "
-        "carry kept is funding and yield less all costs from the second day to the crisis; lost is "
-        "what is lost from the opening to the end, of what the opening left, 0 for a gain; "
+        f"carry is {CARRY}: funding and yield less all other costs; lost is what is lost from the "
+        "opening to the end, of what the opening left, 0 for a gain; "
         "positions left is gross notional at the end over that when the crisis began: who was "
         "liquidated is alive as a bank account and not as a book."
     )
@@ -101,6 +103,7 @@ def _policy_row(result: Result) -> list[str]:
         f'<span class="{"bad" if died else "good"}">{escape(fate(result))}</span>',
         f"{s.calm_leverage:.2f}x",
         share(s.calm_carry),
+        share(s.opening_cost),
         share(s.crisis_return),
         share(s.loss),
         left_text(s),
@@ -192,9 +195,9 @@ def _insurance(demo: Demo) -> str:
             ]
         )
     caption = (
-        "Carry given up is what fixed kept more in the calm part at the same average leverage, "
-        "read off its line between the points that were run, as a share of capital; below zero "
-        "it kept less. Costs are in USD: of the opening day, and of trading (liquidation losses "
+        f"Carry given up is what fixed kept more at the same average leverage, as {CARRY}, read "
+        "off its line between the points that were run, as a share of capital; below zero it kept "
+        "less. Costs are in USD: of the opening day, and of trading (liquidation losses "
         "included) and sending money from the crisis' begin on."
     )
     names = (

@@ -9,8 +9,10 @@ from tidegate.backtest.report_summary import share
 from tidegate.backtest.trial.demo import Demo, Result
 from tidegate.backtest.trial.demo_charts import fixed_line
 from tidegate.backtest.trial.nearest_death import LEADER, marks_at
-from tidegate.backtest.trial.score import Score
+from tidegate.backtest.trial.score import CARRY, Score
 from tidegate.model.times import HOUR_MS, format_time
+
+CALM = "A calm week without a crisis."
 
 
 def fate(result: Result) -> str:
@@ -32,8 +34,9 @@ def headline(demo: Demo) -> list[str]:
     rivals = [r for r in demo.results if r is not subject]
     sentences = [_happened(demo)]
     if subject is not None:
-        sentences.append(_subject(subject))
-    sentences += [_rivals("lived", _alive(rivals)), _rivals("liquidated", _dead(rivals))]
+        sentences.append(_subject(demo, subject))
+    told = (("Also alive are", _alive(rivals)), ("Liquidated were", _dead(rivals)))
+    sentences += [_rivals(demo, how, results) for how, results in told]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -41,7 +44,7 @@ def _happened(demo: Demo) -> str:
     contest = demo.contest
     start, tape = contest.crisis_start_ms, contest.experiment.tape
     if start is None:
-        return "A calm week without a crisis."
+        return CALM
     told = [f"{LEADER} moved by {share(_worst_move(demo, start))} at its worst"]
     for span, what in (
         *((f, "let no money in or out") for f in tape.freezes),
@@ -61,18 +64,23 @@ def _worst_move(demo: Demo, start_ms: int) -> float:
     return max((mark / before - 1 for mark in later), key=abs)
 
 
-def _subject(result: Result) -> str:
+def _subject(demo: Demo, result: Result) -> str:
     s = result.score
     ended = "went through it without a liquidation" if not s.liquidated else "was liquidated"
+    after = ""
+    if demo.contest.crisis_start_ms is not None:
+        after = (
+            f" It {_changed(s)} in the crisis and held {left_text(s)} of its positions after it."
+        )
     return (
-        f"{result.measures.label.capitalize()} {ended}, kept {share(s.calm_carry)} of capital as "
-        f"carry in the calm week at {s.calm_leverage:.1f} times leverage, "
-        f"{_changed(s.crisis_return)} in the crisis, and held {left_text(s)} of its positions "
-        "after it."
+        f"{result.measures.label.capitalize()} {ended} at {s.calm_leverage:.1f} times leverage; "
+        f"{CARRY}, was {share(s.calm_carry)} of capital, and opening cost "
+        f"{share(s.opening_cost)}.{after}"
     )
 
 
-def _changed(value: float) -> str:
+def _changed(score: Score) -> str:
+    value = score.crisis_return
     return f"{'lost' if value < 0 else 'gained'} {share(abs(value))}"
 
 
@@ -84,14 +92,16 @@ def _dead(results: Sequence[Result]) -> list[Result]:
     return [r for r in results if r.measures.death_ms is not None]
 
 
-def _rivals(how: str, results: Sequence[Result]) -> str:
+def _rivals(demo: Demo, how: str, results: Sequence[Result]) -> str:
     if not results:
         return ""
+    calm = demo.contest.crisis_start_ms is None
     told = ", ".join(
-        f"{r.measures.label} (carry {share(r.score.calm_carry)}, {_changed(r.score.crisis_return)})"
+        f"{r.measures.label} (carry {share(r.score.calm_carry)} from the second day, opening cost "
+        f"{share(r.score.opening_cost)} apart{'' if calm else ', ' + _changed(r.score)})"
         for r in results
     )
-    return f"{'Liquidated were' if how == 'liquidated' else 'Also alive are'}: {told}."
+    return f"{how}: {told}."
 
 
 def place_words(demo: Demo) -> str:
@@ -100,6 +110,7 @@ def place_words(demo: Demo) -> str:
     absent = ", ".join(f"{s.leverage:.3g}x" for s in refused)
     missing = f" Fixed could not open at {absent}, and is not drawn there." if refused else ""
     return (
+        f"Upward is {CARRY}. "
         "The dotted line is fixed at collateral of 10 to 60 % of notional: the more leverage, the "
         "more carry, and the more may be lost. Better is up and to the left. A cross was "
         f"liquidated; one that did not lose had luck with the legs that were left.{missing}"
@@ -118,7 +129,8 @@ def insured_against(demo: Demo, score: Score) -> float | None:
 
 
 def last_words(demo: Demo) -> list[str]:
-    """Of every policy, the smallest sudden move just before the crisis that would have killed."""
+    """Of every policy, the smallest sudden move that would have killed just before the crisis, or
+    at the end where there was none."""
     start, took = demo.contest.crisis_start_ms, ""
     if start is not None:
         moved = share(_worst_move(demo, start))
@@ -128,14 +140,15 @@ def last_words(demo: Demo) -> list[str]:
         "mandate's outer moves, and nobody can send or cut before it is over. Found by bisection "
         f"on every account's exact rule.{took}"
     )
-    return [*(_killer(r) for r in demo.results), method]
+    when = "at the end of the week" if start is None else "just before the crisis"
+    return [*(_killer(r, when) for r in demo.results), method]
 
 
-def _killer(result: Result) -> str:
+def _killer(result: Result, when: str) -> str:
     nearest, label = result.nearest, result.measures.label.capitalize()
     if nearest.move is None or nearest.venue is None:
         return f"{label}: no sudden move of all coins together would have liquidated an account."
     return (
-        f"{label}: just before the crisis a sudden move of {share(nearest.move)}, before its next "
-        f"look, would have liquidated its account at {nearest.venue}."
+        f"{label}: {when} a sudden move of {share(nearest.move)}, before its next look, would have "
+        f"liquidated its account at {nearest.venue}."
     )

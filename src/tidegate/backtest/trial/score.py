@@ -26,18 +26,21 @@ from tidegate.model.times import DAY_MS
 
 # Opening a book costs the same in every week that it is held: the first day is shown apart.
 OPENING_MS = DAY_MS
+# What `calm_carry` is called wherever it is shown.
+CARRY = "carry of the calm week from its second day, opening cost apart"
 
 
 class Score(msgspec.Struct, frozen=True):
     """One policy in one contest; shares are of the starting capital unless said.
 
-    `calm_carry` is funding and yield less all costs between the opening day and the crisis,
-    `opening_cost` what trading and sending cost on that first day. `crisis_return` is on equity at
-    the crisis' begin; `loss` is what is lost from the opening to the end, of what the opening left
-    (0 for a gain). `collateral` is the average equity
-    of accounts that carry positions, until the crisis; `left` the gross notional at the end over
-    that at the crisis' begin. `liquidated` says that a venue took over in the whole run,
-    `calm_liquidated` before the crisis.
+    `calm_carry` is the carry of the calm week from its second day, opening cost apart: funding and
+    yield less all costs between the first day's end and the crisis. `opening_cost` is what trading
+    and sending cost on that first day; nothing of it is in `calm_carry`. `crisis_return` is on
+    equity at the crisis' begin; `loss` is what is lost from the opening to the end, of what the
+    opening left (0 for a gain). `collateral` is the average equity of accounts that carry
+    positions, until the crisis; `left` the gross notional at the end over that at the crisis'
+    begin. `liquidated` says that a venue took over in the whole run, `calm_liquidated` before the
+    crisis; `refused` that the book could not be opened.
     """
 
     world: str
