@@ -14,7 +14,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check -qq
 # The stamp carries the folder's place, so that a copied .venv is built anew and not trusted.
-STAMP := .venv/ready-$(shell pwd -P | cksum | cut -d ' ' -f 1)
+PLACE := $(shell pwd -P | cksum | cut -d ' ' -f 1)
+STAMP := .venv/ready-$(PLACE)
+PEERS_STAMP := .venv/peers-$(PLACE)
 WORKERS ?= 2
 
 help:  ## List the targets
@@ -36,19 +38,24 @@ soak: $(STAMP)  ## Run the tests that take minutes, with more examples
 	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -n $(WORKERS) -m soak tests \
 		|| { test $$? -eq 5 && echo 'No test is marked soak yet.'; }
 
-bench: $(STAMP)  ## Run every benchmark
+bench: $(STAMP)  ## Run every benchmark; the peers of the pricing are added to .venv first
+	@$(MAKE) --no-print-directory $(PEERS_STAMP) || echo 'Not every peer can be added here;' \
+		'the benchmark lists those that are missing.' >&2
 	@ls benchmarks/*.py >/dev/null 2>&1 || echo 'No benchmark is here yet.'
 	@for file in $$(ls benchmarks/*.py 2>/dev/null); do \
 		echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 # The oldest supported Python chooses, so that what it pins runs on the newer ones too.
-lock:  ## Pin every dependency anew, with hashes, into requirements.lock
+PIN := CUSTOM_COMPILE_COMMAND='make lock' .venv-lock/bin/pip-compile --quiet --upgrade \
+	--generate-hashes --allow-unsafe --strip-extras --no-emit-options \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+lock:  ## Pin every dependency anew, with hashes; the peers apart, in requirements-bench.lock
 	@python3.11 -m venv --clear .venv-lock
 	@.venv-lock/bin/python $(PIP) install 'pip-tools>=7.4'
-	@CUSTOM_COMPILE_COMMAND='make lock' .venv-lock/bin/pip-compile --quiet --upgrade \
-		--extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-options \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--output-file requirements.lock pyproject.toml
+	@$(PIN) --extra dev --output-file requirements.lock pyproject.toml
+	@$(PIN) --extra bench --constraint requirements.lock \
+		--output-file requirements-bench.lock pyproject.toml
 	@rm -rf .venv-lock
 
 clean:  ## Remove the environment, builds and caches
@@ -66,4 +73,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python $(PIP) install --require-hashes -r requirements.lock
 	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(PEERS_STAMP): requirements-bench.lock $(STAMP)
+	@echo 'Adding the peers to .venv (once, a minute) ...' >&2
+	@$(BIN)/python $(PIP) install --require-hashes -r requirements-bench.lock
 	@touch $@
