@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+
 def kernel_cache() -> str:
     """A folder of its own for every text of the kernels: numba looks only at the file in which a
     kernel stands, and would run old code after an edit of what it calls."""

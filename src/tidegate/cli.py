@@ -25,6 +25,7 @@ app = typer.Typer(
     help="Decides where a derivatives book's capital should be, and keeps a record of why.",
 )
 
+STOPPED = 128 + signal.SIGINT
 REPOSITORY = Path(__file__).resolve().parents[2]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 CORES = min(os.cpu_count() or 1, 64)
@@ -106,13 +107,33 @@ def observe(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: tidegate surface chain.parquet --at 2026-02-06T00:00Z --html s.html")
+def surface(
+    chain: Annotated[Path, typer.Argument(help="Option chains, a Parquet file.")],
+    at: Annotated[
+        str | None, typer.Option(help="UTC time; the last snapshot not after it. Default: the end.")
+    ] = None,
+    currency: Annotated[str | None, typer.Option(help="One coin of the file; else each.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page to write, with charts.")] = None,
+    json: Json = False,
+) -> None:
+    """Fit a surface free of arbitrage to a chain; exit 1 if none can be fitted or it holds any."""
+    from tidegate.backtest.report_page import page
+    from tidegate.history.surface_command import Request, show_surfaces
+
+    if not show_surfaces(Request(chain, at, currency, html), page, as_json=json):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: tidegate demo --crisis gap --policies tidegate,desk,threshold=4")
 def demo(
     crisis: Annotated[
         str,
         typer.Option(help="calm, crash, gap, squeeze, freeze, depeg or insolvency."),
     ] = "freeze",
-    seed: Annotated[str, typer.Option(metavar="N", help="Seed of market and latencies.")] = "6",
+    seed: Annotated[
+        str, typer.Option(metavar="N", help="Seed of market and latencies.")
+    ] = "1000016",
     policies: Annotated[
         str,
         typer.Option(help="tidegate, per-venue, threshold, fixed, desk, cash; or NAME=LEVERAGE."),
@@ -182,6 +203,26 @@ def killer(
     run_killer_search((first_seed, seeds), leverage, (out, jobs), as_json=json)
 
 
+@world_app.command(epilog="Example: tidegate world chain --crisis crash --out chain.parquet")
+def chain(
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    crisis: Annotated[
+        str, typer.Option(help="calm, crash, gap, squeeze, freeze, depeg or insolvency.")
+    ] = "calm",
+    at: Annotated[
+        list[float] | None,
+        typer.Option(help="Hours after the crisis begins (1), or before: -24; repeatable."),
+    ] = None,
+    coin: Annotated[str, typer.Option(help="BTC or ETH, whose options settle in coin.")] = "BTC",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the market.")] = 6,
+    json: Json = False,
+) -> None:
+    """Write option chains of a generated market in the layout of recorded ones."""
+    from tidegate.backtest.trial.commands import write_world_chain
+
+    write_world_chain((crisis, seed), at or [1.0], coin, out, as_json=json)
+
+
 def main() -> None:
     """Entry point: bad input becomes one line and exit status 2; a kill leaves nothing behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -191,8 +232,17 @@ def main() -> None:
         print(f"tidegate: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("tidegate: stopped", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_stopped())
+    except SystemExit as ended:
+        # The library below turns Ctrl-C into this status, without a word.
+        if ended.code == STOPPED:
+            _stopped()
+        raise
+
+
+def _stopped() -> int:
+    print("tidegate: stopped", file=sys.stderr)
+    return STOPPED
 
 
 if __name__ == "__main__":

@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import shutil
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -18,13 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.backtest.trial.contests import CALM_DAYS, WARMUP_DAYS
+from tests.backtest.played_demo import CRISIS, LABELS, SEED, Played, played_demo, short
 from tidegate.backtest import demo as command
 from tidegate.backtest.claims import folder_checks
 from tidegate.backtest.demo import WRITTEN, Words, run_demo
 from tidegate.backtest.experiment import Spec
 from tidegate.backtest.report_summary import share
-from tidegate.backtest.trial import contest as contests
 from tidegate.backtest.trial.demo import (
     FRONTIER,
     KNOWN,
@@ -48,36 +43,10 @@ from tidegate.ledger.book import Ledger
 from tidegate.model.errors import InputError
 from tidegate.model.events import LiquidationStarted
 
-CRISIS, SEED = "freeze", "6"
-POLICIES = "tidegate,desk,threshold=4,fixed=5"
-LABELS = ["tidegate 4", "desk", "threshold 4", "fixed 5"]
-
-
-@contextlib.contextmanager
-def short() -> Iterator[None]:
-    """Contests of one calm day after a shorter past."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contests, "WARMUP_DAYS", WARMUP_DAYS)
-        patch.setattr(contests, "CALM_DAYS", CALM_DAYS)
-        yield
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A demo, its folder, and what was printed."""
-
-    demo: Demo
-    out: Path
-    printed: str
-
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    out = tmp_path_factory.mktemp("demo") / "out"
-    printed = io.StringIO()
-    with short(), contextlib.redirect_stdout(printed):
-        demo = run_demo(Words(CRISIS, SEED, POLICIES), out, 1, as_json=True)
-    return Played(demo, out, printed.getvalue())
+    return played_demo(tmp_path_factory.mktemp("demo") / "out")
 
 
 def quick(out: Path, policies: str = "fixed", jobs: int = 1) -> Demo:
@@ -105,7 +74,7 @@ def test_edited_summary_of_a_demo_fails_the_check(played: Played, tmp_path: Path
     results["policies"]["threshold 4"]["liquidations"] += 1
     (copy / "results.json").write_text(json.dumps(results))
     failed = [check.name for _, check in folder_checks(copy) if not check.passed]
-    assert failed == ["claims of threshold 4"]
+    assert failed == ["claims of threshold 4", "summary", "manifest"]
 
 
 def test_json_is_the_summary_which_is_the_results_and_the_contest(played: Played) -> None:

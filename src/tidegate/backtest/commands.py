@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +19,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tidegate.backtest.claims import JOURNALS, RESULTS, folder_checks
+from tidegate.backtest.claims import JOURNALS, NOT_RECOMPUTED, RESULTS, folder_checks
 from tidegate.backtest.compare import Request, ResultsFolder, read_specs, run_all
 from tidegate.backtest.experiment import Experiment
+from tidegate.backtest.manifest import manifest_digest, write_manifest
 from tidegate.backtest.measures import Measures, measure
+from tidegate.backtest.narrow import console_of, fitting
 from tidegate.backtest.report import Study, write_report
 from tidegate.backtest.report_moves import journal_notes
 from tidegate.backtest.run import Outcome
@@ -31,6 +34,19 @@ from tidegate.model.times import format_time, parse_time_ms
 from tidegate.simulation.tape import Freeze
 
 WIDTH = 140
+COLUMNS = (
+    "policy",
+    "died",
+    "leverage",
+    "return",
+    "carry kept",
+    "drawdown",
+    "worst health",
+    "turnover",
+    "transfers",
+)
+# What a narrow terminal does without, first to last.
+SPARED = ("transfers", "turnover", "drawdown", "worst health", "carry kept", "leverage")
 Results = tuple[tuple[Outcome, Measures], ...]
 _FREEZE = re.compile(
     r"(?P<venue>[^:]+):(?P<start>\d{4}-\d\d-\d\d[^:]*(?::\d\d[^:]*)*?)"
@@ -92,6 +108,7 @@ def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Meas
             results = tuple(zip(outcomes, measures, strict=True))
             page = study(request, experiment, results, folder / JOURNALS)
             write_report(folder / "report.html", page)
+            write_manifest(folder)
     if as_json:
         print(json.dumps(describe(request, experiment, measures), sort_keys=True))
     else:
@@ -103,6 +120,7 @@ def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Meas
     )
     if out is not None:
         print(f"report: {out / 'report.html'}   check it: tidegate verify {out}", file=sys.stderr)
+        print(f"digest of its manifest: {manifest_digest(out)}", file=sys.stderr)
     return measures
 
 
@@ -141,39 +159,34 @@ def describe(
 
 
 def show(measures: Sequence[Measures]) -> None:
-    """The policies side by side, on standard output."""
+    """The policies side by side, on standard output, with as many columns as fit."""
+    console = console_of(WIDTH)
+    console.print(_table(measures, fitting(console, COLUMNS, SPARED, partial(_table, measures))))
+
+
+def _table(measures: Sequence[Measures], heads: Sequence[str]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in (
-        "policy",
-        "died",
-        "leverage",
-        "return",
-        "carry kept",
-        "drawdown",
-        "worst health",
-        "turnover",
-        "transfers",
-    ):
+    for head in heads:
         justify: Literal["left", "right"] = "left" if head == "policy" else "right"
         table.add_column(head, justify=justify, no_wrap=True)
     for m in measures:
-        died = "–" if m.death_ms is None else format_time(m.death_ms)[:16].replace("T", " ")
-        worst = "–" if m.worst_health_ratio is None else f"{m.worst_health_ratio:.2f}"
-        turnover = "–" if m.turnover is None else f"{m.turnover:.0f}x"
-        table.add_row(
-            m.label,
-            died,
-            f"{m.avg_leverage:.2f}x",
-            f"{m.return_on_capital:+.2%}",
-            f"{m.carry_kept:+.2%}",
-            f"{m.max_drawdown:.2%}",
-            worst,
-            turnover,
-            str(m.transfers),
-        )
-    # Piped output has no width of its own; a table cut short would lose figures.
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+        said = dict(zip(COLUMNS, _row(m), strict=True))
+        table.add_row(*(said[head] for head in heads))
+    return table
+
+
+def _row(m: Measures) -> tuple[str, ...]:
+    return (
+        m.label,
+        "–" if m.death_ms is None else format_time(m.death_ms)[:16].replace("T", " "),
+        f"{m.avg_leverage:.2f}x",
+        f"{m.return_on_capital:+.2%}",
+        f"{m.carry_kept:+.2%}",
+        f"{m.max_drawdown:.2%}",
+        "–" if m.worst_health_ratio is None else f"{m.worst_health_ratio:.2f}",
+        "–" if m.turnover is None else f"{m.turnover:.0f}x",
+        str(m.transfers),
+    )
 
 
 def verify_folder(folder: Path, *, as_json: bool) -> bool:
@@ -187,6 +200,8 @@ def verify_folder(folder: Path, *, as_json: bool) -> bool:
     else:
         for file, check in checks:
             print(f"{'ok  ' if check.passed else 'FAIL'} {file}: {check.name}: {check.detail}")
+        if folder.is_dir():
+            print(f"held by the manifest, not recomputed: {NOT_RECOMPUTED}")
     return all(check.passed for _, check in checks)
 
 

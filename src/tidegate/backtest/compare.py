@@ -12,13 +12,14 @@ import multiprocessing
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 
 from tidegate.backtest.experiment import Experiment, Spec, prepare, run
 from tidegate.backtest.run import Outcome
+from tidegate.backtest.workers import workers
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
 from tidegate.simulation.tape import Freeze
@@ -136,16 +137,14 @@ def _run_one(index: int, spec: Spec, journal: Path | None) -> Outcome:
 
 
 def _run_in_processes(request: Request, journals: Path | None, progress: Shares) -> list[Outcome]:
-    context = multiprocessing.get_context("spawn")
-    shares = context.Array("d", len(request.specs))
-    with ProcessPoolExecutor(
-        min(request.jobs, len(request.specs)), context, _start_worker, (request, shares)
-    ) as pool:
+    shares = multiprocessing.get_context("spawn").Array("d", len(request.specs))
+    processes = min(request.jobs, len(request.specs))
+    with workers(processes, _start_worker, (request, shares)) as submit:
         order = sorted(
             range(len(request.specs)), key=lambda i: request.specs[i].policy != "tidegate"
         )
         futures: dict[int, Future[Outcome]] = {
-            i: pool.submit(_run_one, i, request.specs[i], _journal(journals, request.specs[i]))
+            i: submit(_run_one, i, request.specs[i], _journal(journals, request.specs[i]))
             for i in order
         }
         while wait(futures.values(), POLL_S).not_done:

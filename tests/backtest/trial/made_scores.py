@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tidegate.backtest.experiment import Spec
+from tidegate.backtest.trial.origin import Origin, header_line
 from tidegate.backtest.trial.score import Score
 from tidegate.backtest.trial.study import Job
 
@@ -35,6 +36,8 @@ UNEVENTFUL = Score(
     journal_head="0" * 64,
 )
 
+ORIGIN = Origin("first", "0" * 64, "1" * 16, (Spec("fixed", 5.0),), "0.1.0", "2" * 64)
+
 
 def scored(spec: Spec, seed: int, **figures: object) -> Score:
     """A score of a policy in which nothing happened but what is named."""
@@ -57,6 +60,11 @@ def scores_of_job(job: Job, **figures: object) -> list[Score]:
     return [scored(spec, job.seed, **{**place, **figures}) for spec in job.specs]
 
 
-def write_scores(file: Path, contests: Sequence[Sequence[Score]]) -> None:
+def score_lines(contests: Sequence[Sequence[Score]]) -> bytes:
     """One line for each contest, as a study writes them."""
-    file.write_bytes(b"".join(msgspec.json.encode(list(row)) + b"\n" for row in contests))
+    return b"".join(msgspec.json.encode(list(row)) + b"\n" for row in contests)
+
+
+def write_scores(file: Path, origin: Origin, contests: Sequence[Sequence[Score]]) -> None:
+    """The file of a study: its header and its contests."""
+    file.write_bytes(header_line(origin) + score_lines(contests))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from math import ceil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from tidegate.backtest.trial.killer import (
     search,
 )
 from tidegate.backtest.trial.worlds import first_world
+from tidegate.model.events import LiquidationStarted
 from tidegate.model.times import HOUR_MS, MINUTE_MS
 from tidegate.simulation.world import WorldParameters
 from tidegate.simulation.world.paths import WorldPaths
@@ -61,7 +63,8 @@ def test_search_ends_at_the_move_from_which_half_of_the_seeds_die(deaths: list[f
     assert found.move is not None
     assert found.move >= half - ROUNDING
     assert found.move - RESOLUTION <= max(half, MILDEST) + ROUNDING
-    assert found.runs == len(deaths) * (1 + STEPS)
+    assert found.runs == len(deaths) * (2 if half <= MILDEST else 2 + STEPS)
+    assert (found.move == MILDEST) == (half <= MILDEST)
 
 
 @given(st.floats(0.0, WORST), st.floats(0.0, WORST))
@@ -197,16 +200,28 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(killer, "killed_by", cache(killed_by))
 
 
+@pytest.mark.parametrize(("late_ms", "expected"), [(-1, None), (0, "binance"), (1, "binance")])
+def test_death_before_the_crisis_is_not_the_crisis_doing(
+    late_ms: int, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = SimpleNamespace(crisis_start_ms=1_000, experiment=None)
+    times = ((1_000 + late_ms, "binance"), (5_000, "dydx"))
+    deaths = [LiquidationStarted(ts_ms, venue, 0, 0) for ts_ms, venue in times]
+    monkeypatch.setattr(killer, "make_contest", lambda *_: held)
+    monkeypatch.setattr(killer, "run", lambda *_: SimpleNamespace(events=deaths))
+    assert killed_by(FALL, 0.3, 4, 4.0) == expected
+
+
 @pytest.mark.usefixtures("short")
 def test_search_of_one_seed_ends_between_a_move_that_is_survived_and_one_that_kills() -> None:
     kind = Kind(-1, 1, True, True)
     found = search(kind, (4,), 5.0)
     grid = [MILDEST + (WORST - MILDEST) * k / 4 for k in range(5)]
-    assert found.runs == 3
-    assert found.move in [round(move, 4) for move in grid[1:]]
+    assert found.runs == (2 if found.move == MILDEST else 4)
+    assert found.move in [round(move, 4) for move in grid]
     place = [round(move, 4) for move in grid].index(found.move)
     (venue,) = found.venues
     assert found.venues == {venue: 1}
     assert killer.killed_by(kind, grid[place], 4, 5.0) == venue
-    if place > 1:
+    if place > 0:
         assert killer.killed_by(kind, grid[place - 1], 4, 5.0) is None

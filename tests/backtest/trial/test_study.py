@@ -14,14 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.backtest.trial.contests import CALM_DAYS, WARMUP_DAYS
-from tests.backtest.trial.made_scores import scored, scores_of_job, write_scores
+from tests.backtest.trial.made_scores import (
+    ORIGIN,
+    score_lines,
+    scored,
+    scores_of_job,
+    write_scores,
+)
 from tidegate.backtest.experiment import Spec
 from tidegate.backtest.trial import contest, study
+from tidegate.backtest.trial.origin import header_line
 from tidegate.backtest.trial.score import Score
 from tidegate.backtest.trial.study import (
     CRISIS_NAMES,
     FRONTIER,
     Job,
+    ScoreFile,
     ablation_specs,
     jobs_of,
     leverage_of,
@@ -46,8 +54,13 @@ def by_seed(scores: Sequence[Score]) -> list[Score]:
 def played(jobs: Sequence[Job], file: Path | None) -> tuple[list[Score], Steps]:
     """Scores in the order of seeds, and the progress that was told."""
     told: Steps = []
-    scores = play_all(jobs, file, 1, lambda done, of: told.append((done, of)))
+    kept = None if file is None else ScoreFile(file, ORIGIN)
+    scores = play_all(jobs, kept, 1, lambda done, of: told.append((done, of)))
     return by_seed(scores), told
+
+
+def read(file: Path) -> list[Score]:
+    return read_scores(ScoreFile(file, ORIGIN))
 
 
 @pytest.fixture
@@ -79,7 +92,7 @@ def test_same_scores_come_from_one_process_and_from_two(tmp_path: Path) -> None:
     jobs = jobs_of("first", 3, 2, CHEAP[:2])
     files = {processes: tmp_path / f"{processes}.jsonl" for processes in (1, 2)}
     scores = {
-        processes: by_seed(play_all(jobs, path, processes, lambda *_: None))
+        processes: by_seed(play_all(jobs, ScoreFile(path, ORIGIN), processes, lambda *_: None))
         for processes, path in files.items()
     }
     assert scores[1] == scores[2]
@@ -89,7 +102,7 @@ def test_same_scores_come_from_one_process_and_from_two(tmp_path: Path) -> None:
     assert len({s.journal_head for s in scores[1]}) == 4
     lines = {processes: sorted(path.read_bytes().split(b"\n")) for processes, path in files.items()}
     assert lines[1] == lines[2]
-    assert by_seed(read_scores(files[1])) == scores[1]
+    assert by_seed(read(files[1])) == scores[1]
 
 
 def test_job_gives_each_policy_in_turn_the_same_contest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +120,8 @@ def test_file_has_one_line_for_each_contest(file: Path, plays: Counter[int]) -> 
     scores, told = played(JOBS, file)
     assert scores == ALL
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
-    lines = file.read_bytes().splitlines()
+    header, *lines = file.read_bytes().splitlines()
+    assert header + b"\n" == header_line(ORIGIN)
     assert [msgspec.json.decode(line, type=list[Score]) for line in lines] == [
         made(job) for job in JOBS
     ]
@@ -122,17 +136,17 @@ def test_study_without_a_file_writes_nothing(tmp_path: Path, plays: Counter[int]
 def test_half_written_study_is_taken_up_and_nothing_is_played_twice(
     done: int, file: Path, plays: Counter[int]
 ) -> None:
-    write_scores(file, [made(job) for job in JOBS[:done]])
+    write_scores(file, ORIGIN, [made(job) for job in JOBS[:done]])
     scores, told = played(JOBS, file)
     assert plays == Counter(job.seed for job in JOBS[done:])
-    assert scores == by_seed(read_scores(file)) == ALL
+    assert scores == by_seed(read(file)) == ALL
     assert told == [(count, 3) for count in range(done, 4)]
     played(JOBS, file)
     assert max(plays.values(), default=1) == 1
 
 
 def whole_lines() -> bytes:
-    return b"".join(msgspec.json.encode(made(job)) + b"\n" for job in JOBS)
+    return header_line(ORIGIN) + score_lines([made(job) for job in JOBS])
 
 
 @settings(max_examples=60)
@@ -146,7 +160,7 @@ def test_file_cut_at_any_byte_is_taken_up_and_complete_again(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "play_job", lambda job: again.append(job.seed) or made(job))
         assert played(JOBS, file)[0] == ALL
-    kept = whole_lines()[:length].count(b"\n")
+    kept = max(0, whole_lines()[:length].count(b"\n") - 1)
     assert again == [job.seed for job in JOBS[kept:]]
     assert file.read_bytes() == whole_lines()
 
@@ -158,7 +172,56 @@ def test_study_of_more_seeds_plays_the_new_ones_and_one_of_fewer_leaves_the_othe
     assert played(JOBS, file)[0] == ALL
     assert played(JOBS[1:2], file)[0] == made(JOBS[1])
     assert plays == Counter(job.seed for job in JOBS)
-    assert by_seed(read_scores(file)) == ALL
+    assert by_seed(read(file)) == ALL
+
+
+OTHERS = {
+    "world": "second",
+    "world_parameters": "9" * 64,
+    "mandate": "9" * 16,
+    "specs": (Spec("fixed", 4.0),),
+    "tidegate": "0.0.9",
+    "source": "9" * 64,
+}
+
+
+@pytest.mark.parametrize("field", ORIGIN.__struct_fields__)
+def test_file_of_another_origin_is_refused_by_what_differs_and_left_as_it_was(
+    field: str, file: Path, plays: Counter[int]
+) -> None:
+    other = msgspec.structs.replace(ORIGIN, **{field: OTHERS[field]})
+    write_scores(file, other, [made(JOBS[0])])
+    before = file.read_bytes()
+    with pytest.raises(InputError, match=r"; name another folder$") as caught:
+        played(JOBS, file)
+    assert str(caught.value).startswith(f"{file}: {field}: expected ")
+    assert "\n" not in str(caught.value)
+    assert not plays
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        score_lines([scores_of_job(JOBS[0])]),
+        b"mine",
+        b"mine\n",
+        b"\n",
+        b"{}\n",
+        b"\xff\n",
+        header_line(ORIGIN).replace(b"scores 1", b"scores 2"),
+    ],
+    ids=["without", "torn", "words", "empty", "object", "bytes", "format"],
+)
+def test_file_without_a_header_is_refused_in_one_line_and_left_as_it_was(
+    content: bytes, file: Path, plays: Counter[int]
+) -> None:
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"scores\.jsonl: line 1: expected a header") as caught:
+        played(JOBS, file)
+    assert "\n" not in str(caught.value)
+    assert not plays
+    assert file.read_bytes() == content
 
 
 MINE, OTHER = JOBS[0], JOBS[1]
@@ -180,7 +243,7 @@ TURNED = msgspec.structs.replace(OTHER, specs=CHEAP[::-1])
 def test_file_of_another_study_is_refused_in_one_line_and_left_as_it_was(
     strange: list[list[Score]], file: Path, plays: Counter[int]
 ) -> None:
-    write_scores(file, strange)
+    write_scores(file, ORIGIN, strange)
     with file.open("ab") as lines:
         lines.write(b"[torn")
     before = file.read_bytes()
@@ -201,8 +264,8 @@ def test_line_that_is_not_scores_is_refused_by_its_number(
     line: bytes, file: Path, plays: Counter[int]
 ) -> None:
     good = msgspec.json.encode(made(JOBS[0])) + b"\n"
-    file.write_bytes(good + line + b"\n" + good)
-    with pytest.raises(InputError, match=r"scores\.jsonl: line 2: expected scores: ") as caught:
+    file.write_bytes(header_line(ORIGIN) + good + line + b"\n" + good)
+    with pytest.raises(InputError, match=r"scores\.jsonl: line 3: expected scores: ") as caught:
         played(JOBS, file)
     assert "\n" not in str(caught.value)
     assert not plays
@@ -211,8 +274,8 @@ def test_line_that_is_not_scores_is_refused_by_its_number(
 def test_what_is_unknown_of_a_contest_is_read_as_it_was_written(file: Path) -> None:
     known = scored(CHEAP[0], 1, left=0.25, worst_health=-1.5)
     unknown = scored(CHEAP[0], 2, left=None, worst_health=None)
-    write_scores(file, [[known], [unknown]])
-    assert read_scores(file) == [known, unknown]
+    write_scores(file, ORIGIN, [[known], [unknown]])
+    assert read(file) == [known, unknown]
 
 
 def test_jobs_take_crises_in_turn_and_all_policies() -> None:

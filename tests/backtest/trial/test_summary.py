@@ -12,22 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.backtest.trial.made_scores import rows, scored
+from tests.backtest.trial.made_scores import ORIGIN, rows, scored
 from tidegate.backtest.experiment import Spec
-from tidegate.backtest.honesty.paired import PairedDifference
 from tidegate.backtest.trial.score import Score
 from tidegate.backtest.trial.summary import (
-    Beside,
     Line,
     Summary,
     line_of,
-    partner_of,
     shares_of,
     summarise,
-    verdict_of,
 )
 from tidegate.backtest.variants import PARTS
-from tidegate.model.errors import InputError
+from tidegate.model.errors import InputError, InvariantError
 
 OURS, FIXED, DESK = Spec("tidegate", 5.0), Spec("fixed", 5.0), Spec("desk")
 YES, NO = True, False
@@ -61,7 +57,7 @@ def test_shortfall_lies_between_the_mean_and_the_worst_loss(losses: list[float])
 
 def test_line_has_the_mean_of_every_figure() -> None:
     found = line(
-        refused=[NO, NO, NO, YES],
+        refused=[NO, NO, NO, NO],
         liquidated=[YES, YES, YES, NO],
         calm_liquidated=[YES, NO, YES, NO],
         calm_carry=[0.01, -0.02, 0.03, 0.0],
@@ -75,7 +71,7 @@ def test_line_has_the_mean_of_every_figure() -> None:
         turnover=[10.0, 20.0, 12.0, 0.0],
     )
     expected = {
-        "refused": 0.25, "liquidated": 0.75, "calm_liquidated": 0.5, "calm_carry": 0.005,
+        "refused": 0.0, "liquidated": 0.75, "calm_liquidated": 0.5, "calm_carry": 0.005,
         "opening_cost": 0.001, "crisis_return": -0.1, "loss": 0.15, "collateral": 0.6,
         "calm_leverage": 3.0, "left": 0.5, "transfers": 1.0, "turnover": 10.5, "shortfall": 0.5,
     }  # fmt: skip
@@ -113,134 +109,76 @@ def test_loss_that_is_not_a_number_is_refused_in_one_line() -> None:
         line(loss=[0.1, math.nan])
 
 
-def policies(*specs: Spec) -> dict[str, list[Score]]:
-    return {spec.label: [scored(spec, 0)] for spec in specs}
+def test_line_is_of_the_contests_in_which_the_policy_could_open() -> None:
+    columns = {"liquidated": [YES, NO, NO, NO], "loss": [0.4, 0.0, 0.2, 0.0]}
+    found = line(refused=[NO, YES, NO, YES], calm_leverage=[5.0, 0.0, 3.0, 0.0], **columns)
+    assert (found.contests, found.refused) == (4, 0.5)
+    assert (found.liquidated, found.loss, found.calm_leverage) == pytest.approx((0.5, 0.3, 4.0))
+    assert found.liquidated_interval == line(liquidated=[YES, NO]).liquidated_interval
 
 
-SIZES = policies(
-    Spec("tidegate", 2.5),
-    Spec("tidegate", 5.0),
-    Spec("tidegate", 4.0),
-    Spec("tidegate", 8.0, ("buffers",)),
-    Spec("fixed", 3.0),
-)
+def test_policy_that_never_opened_has_no_figures_and_is_named() -> None:
+    found = summarise([*rows(FIXED, refused=[YES, YES]), *rows(DESK, loss=[0.1, 0.1])], ORIGIN)
+    assert [one.label for one in found.lines] == ["desk"]
+    assert found.never_opened == ("fixed 5",)
+    with pytest.raises(InvariantError, match="fixed 5 never opened"):
+        line(refused=[YES, YES])
 
 
-@pytest.mark.parametrize(
-    ("rule", "partner"),
-    [
-        (Spec("fixed", 4.0), "tidegate 4"),
-        (Spec("threshold", 5.0), "tidegate 5"),
-        (Spec("fixed", 50.0), "tidegate 5"),
-        (Spec("fixed", 3.0), None),
-        (Spec("fixed", 1.6667), None),
-        (DESK, None),
-    ],
-    ids=lambda value: getattr(value, "label", value),
-)
-def test_partner_stands_at_the_rules_leverage_or_at_our_highest_whole_one(
-    rule: Spec, partner: str | None
-) -> None:
-    assert partner_of(SIZES, scored(rule, 0)) == partner
+def study(liquidated: Sequence[bool], loss: Sequence[float]) -> list[Score]:
+    """Tidegate of these fates beside `fixed` that mostly dies, at one leverage."""
+    count = len(liquidated)
+    lever = {"calm_leverage": [4.0] * count}
+    ours = rows(OURS, liquidated=liquidated, loss=loss, calm_carry=[0.03] * count, **lever)
+    dead = {"liquidated": [YES] * count, "loss": [0.2] * count}
+    return [*ours, *rows(FIXED, **dead, calm_carry=[0.02] * count, **lever)]
 
 
-def test_rule_has_no_partner_where_tidegate_is_not_run_whole() -> None:
-    others = policies(Spec("fixed", 5.0), Spec("tidegate", 5.0, ("cadence",)))
-    assert partner_of(others, scored(FIXED, 0)) is None
+def test_gate_holds_where_no_clause_is_broken_beside_any_rule() -> None:
+    found = summarise(study([NO] * 20, [0.1] * 20), ORIGIN)
+    assert (found.holds, found.broken) == (True, ())
+    assert [pair.holds for pair in found.beside] == [True]
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs", "high", "verdict"),
-    [
-        (0.0, 0.05, -1e-9, "lower"),
-        (0.0, 0.05, 0.0, "not shown"),
-        (0.04, 0.5, 0.01, "not shown"),
-        (0.6, 0.5, 0.2, "not shown"),
-        (0.049, 0.049, 0.02, "no higher"),
-        (0.01, 0.049, -0.001, "no higher"),
-        (0.03, 0.02, 0.05, "higher"),
-    ],
-)
-def test_verdict_is_lower_beyond_doubt_or_where_theirs_is_rare_no_higher(
-    ours: float, theirs: float, high: float, verdict: str
-) -> None:
-    difference = ours - theirs
-    found = PairedDifference(ours, theirs, difference, difference - 0.1, high, 1.0)
-    assert verdict_of(found) == verdict
+def test_gate_names_each_clause_that_is_broken() -> None:
+    found = summarise(study([YES] * 20, [0.3] * 20), ORIGIN)
+    assert not found.holds
+    assert found.broken == ("fixed 5: liquidation not shown", "fixed 5: loss higher")
 
 
-def beside(theirs: list[Score], ours: list[Score]) -> Beside:
-    (found,) = summarise([*theirs, *ours]).beside
-    return found
+def test_gate_does_not_hold_where_nothing_was_compared() -> None:
+    found = summarise(rows(OURS, loss=[0.0, 0.0]), ORIGIN)
+    assert (found.beside, found.broken, found.holds) == ((), (), False)
 
 
-def test_pair_is_compared_seed_by_seed() -> None:
-    ours = rows(
-        OURS,
-        liquidated=[NO, NO, NO, YES],
-        loss=[0.0, 0.1, 0.0, 0.3],
-        calm_carry=[0.01, 0.02, 0.03, 0.04],
-    )
-    theirs = rows(
-        FIXED,
-        liquidated=[YES, YES, NO, YES],
-        calm_liquidated=[YES, NO, NO, NO],
-        loss=[0.4, 0.1, 0.1, 0.6],
-        calm_carry=[-0.2, 0.02, 0.03, 0.07],
-    )
-    found = beside(theirs, ours)
-    assert (found.ours, found.theirs, found.contests) == ("tidegate 5", "fixed 5", 4)
-    assert (found.liquidated.ours, found.liquidated.theirs) == (0.25, 0.75)
-    assert found.liquidated.difference == -0.5
-    # Two seeds differ and both speak for us: twice the chance of that by a fair coin.
-    assert found.liquidated.p_value == 0.5
-    assert found.liquidated.low < -0.5 < 0 < found.liquidated.high
-    assert found.verdict == "not shown"
-    assert (found.loss.ours, found.loss.theirs) == pytest.approx((0.1, 0.3))
-    assert found.loss.difference == pytest.approx(-0.2)
-    assert (found.carry_ours, found.carry_theirs) == pytest.approx((0.025, -0.02))
-    assert found.carry_theirs_alive == pytest.approx(0.04)
-
-
-def test_seeds_are_paired_whatever_the_order_of_scores() -> None:
-    ours = rows(OURS, liquidated=[NO, YES, NO], loss=[0.1, 0.2, 0.0])
-    theirs = rows(FIXED, liquidated=[NO, YES, YES], loss=[0.2, 0.4, 0.6])
-    assert beside(theirs[::-1], ours) == beside(theirs, ours)
-
-
-def test_carry_of_the_living_is_none_where_all_died_in_calm() -> None:
-    dead = rows(FIXED, calm_liquidated=[YES, YES])
-    assert beside(dead, rows(OURS, loss=[0.0, 0.0])).carry_theirs_alive is None
-
-
-def test_contest_in_which_the_rule_could_not_open_is_left_out_of_the_pair() -> None:
-    ours = rows(OURS, liquidated=[NO, YES, NO], loss=[0.1, 0.9, 0.3], calm_carry=[0.1, 0.5, 0.3])
-    theirs = rows(FIXED, refused=[NO, YES, NO], liquidated=[YES, NO, NO], loss=[0.5, 0.0, 0.7])
-    found = beside(theirs, ours)
-    assert found.contests == 2
-    assert (found.liquidated.ours, found.liquidated.theirs) == (0.0, 0.5)
-    assert (found.loss.ours, found.loss.theirs) == pytest.approx((0.2, 0.6))
-    assert found.carry_ours == pytest.approx(0.2)
-
-
-def test_rule_that_opened_in_fewer_than_two_contests_is_not_compared() -> None:
-    theirs = rows(FIXED, refused=[NO, YES, YES])
-    found = summarise([*theirs, *rows(OURS, loss=[0.0] * 3)])
-    assert found.beside == ()
-    assert {one.label for one in found.lines} == {"fixed 5", "tidegate 5"}
+def test_desk_is_reported_beside_tidegate_and_never_judged() -> None:
+    worse = rows(OURS, liquidated=[YES] * 20, loss=[0.3] * 20, calm_leverage=[3.0] * 20)
+    better = rows(DESK, loss=[0.0] * 20, calm_leverage=[3.0] * 20)
+    good = study([NO] * 20, [0.1] * 20)[20:]
+    found = summarise([*worse, *better], ORIGIN)
+    assert found.beside_desk is not None
+    assert found.beside_desk.clauses.broken == ("liquidation higher", "loss higher")
+    assert (found.beside, found.broken) == ((), ())
+    judged = summarise([*study([NO] * 20, [0.1] * 20)[:20], *good, *better], ORIGIN)
+    assert judged.holds
+    assert judged.beside_desk is not None
+    assert not judged.beside_desk.holds
 
 
 def test_only_rules_are_compared() -> None:
     specs = [OURS, FIXED, DESK, Spec("cash"), Spec("threshold", 8.0), Spec("per-venue", 5.0)]
     specs += [Spec("foresight", 5.0), Spec("tidegate", 5.0, ("buffers",))]
-    found = summarise([score for spec in specs for score in rows(spec, loss=[0.0, 0.1])])
+    scores = [score for spec in specs for score in rows(spec, loss=[0.0, 0.1])]
+    found = summarise(scores, ORIGIN)
     assert [b.theirs for b in found.beside] == ["fixed 5", "threshold 8", "per-venue 5"]
     assert [one.label for one in found.lines] == [spec.label for spec in specs]
+    assert found.beside_desk is not None
+    assert found.beside_desk.theirs == "desk"
 
 
 def test_summary_says_which_contests_it_is_of() -> None:
-    found = summarise([scored(FIXED, seed, world="second") for seed in (9, 7, 8)])
-    assert (found.world, found.first_seed, found.contests) == ("second", 7, 3)
+    found = summarise([scored(FIXED, seed, world="second") for seed in (9, 7, 8)], ORIGIN)
+    assert (found.origin, found.first_seed, found.contests) == (ORIGIN, 7, 3)
 
 
 def other_world() -> list[Score]:
@@ -260,7 +198,7 @@ def other_world() -> list[Score]:
 )
 def test_policies_on_different_contests_are_refused_in_one_line(scores: list[Score]) -> None:
     with pytest.raises(InputError, match="study: scores: expected every policy on the same seeds"):
-        summarise(scores)
+        summarise(scores, ORIGIN)
 
 
 def sized(spec: Spec, leverage: float, shortfall: float) -> list[Score]:
@@ -272,7 +210,7 @@ def desk_of(ours: dict[float, tuple[float, float]]) -> Summary:
     scores = sized(DESK, 2.0, 0.03)
     for limit, (leverage, shortfall) in ours.items():
         scores += sized(Spec("tidegate", limit), leverage, shortfall)
-    return summarise(scores)
+    return summarise(scores, ORIGIN)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +241,7 @@ def test_desk_is_met_at_equal_shortfall_between_our_sizes_and_never_beyond(
 
 def test_study_without_a_desk_or_without_tidegate_says_nothing_of_the_desk() -> None:
     assert desk_of({}).desk == {}
-    assert summarise(sized(OURS, 2.0, 0.1)).desk == {}
+    assert summarise(sized(OURS, 2.0, 0.1), ORIGIN).desk == {}
 
 
 def test_shares_are_what_each_part_takes_off_the_loss() -> None:
@@ -321,6 +259,20 @@ def test_shares_are_what_each_part_takes_off_the_loss() -> None:
     )
     # A loss common to all subsets of a seed cancels, so nothing is left to vary.
     assert all(s.high - s.low == pytest.approx(0.0, abs=1e-12) for s in found.values())
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        [scored(OURS, 2), scored(Spec("tidegate", 5.0, ("buffers",)), 1)],
+        [scored(OURS, 1), scored(OURS, 1)],
+        [scored(OURS, 1), scored(OURS, 2, world="second")],
+    ],
+    ids=["other seed", "twice", "two worlds"],
+)
+def test_shares_of_different_contests_are_refused_in_one_line(strange: list[Score]) -> None:
+    with pytest.raises(InputError, match="study: scores: expected every policy on the same seeds"):
+        shares_of(strange, "loss")
 
 
 def test_shares_without_a_subset_are_refused() -> None:

@@ -12,13 +12,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import tidegate
 from tests.backtest.trial.contests import CALM_DAYS, WARMUP_DAYS
 from tests.backtest.trial.made_scores import scores_of_job, write_scores
 from tidegate.backtest.experiment import Spec
 from tidegate.backtest.trial import commands, contest, killer, study
 from tidegate.backtest.trial.killer import Finding, Kind, cheapest
+from tidegate.backtest.trial.origin import Origin, origin_of, source_digest
 from tidegate.backtest.trial.score import Score
-from tidegate.backtest.trial.study import ablation_specs, jobs_of, read_scores, study_specs
+from tidegate.backtest.trial.study import (
+    ScoreFile,
+    ablation_specs,
+    jobs_of,
+    read_scores,
+    study_specs,
+)
 from tidegate.backtest.trial.summary import Summary, shares_of, summarise
 from tidegate.backtest.variants import PARTS
 from tidegate.cli import main
@@ -88,7 +96,7 @@ def study_written(folder: Path, specs: Sequence[Spec], count: int = 3) -> list[S
         for job in jobs
     ]
     folder.mkdir()
-    write_scores(folder / "scores.jsonl", contests)
+    write_scores(folder / "scores.jsonl", origin_of("first", tuple(specs)), contests)
     return [score for row in contests for score in row]
 
 
@@ -100,15 +108,16 @@ def test_study_writes_what_it_prints_and_is_taken_up(world: Run, tmp_path: Path)
     printed = msgspec.json.decode(told.out, type=Summary)
     assert json.loads((out / "summary.json").read_text()) == json.loads(told.out)
     assert {path.name for path in out.iterdir()} == {"scores.jsonl", "summary.json"}
-    assert (printed.world, printed.first_seed, printed.contests) == ("first", FIRST, 2)
+    origin = origin_of("first", CHEAP)
+    assert (printed.origin, printed.first_seed, printed.contests) == (origin, FIRST, 2)
     assert [line.label for line in printed.lines] == [spec.label for spec in CHEAP]
-    scores = read_scores(out / "scores.jsonl")
-    assert printed == summarise(scores)
+    kept = ScoreFile(out / "scores.jsonl", origin)
+    assert printed == summarise(read_scores(kept), origin)
     first = (out / "scores.jsonl").read_bytes()
     more = world("study", "--seeds", 3, *SEEDS, "--out", out, "--json")
     assert (out / "scores.jsonl").read_bytes().startswith(first)
     assert json.loads(more.out)["contests"] == 3
-    assert len(read_scores(out / "scores.jsonl")) == 3 * len(CHEAP)
+    assert len(read_scores(kept)) == 3 * len(CHEAP)
 
 
 @pytest.mark.usefixtures("unplayed")
@@ -116,7 +125,8 @@ def test_study_that_is_done_is_summed_up_without_playing(world: Run, tmp_path: P
     scores = study_written(tmp_path / "done", study_specs())
     told = world("study", "--seeds", 3, *SEEDS, "--out", tmp_path / "done", "--json")
     assert told.status == 0
-    assert msgspec.json.decode(told.out, type=Summary) == summarise(scores)
+    expected = summarise(scores, origin_of("first", study_specs()))
+    assert msgspec.json.decode(told.out, type=Summary) == expected
 
 
 @pytest.mark.usefixtures("unplayed")
@@ -124,13 +134,42 @@ def test_table_has_a_row_for_each_policy_and_each_comparison(world: Run, tmp_pat
     scores = study_written(tmp_path / "done", study_specs())
     told = world("study", "--seeds", 3, *SEEDS, "--out", tmp_path / "done")
     assert told.status == 0
-    rows = [line.split() for line in told.out.splitlines() if line.strip()]
-    summary = summarise(scores)
-    assert len(rows) == len(summary.lines) + len(summary.beside) + 4
-    fixed = next(row for row in rows if row[:2] == ["fixed", "5"])
-    assert fixed[2] == "100.0%"
-    assert any("fixed 5 (tidegate 5)" in line for line in told.out.splitlines())
+    lines = [line.strip() for line in told.out.splitlines() if line.strip()]
+    origin = origin_of("first", study_specs())
+    summary = summarise(scores, origin)
+    assert lines[0].startswith(f"world first {origin.world_parameters[:12]}, mandate ")
+    assert lines[0].endswith(f"source {origin.source[:12]}, 3 seeds from {FIRST} to {FIRST + 2}")
+    compared = [pair.theirs for pair in summary.beside] + ["desk"]
+    first_words = [line.split("  ")[0] for line in lines]
+    for label in [line.label for line in summary.lines]:
+        assert first_words.count(label) == 1 + 2 * compared.count(label)
+    fixed = next(line for line in lines if line.startswith("fixed 5 "))
+    assert "100.0%" in fixed
+    assert any(line.startswith("desk, at an equal mean of the worst 5 %") for line in lines)
+    assert "gate: does not hold: " in told.out
     assert max(len(line) for line in told.out.splitlines()) <= commands.WIDTH
+    assert "…" not in told.out
+
+
+@pytest.mark.usefixtures("unplayed")
+def test_table_tells_what_share_of_contests_a_policy_refused(world: Run, tmp_path: Path) -> None:
+    scores = study_written(tmp_path / "done", study_specs())
+    refused = {("fixed 50", seed) for seed in range(FIRST, FIRST + 3)} | {("fixed 20", FIRST)}
+    changed = [
+        msgspec.structs.replace(s, refused=(s.label, s.seed) in refused, liquidated=False)
+        if (s.label, s.seed) in refused
+        else s
+        for s in scores
+    ]
+    count = len(study_specs())
+    contests = [changed[start : start + count] for start in range(0, len(changed), count)]
+    origin = origin_of("first", study_specs())
+    write_scores(tmp_path / "done" / "scores.jsonl", origin, contests)
+    told = world("study", "--seeds", 3, *SEEDS, "--out", tmp_path / "done")
+    rows = [line.split() for line in told.out.splitlines()]
+    assert ["fixed", "50", "100.0%"] in rows
+    assert next(row for row in rows if row[:2] == ["fixed", "20"])[2:4] == ["33.3%", "100.0%"]
+    assert next(row for row in rows if row[:2] == ["fixed", "5"])[2:3] == ["100.0%"]
 
 
 @pytest.mark.usefixtures("unplayed")
@@ -140,7 +179,11 @@ def test_ablations_print_the_share_of_each_part(world: Run, tmp_path: Path) -> N
     told = world("ablations", "--seeds", 3, *SEEDS, "--out", out, "--json")
     assert told.status == 0
     shares = json.loads(told.out)
-    assert json.loads((out / "summary.json").read_text()) == shares
+    assert json.loads((out / "ablations.json").read_text()) == shares
+    assert not (out / "summary.json").exists()
+    origin = origin_of("first", ablation_specs(commands.ABLATED_PERCENT))
+    assert msgspec.convert(shares["origin"], Origin) == origin
+    assert (shares["first_seed"], shares["contests"]) == (FIRST, 3)
     for measure in ("liquidated", "loss"):
         by_hand = shares_of(scores, measure)
         assert shares[measure] == {part: msgspec.to_builtins(by_hand[part]) for part in PARTS}
@@ -179,6 +222,52 @@ def test_folder_that_cannot_be_made_is_one_line_and_exit_2_before_anything_is_pl
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("command", ["study", "ablations", "killer"])
+@pytest.mark.usefixtures("unplayed")
+def test_folder_that_cannot_be_written_to_is_one_line_and_exit_2_before_anything_is_played(
+    command: str, world: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "search_all", lambda *_: pytest.fail("the search began"))
+    # Nobody makes a file here, not even who may write everywhere.
+    out = Path("/proc/self/fd")
+    if not out.is_dir():
+        pytest.skip("this system has no such folder")
+    told = world(command, "--seeds", 2, "--out", out)
+    expected = f"tidegate: --out: {out}: expected a folder that can be written to\n"
+    assert told == Told(2, "", expected)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("study", "scores.jsonl"),
+        ("study", "summary.json"),
+        ("ablations", "ablations.json"),
+        ("killer", "killer.json"),
+    ],
+)
+@pytest.mark.usefixtures("unplayed")
+def test_folder_in_a_files_place_is_one_line_and_exit_2_before_anything_is_played(
+    command: str, name: str, world: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "search_all", lambda *_: pytest.fail("the search began"))
+    (tmp_path / name).mkdir()
+    told = world(command, "--seeds", 2, "--out", tmp_path)
+    expected = f"tidegate: --out: {tmp_path}: expected a folder that can be written to\n"
+    assert told == Told(2, "", expected)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_source_digest_changes_with_a_file_of_the_package_and_its_name(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    digests = set()
+    for name, text in (("a.py", "1"), ("a.py", "2"), ("inner/b.py", "3"), ("note.txt", "4")):
+        (tmp_path / name).write_text(text)
+        digests.add(source_digest(tmp_path))
+    assert len(digests) == 3
+    assert origin_of("first", CHEAP).source == source_digest(Path(tidegate.__file__).parent)
+
+
 @pytest.mark.usefixtures("unplayed")
 def test_folder_of_another_study_is_one_line_and_exit_2_and_is_left_alone(
     world: Run, tmp_path: Path
@@ -190,7 +279,7 @@ def test_folder_of_another_study_is_one_line_and_exit_2_and_is_left_alone(
         told = world(*words, "--seeds", 3, *SEEDS, "--out", out, "--json")
         assert (told.status, told.out) == (2, "")
         assert told.err.count("\n") == 1
-        assert "expected this study's world and policies" in told.err
+        assert told.err.endswith("; name another folder\n")
     assert [path.name for path in out.iterdir()] == ["scores.jsonl"]
     assert (out / "scores.jsonl").read_bytes() == before
 
@@ -216,8 +305,11 @@ def test_search_prints_its_findings_and_the_cheapest(
     assert told.status == 0
     assert asked == [range(FIRST, FIRST + 2), 3.0, 1]
     document = json.loads(told.out)
-    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == document
-    assert (document["leverage"], document["seeds"]) == (3.0, 2)
+    assert json.loads((tmp_path / "out" / "killer.json").read_text()) == document
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["killer.json"]
+    assert (document["leverage"], document["first_seed"], document["contests"]) == (3.0, FIRST, 2)
+    expected = origin_of("first", (Spec("tidegate", 3.0),))
+    assert msgspec.convert(document["origin"], Origin) == expected
     assert msgspec.convert(document["findings"], tuple[Finding, ...]) == FOUND
     assert msgspec.convert(document["cheapest"], Finding) == cheapest(FOUND) == FOUND[0]
     table = world(*words).out
@@ -236,7 +328,7 @@ def test_search_of_two_seeds_from_one_command_ends_with_what_kills(
     assert told.status == 0
     (found,) = msgspec.convert(json.loads(told.out)["findings"], tuple[Finding, ...])
     assert found.kind == one[0]
-    assert found.runs == 14
+    assert found.runs == 16
     assert found.move is not None
     dead = [killer.killed_by(one[0], found.move, seed, 4.0) for seed in (FIRST, FIRST + 1)]
     assert [venue for venue in dead if venue] == [

@@ -26,14 +26,15 @@ from tidegate.model.errors import InputError
 
 
 class PairedDifference(msgspec.Struct, frozen=True):
-    """Both probabilities, ours less theirs, its interval, and the exact McNemar p-value."""
+    """Both probabilities, ours less theirs, its interval, and the exact McNemar p-value; None where
+    one of them is of a policy that draws between runs, whose outcome on a seed is no yes or no."""
 
     ours: float
     theirs: float
     difference: float
     low: float
     high: float
-    p_value: float
+    p_value: float | None
 
 
 class MeanDifference(msgspec.Struct, frozen=True):

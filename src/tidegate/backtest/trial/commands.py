@@ -4,28 +4,38 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from tidegate.backtest.experiment import Spec
 from tidegate.backtest.honesty.shapley import Share
 from tidegate.backtest.trial.killer import Finding, cheapest, kinds, search_all
+from tidegate.backtest.trial.options import chains_at
+from tidegate.backtest.trial.origin import Origin, origin_of
 from tidegate.backtest.trial.score import Score
-from tidegate.backtest.trial.study import ablation_specs, jobs_of, play_all, study_specs
+from tidegate.backtest.trial.study import (
+    ScoreFile,
+    ablation_specs,
+    jobs_of,
+    play_all,
+    study_specs,
+)
+from tidegate.backtest.trial.study_words import BP, plain_table, study_words
 from tidegate.backtest.trial.summary import Summary, shares_of, summarise
 from tidegate.backtest.trial.worlds import WORLDS
 from tidegate.model.errors import InputError
+from tidegate.model.times import format_time
+from tidegate.simulation.world.option_chain import write_chains
 
 WIDTH = 150
 SCORES, SUMMARY = "scores.jsonl", "summary.json"
+ABLATIONS, KILLER = "ablations.json", "killer.json"
 ABLATED_PERCENT = 20.0
-BP = 1e4
 
 
 def run_world_study(
@@ -33,10 +43,13 @@ def run_world_study(
 ) -> Summary:
     """Every policy on (first seed, count) contests; `place` is (folder, processes). A folder that
     has scores of an earlier run is taken up where that one ended."""
-    scores = _scores(world, seeds, study_specs(), place)
-    summary = summarise(scores)
-    _write(place[0], msgspec.json.encode(summary))
-    _answer(summary, as_json=as_json)
+    origin = _origin(world, study_specs())
+    summary = summarise(_scores(origin, seeds, place, SUMMARY), origin)
+    _write(place[0], SUMMARY, summary)
+    if as_json:
+        print(msgspec.json.encode(summary).decode())
+    else:
+        Console(width=WIDTH).print(*study_words(summary), sep="\n")
     return summary
 
 
@@ -44,13 +57,15 @@ def run_ablations(
     world: str, seeds: tuple[int, int], place: tuple[Path | None, int], *, as_json: bool
 ) -> dict[str, dict[str, Share]]:
     """What each part of Tidegate is worth: Shapley shares over every subset switched off."""
-    scores = _scores(world, seeds, ablation_specs(ABLATED_PERCENT), place)
+    origin = _origin(world, ablation_specs(ABLATED_PERCENT))
+    scores = _scores(origin, seeds, place, ABLATIONS)
     shares = {measure: shares_of(scores, measure) for measure in ("liquidated", "loss")}
-    _write(place[0], msgspec.json.encode(shares))
+    document = {"origin": origin, "first_seed": seeds[0], "contests": seeds[1], **shares}
+    _write(place[0], ABLATIONS, document)
     if as_json:
-        print(msgspec.json.encode(shares).decode())
+        print(msgspec.json.encode(document).decode())
         return shares
-    table = _table(("part", "liquidations", "95 %", "loss, bp", "95 %"))
+    table = plain_table(("part", "liquidations", "95 %", "loss, bp", "95 %"))
     for part, share in shares["liquidated"].items():
         loss = shares["loss"][part]
         table.add_row(
@@ -69,7 +84,8 @@ def run_killer_search(
 ) -> Finding | None:
     """The smallest move that liquidates Tidegate in half of the seeds, for each kind of crisis."""
     first, count = seeds
-    _make_folder(place[0])
+    _make_folder(place[0], KILLER)
+    origin = origin_of("first", (Spec("tidegate", leverage),))
     found: list[Finding] = []
     with _bar() as bar:
         task = bar.add_task("kinds of crisis", total=len(kinds()))
@@ -77,8 +93,9 @@ def run_killer_search(
             found.append(finding)
             bar.update(task, advance=1)
     least = cheapest(found)
-    document = {"leverage": leverage, "seeds": count, "cheapest": least, "findings": found}
-    _write(place[0], msgspec.json.encode(document))
+    document = {"origin": origin, "first_seed": first, "contests": count}
+    document |= {"leverage": leverage, "cheapest": least, "findings": found}
+    _write(place[0], KILLER, document)
     if as_json:
         print(msgspec.json.encode(document).decode())
     else:
@@ -86,28 +103,56 @@ def run_killer_search(
     return least
 
 
-def _scores(
-    world: str, seeds: tuple[int, int], specs: tuple[Spec, ...], place: tuple[Path | None, int]
-) -> list[Score]:
+def write_world_chain(
+    market: tuple[str, int], hours: Sequence[float], coin: str, out: Path, *, as_json: bool
+) -> None:
+    """Write a coin's option chains in the first world's market of a (crisis, seed), at hours from
+    the begin of the crisis, into one file."""
+    chains = chains_at(WORLDS["first"](), *market, coin, hours)
+    write_chains(out, chains)
+    told = [{"ts": format_time(one.ts_ms), "options": one.rows} for one in chains]
+    if as_json:
+        print(json.dumps({"file": str(out), "currency": coin, "snapshots": told}))
+        return
+    for one in told:
+        print(f"{one['ts']}  {one['options']} options of {coin}")
+    print(out)
+
+
+def _origin(world: str, specs: tuple[Spec, ...]) -> Origin:
     if world not in WORLDS:
         raise InputError("--world", world, f"expected one of {', '.join(WORLDS)}")
+    return origin_of(world, specs)
+
+
+def _scores(
+    origin: Origin, seeds: tuple[int, int], place: tuple[Path | None, int], document: str
+) -> list[Score]:
     out, processes = place
-    jobs = jobs_of(world, *seeds, specs)
-    _make_folder(out)
+    jobs = jobs_of(origin.world, *seeds, origin.specs)
+    _make_folder(out, SCORES, document)
+    file = None if out is None else ScoreFile(out / SCORES, origin)
     with _bar() as bar:
         task = bar.add_task("contests", total=len(jobs))
-        file = None if out is None else out / SCORES
         return play_all(jobs, file, processes, lambda n, _: bar.update(task, completed=n))
 
 
-def _make_folder(out: Path | None) -> None:
-    """Before anything is played, so that no hour's work is lost for want of a place."""
+def _make_folder(out: Path | None, *names: str) -> None:
+    """Before anything is played, so that no hour's work is lost for want of a place: makes the
+    folder, and tries to write in it and in those of the files that are there."""
     if out is None:
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError:
         raise InputError("--out", str(out), "expected a folder that can be made") from None
+    try:
+        tempfile.TemporaryFile(dir=out).close()
+        for path in (out / name for name in names):
+            if path.exists():
+                path.open("r+b").close()
+    except OSError:
+        raise InputError("--out", str(out), "expected a folder that can be written to") from None
 
 
 def _bar() -> Progress:
@@ -119,56 +164,15 @@ def _bar() -> Progress:
     )
 
 
-def _write(out: Path | None, document: bytes) -> None:
+def _write(out: Path | None, name: str, document: object) -> None:
     if out is None:
         return
-    text = json.dumps(json.loads(document), indent=1, sort_keys=True)
-    (out / SUMMARY).write_text(text + "\n", encoding="utf-8")
-
-
-def _table(heads: Sequence[str]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index == 0 else "right", no_wrap=True)
-    return table
-
-
-def _answer(summary: Summary, *, as_json: bool) -> None:
-    if as_json:
-        print(msgspec.json.encode(summary).decode())
-        return
-    table = _table(
-        ("policy", "liquidated", "95 %", "calm carry", "loss", "worst 5 %", "leverage", "left")
-    )
-    for line in summary.lines:
-        low, high = line.liquidated_interval
-        table.add_row(
-            line.label,
-            "refused" if line.refused == 1.0 else f"{line.liquidated:.1%}",
-            f"{low:.1%} to {high:.1%}",
-            f"{BP * line.calm_carry:.1f} bp",
-            f"{BP * line.loss:.1f} bp",
-            f"{BP * line.shortfall:.0f} bp",
-            f"{line.calm_leverage:.2f}x",
-            "–" if line.left is None else f"{line.left:.0%}",
-        )
-    console = Console(width=WIDTH)
-    console.print(table)
-    beside = _table(("tidegate beside", "seeds", "liquidated", "difference, 95 %", "loss", "holds"))
-    for b in summary.beside:
-        beside.add_row(
-            f"{b.theirs} ({b.ours})",
-            str(b.contests),
-            f"{b.liquidated.ours:.1%} / {b.liquidated.theirs:.1%}",
-            f"{b.liquidated.low:+.1%} to {b.liquidated.high:+.1%}",
-            f"{BP * b.loss.ours:.1f} / {BP * b.loss.theirs:.1f} bp",
-            b.verdict,
-        )
-    console.print(beside)
+    text = json.dumps(msgspec.to_builtins(document), indent=1, sort_keys=True)
+    (out / name).write_text(text + "\n", encoding="utf-8")
 
 
 def _show_findings(found: Sequence[Finding], least: Finding | None) -> None:
-    table = _table(("crisis", "least move that kills half", "first venues", "runs"))
+    table = plain_table(("crisis", "least move that kills half", "first venues", "runs"))
     for finding in found:
         move = "none up to 60 %" if finding.move is None else f"{finding.move:.1%}"
         table.add_row(_words(finding), move, ", ".join(finding.venues), str(finding.runs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.sharedctypes import SynchronizedArray
@@ -17,11 +17,12 @@ from tidegate.backtest.experiment import Experiment, Spec, run
 from tidegate.backtest.measures import Measures, measure
 from tidegate.backtest.run import Outcome
 from tidegate.backtest.trial.contest import Contest, book, make_contest
-from tidegate.backtest.trial.nearest_death import nearest_death
+from tidegate.backtest.trial.nearest_death import largest_coin, nearest_death, struck_usd
 from tidegate.backtest.trial.score import Score, score
 from tidegate.backtest.trial.study import leverage_of
 from tidegate.backtest.trial.worlds import WORLDS
 from tidegate.backtest.variants import variant
+from tidegate.backtest.workers import workers
 from tidegate.model.errors import InputError
 from tidegate.model.times import format_time
 from tidegate.risk.distance import Distance
@@ -46,12 +47,16 @@ Watch = Callable[[Sequence[float], Sequence[Outcome | None]], None]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One policy's run: `nearest` is the move that would have ended it just before the crisis."""
+    """One policy's run, and its book when the crisis began: `nearest` is the move that would have
+    ended it, `struck_usd` the notional of its legs at the struck venue, `largest` the coin with
+    most notional and its share."""
 
     outcome: Outcome
     measures: Measures
     score: Score
     nearest: Distance
+    struck_usd: float | None
+    largest: tuple[str, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,14 @@ def play_demo(
     outcomes = play(contest.experiment, runs, watch)
     arrangement = contest.experiment.arrangement
     results = tuple(
-        Result(o, measure(o, arrangement), score(contest, o, s), nearest_death(contest, o))
+        Result(
+            o,
+            measure(o, arrangement),
+            score(contest, o, s),
+            nearest_death(contest, o),
+            struck_usd(contest, o),
+            largest_coin(contest, o),
+        )
         for s, o in zip(specs, outcomes[: len(specs)], strict=True)
     )
     behind = zip(rest, outcomes[len(specs) :], strict=True)
@@ -174,11 +186,9 @@ def _run_one(index: int, spec: Spec, journal: Path | None) -> Outcome:
 def _on_processes(
     jobs: int, experiment: Experiment, runs: Sequence[Run], watch: Watch
 ) -> list[Outcome]:
-    context = multiprocessing.get_context("spawn")
-    shares = context.Array("d", len(runs))
-    start = (min(jobs, len(runs)), context, _start, (experiment, shares))
-    with ProcessPoolExecutor(*start) as pool:
-        futures = [pool.submit(_run_one, index, *task) for index, task in enumerate(runs)]
+    shares = multiprocessing.get_context("spawn").Array("d", len(runs))
+    with workers(min(jobs, len(runs)), _start, (experiment, shares)) as submit:
+        futures = [submit(_run_one, index, *task) for index, task in enumerate(runs)]
         left = True
         while left:
             left = bool(wait(futures, POLL_S).not_done)
@@ -223,6 +233,7 @@ def summary_document(demo: Demo) -> dict[str, object]:
             r.measures.label: {"move": r.nearest.move, "venue": r.nearest.venue}
             for r in demo.results
         },
+        "struck_usd": {r.measures.label: r.struck_usd for r in demo.results},
     }
 
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -15,19 +16,24 @@ from tidegate.backtest.report_summary import dollars, share
 from tidegate.backtest.trial.demo import Demo, Result
 from tidegate.backtest.trial.demo_charts import equity_figure, frontier_figure, health_figure
 from tidegate.backtest.trial.demo_words import (
+    coin_words,
     fate,
+    fresh_words,
     headline,
     insured_against,
     last_words,
     left_text,
     place_words,
 )
+from tidegate.backtest.trial.fresh_seeds import fresh_seeds_of
 from tidegate.backtest.trial.score import CARRY
 from tidegate.engine.cycle import Decision
 from tidegate.journal.reader import read_frames
 from tidegate.model.times import format_time
 from tidegate.model.units import usd
 
+# Carry given up is told to this many decimals of a share; less is rounding.
+SEEN = 6
 CALM_ACTIONS = ("hold", "nothing")
 
 
@@ -42,7 +48,7 @@ def render_demo(demo: Demo, journal: Path | None) -> str:
     sections = [_summary(demo), _charts(demo)]
     if subject is not None and journal is not None:
         sections.append(_acts(demo, subject, journal))
-    sections += [_insurance(demo), _deaths(demo), _limits(), _run(demo)]
+    sections += [_insurance(demo), _deaths(demo), _fresh(demo), _limits(), _run(demo)]
     return page(f"Tidegate demo: {demo.contest.crisis}", "\n".join(sections), figures)
 
 
@@ -186,8 +192,8 @@ def _insurance(demo: Demo) -> str:
         rows.append(
             [
                 result.measures.label,
-                "not known" if given is None else share(given),
-                "none" if given is None else f"{round(given * capital):,}",
+                _given(given, share),
+                _given(given, partial(_in_dollars, capital)),
                 f"{round(result.score.opening_cost * capital):,}",
                 f"{round(traded):,}",
                 f"{round(sent):,}",
@@ -195,10 +201,12 @@ def _insurance(demo: Demo) -> str:
             ]
         )
     caption = (
-        f"Carry given up is what fixed kept more at the same average leverage, as {CARRY}, read "
-        "off its line between the points that were run, as a share of capital; below zero it kept "
-        "less. Costs are in USD: of the opening day, and of trading (liquidation losses "
-        "included) and sending money from the crisis' begin on."
+        "Carry given up is what fixed, which holds all coins, kept more at the same average "
+        f"leverage, as {CARRY}, read off its line between the points that were run, as a share of "
+        "capital. 'Not seen': fixed kept less; what another choice of coins earned then hides what "
+        "the insurance cost, and does not show that insurance pays. Costs are in USD: of the "
+        "opening day, and of trading (liquidation losses included) and sending money from the "
+        "crisis' begin on."
     )
     names = (
         "policy",
@@ -209,8 +217,51 @@ def _insurance(demo: Demo) -> str:
         "sending in the crisis",
         "positions left",
     )
-    title = '<h2 id="insurance">What the insurance costs</h2>\n<p>Flat is not survival.</p>\n'
+    words = escape(f"Flat is not survival. {coin_words(demo)}")
+    title = f'<h2 id="insurance">What the insurance costs</h2>\n<p>{words}</p>\n'
     return title + table(Columns(names, numeric=range(1, 7)), rows, caption)
+
+
+def _given(value: float | None, told: Callable[[float], str]) -> str:
+    """Carry given up, as a share; a gain is never shown as a price."""
+    if value is None:
+        return "not known"
+    return told(max(0.0, value)) if round(value, SEEN) >= 0 else "not seen"
+
+
+def _in_dollars(capital: float, part: float) -> str:
+    return f"{round(part * capital):,}"
+
+
+FRESH_COLUMNS = ("policy", "leverage", "liquidated", "carry", "opening cost", "lost", "struck")
+
+
+def _fresh(demo: Demo) -> str:
+    """The same contest on many seeds, so that nobody takes one for all."""
+    fresh = fresh_seeds_of(demo.contest)
+    if fresh is None:
+        return ""
+    rows = [
+        [
+            line.label,
+            f"{line.calm_leverage:.2f}x",
+            f"{line.liquidated} of {fresh.seeds}",
+            share(line.calm_carry),
+            share(line.opening_cost),
+            share(line.loss),
+            f"{line.struck}",
+        ]
+        for line in (*fresh.lines, *fresh.equal)
+    ]
+    caption = (
+        "Means over all these seeds, of the default policies and then of plain rules given as much "
+        "leverage as makes their average Tidegate's; 'best' holds the two coins that paid best. "
+        "Leverage, carry, opening cost and lost are as above; struck counts the seeds in which it "
+        "had legs at the struck venue. Printed by benchmarks/demo_seed.py."
+    )
+    columns = Columns(FRESH_COLUMNS, numeric=range(1, 7))
+    words = f"<p>{escape(fresh_words(demo, fresh))}</p>"
+    return f'<h2 id="seeds">Not one seed</h2>\n{words}\n{table(columns, rows, caption)}'
 
 
 def _deaths(demo: Demo) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidegate.backtest.report_summary import share
+from tidegate.backtest.report_summary import dollars, share
 from tidegate.backtest.trial.demo import Demo, Result
 from tidegate.backtest.trial.demo_charts import fixed_line
+from tidegate.backtest.trial.fresh_seeds import FreshSeeds
 from tidegate.backtest.trial.nearest_death import LEADER, marks_at
 from tidegate.backtest.trial.score import CARRY, Score
 from tidegate.model.times import HOUR_MS, format_time
@@ -35,6 +36,7 @@ def headline(demo: Demo) -> list[str]:
     sentences = [_happened(demo)]
     if subject is not None:
         sentences.append(_subject(demo, subject))
+    sentences.append(_struck(demo))
     told = (("Also alive are", _alive(rivals)), ("Liquidated were", _dead(rivals)))
     sentences += [_rivals(demo, how, results) for how, results in told]
     return [sentence for sentence in sentences if sentence]
@@ -77,6 +79,43 @@ def _subject(demo: Demo, result: Result) -> str:
         f"{CARRY}, was {share(s.calm_carry)} of capital, and opening cost "
         f"{share(s.opening_cost)}.{after}"
     )
+
+
+def _struck(demo: Demo) -> str:
+    """Who had legs where the crisis struck; without any there a policy was not put to the test."""
+    told = [
+        f"{r.measures.label} {dollars(r.struck_usd) if r.struck_usd else 'none'}"
+        for r in demo.results
+        if r.struck_usd is not None
+    ]
+    venue = demo.contest.crisis_venue
+    return f"Legs at {venue}, which was struck, when it began: {', '.join(told)}." if told else ""
+
+
+def coin_words(demo: Demo) -> str:
+    """Which coin Tidegate chose most of, which is not its insurance."""
+    subject = demo.subject
+    if subject is None or subject.largest is None:
+        return ""
+    coin, part = subject.largest
+    when = "at the end" if demo.contest.crisis_start_ms is None else "when the crisis began"
+    return (
+        f"{subject.measures.label.capitalize()} had {part:.0%} of its notional in {coin} {when}; "
+        "fixed holds every coin in equal parts. Part of Tidegate's carry is this choice of coin."
+    )
+
+
+def fresh_words(demo: Demo, fresh: FreshSeeds) -> str:
+    """How this contest was chosen, or that it was not."""
+    last = fresh.first_seed + fresh.seeds - 1
+    chosen = (
+        f"Of {fresh.seeds} fresh seeds, {fresh.first_seed} to {last}, {fresh.struck} struck every "
+        f"policy of the default demo, which had legs at the struck venue when the crisis began; of "
+        f"those, seed {fresh.shown} is nearest to the mean of all and is the default."
+    )
+    if demo.contest.seed == fresh.shown:
+        return chosen
+    return f"{chosen} This is seed {demo.contest.seed}."
 
 
 def _changed(score: Score) -> str:

@@ -15,9 +15,9 @@ from multiprocessing import get_context
 import msgspec
 
 from tidegate.backtest.experiment import Spec, run
-from tidegate.backtest.measures import death_ms
 from tidegate.backtest.trial.contest import book, make_contest
 from tidegate.backtest.trial.worlds import first_world
+from tidegate.model.errors import ensure
 from tidegate.model.events import LiquidationStarted
 from tidegate.simulation.world.crises import CrisisShape
 
@@ -75,17 +75,19 @@ def kinds() -> tuple[Kind, ...]:
 
 
 def killed_by(kind: Kind, move: float, seed: int, leverage: float) -> str | None:
-    """The venue that first liquidates Tidegate in a crisis of this kind and size, None if none."""
+    """The venue that first liquidates Tidegate in a crisis of this kind and size; None if none
+    does, and where it died before the crisis, which then did not kill it."""
     contest = make_contest(first_world(kind.shape(move)), book(), NAME, seed)
     events = run(contest.experiment, Spec("tidegate", leverage), None).events
-    died = death_ms(events)
-    return next(
-        (e.venue for e in events if isinstance(e, LiquidationStarted) and e.ts_ms == died), None
-    )
+    first = next((e for e in events if isinstance(e, LiquidationStarted)), None)
+    begin = contest.crisis_start_ms
+    ensure(begin is not None, "a contest with a killer has a crisis")
+    return first.venue if first is not None and first.ts_ms >= (begin or 0) else None
 
 
 def search(kind: Kind, seeds: Sequence[int], leverage: float) -> Finding:
-    """Bisect the move; more of it is taken to kill no less often, which noise may bend a little."""
+    """Bisect the move between the mildest and the worst, both tried; more of it is taken to
+    kill no less often, which noise may bend a little."""
     venues: dict[str, int] = {}
     runs = 0
 
@@ -104,6 +106,8 @@ def search(kind: Kind, seeds: Sequence[int], leverage: float) -> Finding:
 
 
 def _least(kills: Callable[[float], bool]) -> float:
+    if kills(MILDEST):
+        return MILDEST
     good, bad = MILDEST, WORST
     while bad - good > RESOLUTION:
         middle = (good + bad) / 2

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from tidegate.backtest.run import Outcome
 from tidegate.backtest.trial.contest import Contest
 from tidegate.ledger.book import Ledger
 from tidegate.model.instruments import InstrumentId
+from tidegate.model.units import usd
 from tidegate.risk.distance import Book, Distance, distance
 
 LEADER = "BTC"
@@ -29,6 +32,33 @@ def nearest_death(contest: Contest, outcome: Outcome) -> Distance:
     both = [distance(held, "all coins", betas(contest), up=up) for up in (False, True)]
     deadly = [found for found in both if found.move is not None]
     return min(deadly, key=lambda found: abs(found.move or 0.0), default=both[0])
+
+
+def struck_usd(contest: Contest, outcome: Outcome) -> float | None:
+    """Notional of all legs at the struck venue when the crisis began, in USD with dollar coins at
+    par; None where no venue is struck."""
+    if contest.crisis_venue is None:
+        return None
+    held = _book(contest, outcome)
+    positions = held.accounts[contest.crisis_venue].positions
+    return usd(
+        sum(held.instruments[n].notional(p.lots, held.marks[n]) for n, p in positions.items())
+    )
+
+
+def largest_coin(contest: Contest, outcome: Outcome) -> tuple[str, float] | None:
+    """The coin with most notional when the crisis began, and its share of all; None if flat."""
+    held = _book(contest, outcome)
+    notional: Counter[str] = Counter()
+    for account in held.accounts.values():
+        for name, position in account.positions.items():
+            instrument = held.instruments[name]
+            notional[instrument.base] += instrument.notional(position.lots, held.marks[name])
+    total = notional.total()
+    if not total:
+        return None
+    ((coin, most),) = notional.most_common(1)
+    return coin, most / total
 
 
 def _book(contest: Contest, outcome: Outcome) -> Book:

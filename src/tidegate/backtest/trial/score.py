@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -71,6 +71,34 @@ class Score(msgspec.Struct, frozen=True):
         return " without ".join((sized, *self.without))
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """The fields of a score that the events alone determine."""
+
+    liquidated: bool
+    calm_liquidated: bool
+    calm_carry: float
+    opening_cost: float
+    loss: float
+    transfers: int
+
+
+def kept(events: Sequence[Event], span: tuple[int, int], equity: tuple[int, int]) -> Kept:
+    """What a run kept, from its events, the times of its start and its crisis (or end), and its
+    equity at start and end in micro-dollars."""
+    (start, crisis), (capital, end) = span, equity
+    opening, calm = (start, start + OPENING_MS), (start + OPENING_MS, crisis)
+    opened = capital - _costs(events, opening)
+    liquidations = [e.ts_ms for e in events if isinstance(e, LiquidationStarted)]
+    return Kept(
+        liquidated=bool(liquidations),
+        calm_liquidated=any(ts < crisis for ts in liquidations),
+        calm_carry=(_received(events, calm) - _costs(events, calm)) / capital,
+        opening_cost=(capital - opened) / capital,
+        loss=max(0.0, 1 - end / opened),
+        transfers=sum(isinstance(e, TransferSent) for e in events),
+    )
+
+
 def score(contest: Contest, outcome: Outcome, spec: Spec) -> Score:
     """Score a finished run of a policy."""
     tape = contest.experiment.tape
@@ -80,10 +108,8 @@ def score(contest: Contest, outcome: Outcome, spec: Spec) -> Score:
     begin = max(i for i, ts in enumerate(outcome.series.ts_ms) if ts <= crisis)
     before, end = outcome.series.equity[begin], outcome.ledger.equity_micro
     change = (end - before) / before if before > 0 else 0.0
-    liquidations = [e.ts_ms for e in outcome.events if isinstance(e, LiquidationStarted)]
     gross = outcome.series.gross
-    opening, calm = (start, start + OPENING_MS), (start + OPENING_MS, crisis)
-    opened = capital - _costs(outcome.events, opening)
+    said = kept(outcome.events, (start, crisis), (capital, end))
     return Score(
         contest.world,
         contest.seed,
@@ -92,19 +118,14 @@ def score(contest: Contest, outcome: Outcome, spec: Spec) -> Score:
         spec.leverage,
         spec.without,
         refused=spec.policy != "tidegate" and outcome.refusals > 0,
-        liquidated=bool(liquidations),
-        calm_liquidated=any(ts < crisis for ts in liquidations),
-        calm_carry=(_received(outcome.events, calm) - _costs(outcome.events, calm)) / capital,
-        opening_cost=(capital - opened) / capital,
         crisis_return=change,
-        loss=max(0.0, 1 - end / opened),
         collateral=_collateral(outcome, crisis) / capital,
         calm_leverage=_leverage(outcome, start + OPENING_MS, crisis),
         left=gross[-1] / gross[begin] if gross[begin] else None,
         worst_health=worst_health_ratio(outcome.extremes),
-        transfers=sum(isinstance(e, TransferSent) for e in outcome.events),
         turnover=_traded(contest, outcome.events) / capital,
         journal_head=outcome.journal_head,
+        **msgspec.structs.asdict(said),
     )
 
 

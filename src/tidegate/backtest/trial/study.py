@@ -6,12 +6,14 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from tidegate.backtest.experiment import Spec, run
 from tidegate.backtest.trial.contest import book, make_contest
+from tidegate.backtest.trial.origin import OTHER_FOLDER, Origin, header_line, require_origin
 from tidegate.backtest.trial.score import Score, score
 from tidegate.backtest.trial.worlds import WORLDS
 from tidegate.backtest.variants import PARTS
@@ -24,7 +26,6 @@ CRISIS_NAMES = ("crash", "gap", "squeeze", "freeze", "depeg", "insolvency")
 FRONTIER = (2, 5, 8, 10, 12.5, 15, 20, 25, 30, 40, 60)
 POINTS = (10, 15, 20, 25, 30, 40)
 OURS = (20, 25, 30, 40)
-FRESH_SEED = 100_000
 
 Progress = Callable[[int, int], None]
 
@@ -36,6 +37,14 @@ class Job(msgspec.Struct, frozen=True):
     crisis: str
     seed: int
     specs: tuple[Spec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFile:
+    """Where scores are kept, and what they come from."""
+
+    path: Path
+    origin: Origin
 
 
 def leverage_of(buffer_percent: float) -> float:
@@ -77,12 +86,12 @@ def play_job(job: Job) -> list[Score]:
 
 
 def play_all(
-    jobs: Sequence[Job], file: Path | None, processes: int, progress: Progress
+    jobs: Sequence[Job], file: ScoreFile | None, processes: int, progress: Progress
 ) -> list[Score]:
     """Play jobs on processes; each contest's scores are appended to the file as one line, and
     contests that the file has are not played again. Raises `InputError` for a file of another
-    study, and leaves it as it was."""
-    done = _taken_up(file, jobs) if file is not None and file.exists() else []
+    origin or of other contests, and leaves it as it was."""
+    done = _taken_up(file, jobs) if file is not None else []
     have = {_contest_of(s) for s in done}
     left = [job for job in jobs if _contest_of(job) not in have]
     scores, count = list(done), len(jobs) - len(left)
@@ -91,7 +100,7 @@ def play_all(
         scores += result
         count += 1
         if file is not None:
-            with file.open("ab") as lines:
+            with file.path.open("ab") as lines:
                 lines.write(msgspec.json.encode(result) + b"\n")
         progress(count, len(jobs))
     return scores
@@ -101,25 +110,29 @@ def _contest_of(played: Job | Score) -> tuple[str, str, int]:
     return played.world, played.crisis, played.seed
 
 
-def _taken_up(file: Path, jobs: Sequence[Job]) -> list[Score]:
-    """What a file has of these contests; it may have others of the same world and policies."""
+def _taken_up(file: ScoreFile, jobs: Sequence[Job]) -> list[Score]:
+    """What a file has of these contests, from a header on; it may have others of its origin."""
+    path, header = file.path, header_line(file.origin)
+    if not path.exists() or header.startswith(path.read_bytes()):
+        path.write_bytes(header)
+        return []
     rows: dict[tuple[str, str, int], list[Score]] = {}
     for row in read_scores(file):
         rows.setdefault(_contest_of(row), []).append(row)
     known = {(job.world, tuple(spec.label for spec in job.specs)) for job in jobs}
     for (world, crisis, seed), scores in rows.items():
         if (world, tuple(s.label for s in scores)) not in known:
-            expected = "expected this study's world and policies, each once; name another folder"
-            raise InputError(str(file), f"{world} {crisis} {seed}", expected)
-    _cut_torn_line(file)
+            expected = f"expected this study's world and policies, each once; {OTHER_FOLDER}"
+            raise InputError(str(path), f"{world} {crisis} {seed}", expected)
+    _cut_torn_line(path)
     wanted = {_contest_of(job) for job in jobs}
     return [s for contest, scores in rows.items() if contest in wanted for s in scores]
 
 
-def _cut_torn_line(file: Path) -> None:
+def _cut_torn_line(path: Path) -> None:
     """Without this the next line would be written behind a torn one and be lost with it."""
-    whole = file.read_bytes().rfind(b"\n") + 1
-    with file.open("r+b") as lines:
+    whole = path.read_bytes().rfind(b"\n") + 1
+    with path.open("r+b") as lines:
         lines.truncate(whole)
 
 
@@ -132,13 +145,16 @@ def _played(jobs: Sequence[Job], processes: int) -> Iterable[list[Score]]:
         yield from (future.result() for future in as_completed(futures))
 
 
-def read_scores(file: Path) -> list[Score]:
-    """Scores of a file; a last line without its end was cut short and is left out, any other that
-    cannot be read is refused."""
+def read_scores(file: ScoreFile) -> list[Score]:
+    """Scores of a file whose first line states its origin; a last line without its end was cut
+    short and is left out, any other that cannot be read is refused."""
+    header, *lines = file.path.read_bytes().split(b"\n")
+    require_origin(file.path, header, file.origin)
     scores: list[Score] = []
-    for number, line in enumerate(file.read_bytes().split(b"\n")[:-1], 1):
+    for number, line in enumerate(lines[:-1], 2):
         try:
             scores += msgspec.json.decode(line, type=list[Score])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InputError(str(file), f"line {number}", f"expected scores: {error}") from None
+            expected = f"expected scores: {error}"
+            raise InputError(str(file.path), f"line {number}", expected) from None
     return scores

@@ -7,33 +7,24 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from tidegate.backtest.honesty.frontier import expected_shortfall
-from tidegate.backtest.honesty.paired import (
-    MeanDifference,
-    PairedDifference,
-    paired_mean_difference,
-    paired_risk_difference,
-    wilson,
-)
+from tidegate.backtest.honesty.paired import wilson
 from tidegate.backtest.honesty.shapley import Share, shapley_with_intervals
+from tidegate.backtest.trial.beside import LEVEL, SEED, Beside, column, is_whole, set_beside
+from tidegate.backtest.trial.origin import Origin
 from tidegate.backtest.trial.score import Score
 from tidegate.backtest.variants import PARTS
-from tidegate.model.errors import InputError
+from tidegate.model.errors import InputError, ensure
 
-FloatArray = NDArray[np.float64]
-LEVEL = 0.95
-SEED = 1
 RULES = ("fixed", "threshold", "per-venue")
-# Below this probability a rule's liquidations are too rare to be compared one by one.
-COMMON = 0.05
-SURE_CARRY = 0.7
+DESK = "desk"
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One policy over all contests; shares are of capital. `shortfall` is the mean of the worst
-    twentieth of losses, `refused` the share of contests in which it could not open."""
+    """One policy over the contests in which it could open; shares are of capital. `refused` is the
+    share of all contests in which it could not, `shortfall` the mean of the worst twentieth of
+    losses."""
 
     label: str
     contests: int
@@ -53,30 +44,21 @@ class Line(msgspec.Struct, frozen=True):
     turnover: float
 
 
-class Beside(msgspec.Struct, frozen=True):
-    """Tidegate (`ours`) beside a rule on the seeds in which the rule could open: how often each is
-    liquidated, what each loses, carry in the calm week, and whether the claim holds there:
-    "lower" (its interval leaves out equality), "no higher", or "higher"."""
-
-    ours: str
-    theirs: str
-    contests: int
-    liquidated: PairedDifference
-    loss: MeanDifference
-    carry_ours: float
-    carry_theirs: float
-    carry_theirs_alive: float | None
-    verdict: str
-
-
 class Summary(msgspec.Struct, frozen=True):
-    """A study in one document."""
+    """A study in one document: what it came from, every policy's figures, those that could never
+    open, Tidegate beside each rule, and whether every clause of the gate holds beside all rules
+    (`broken` names those that do not). The desk is set beside it for the report only: `beside_desk`
+    at equal collateral, `desk` at equal shortfall."""
 
-    world: str
+    origin: Origin
     first_seed: int
     contests: int
     lines: tuple[Line, ...]
+    never_opened: tuple[str, ...]
     beside: tuple[Beside, ...]
+    holds: bool
+    broken: tuple[str, ...]
+    beside_desk: Beside | None
     desk: dict[str, float | None]
 
 
@@ -88,42 +70,55 @@ def by_label(scores: Sequence[Score]) -> dict[str, list[Score]]:
     return found
 
 
-def summarise(scores: Sequence[Score]) -> Summary:
+def summarise(scores: Sequence[Score], origin: Origin) -> Summary:
     """Figures of a study; raises `InputError` for scores of different contests."""
     policies = by_label(scores)
-    seeds = {tuple(s.seed for s in rows) for rows in policies.values()}
-    if len(seeds) != 1 or len({s.world for s in scores}) != 1:
-        raise InputError("study", "scores", "expected every policy on the same seeds of one world")
-    lines = {label: line_of(label, rows) for label, rows in policies.items()}
+    seeds = seeds_of(policies)
+    opened = [label for label, rows in policies.items() if not all(r.refused for r in rows)]
+    lines = {label: line_of(label, policies[label]) for label in opened}
     rules = [label for label in policies if policies[label][0].policy in RULES]
-    beside = [_beside(policies, label) for label in rules]
+    beside = [found for label in rules if (found := set_beside(policies, label)) is not None]
+    broken = [f"{b.theirs}: {words}" for b in beside for words in b.clauses.broken]
     return Summary(
-        scores[0].world,
-        min(min(seeds)),
-        len(next(iter(seeds))),
+        origin,
+        min(seeds),
+        len(seeds),
         tuple(lines.values()),
-        tuple(b for b in beside if b is not None),
-        _desk(lines),
+        tuple(label for label in policies if label not in lines),
+        tuple(beside),
+        bool(beside) and not broken,
+        tuple(broken),
+        set_beside(policies, DESK) if DESK in policies else None,
+        _desk(lines.get(DESK), [lines[label] for label in opened if is_whole(policies[label][0])]),
     )
 
 
-def _column(rows: Sequence[Score], name: str) -> FloatArray:
-    return np.array([float(getattr(row, name)) for row in rows])
+def seeds_of(policies: Mapping[str, Sequence[Score]]) -> tuple[int, ...]:
+    """The seeds of all policies; raises `InputError` unless they are the same, of one world and
+    each once."""
+    seeds = {tuple(s.seed for s in rows) for rows in policies.values()}
+    worlds = {s.world for rows in policies.values() for s in rows}
+    if len(seeds) != 1 or len(worlds) != 1 or len(set(min(seeds))) != len(min(seeds)):
+        raise InputError("study", "scores", "expected every policy on the same seeds of one world")
+    return min(seeds)
 
 
-def line_of(label: str, rows: Sequence[Score]) -> Line:
-    """One policy's figures."""
+def line_of(label: str, scores: Sequence[Score]) -> Line:
+    """One policy's figures over the contests in which it could open, at least one."""
+    rows = [row for row in scores if not row.refused]
+    ensure(len(rows) > 0, f"{label} never opened")
     left = [row.left for row in rows if row.left is not None]
-    loss = _column(rows, "loss")
-    count = int(_column(rows, "liquidated").sum())
+    loss = column(rows, "loss")
+    count = int(column(rows, "liquidated").sum())
     mean = {
-        name: float(_column(rows, name).mean())
+        name: float(column(rows, name).mean())
         for name in Line.__struct_fields__
-        if name in Score.__struct_fields__ and name not in ("left", "loss")
+        if name in Score.__struct_fields__ and name not in ("left", "loss", "refused")
     }
     return Line(
         label=label,
-        contests=len(rows),
+        contests=len(scores),
+        refused=1 - len(rows) / len(scores),
         liquidated_interval=wilson(count, len(rows), LEVEL),
         loss=float(loss.mean()),
         shortfall=expected_shortfall(loss, LEVEL),
@@ -132,58 +127,9 @@ def line_of(label: str, rows: Sequence[Score]) -> Line:
     )
 
 
-def partner_of(policies: Mapping[str, Sequence[Score]], rule: Score) -> str | None:
-    """Tidegate at the rule's leverage, or at its own highest where the rule goes beyond it."""
-    ours = {
-        rows[0].leverage or 0.0: label
-        for label, rows in policies.items()
-        if rows[0].policy == "tidegate" and not rows[0].without
-    }
-    wanted = min(rule.leverage or 0.0, max(ours, default=0.0))
-    return ours.get(wanted)
-
-
-def _beside(policies: Mapping[str, Sequence[Score]], label: str) -> Beside | None:
-    theirs = policies[label]
-    partner = partner_of(policies, theirs[0])
-    if partner is None:
-        return None
-    pairs = [(o, t) for o, t in zip(policies[partner], theirs, strict=True) if not t.refused]
-    if len(pairs) < 2:
-        return None
-    mine, rule = [o for o, _ in pairs], [t for _, t in pairs]
-    liquidated = paired_risk_difference(
-        _column(mine, "liquidated") > 0, _column(rule, "liquidated") > 0, LEVEL
-    )
-    alive = [t.calm_carry for t in rule if not t.calm_liquidated]
-    return Beside(
-        partner,
-        label,
-        len(pairs),
-        liquidated,
-        paired_mean_difference(_column(mine, "loss"), _column(rule, "loss"), LEVEL, SEED),
-        float(_column(mine, "calm_carry").mean()),
-        float(_column(rule, "calm_carry").mean()),
-        float(np.mean(alive)) if alive else None,
-        verdict_of(liquidated),
-    )
-
-
-def verdict_of(difference: PairedDifference) -> str:
-    """Where the rule is liquidated often: whether ours is lower beyond doubt; elsewhere whether it
-    is no higher."""
-    if difference.theirs >= COMMON:
-        return "lower" if difference.high < 0 else "not shown"
-    return "no higher" if difference.difference <= 0 else "higher"
-
-
-def _desk(lines: Mapping[str, Line]) -> dict[str, float | None]:
+def _desk(desk: Line | None, tidegate: Sequence[Line]) -> dict[str, float | None]:
     """Leverage at which Tidegate's shortfall equals the desk's, and the collateral that saves."""
-    desk = lines.get("desk")
-    ours = sorted(
-        (line for label, line in lines.items() if label.startswith("tidegate")),
-        key=lambda line: line.calm_leverage,
-    )
+    ours = sorted(tidegate, key=lambda line: line.calm_leverage)
     if desk is None or not ours:
         return {}
     leverage = _where(
@@ -211,9 +157,12 @@ def _where(places: Sequence[float], values: Sequence[float], wanted: float) -> f
 
 
 def shares_of(scores: Sequence[Score], measure: str) -> dict[str, Share]:
-    """Shapley share of each part of Tidegate in a measure, from runs with every subset off."""
+    """Shapley share of each part of Tidegate in a measure, from runs with every subset off; raises
+    `InputError` for scores of different contests."""
+    policies = by_label(scores)
+    seeds_of(policies)
     outcomes = {
-        frozenset(PARTS) - frozenset(rows[0].without): _column(rows, measure)
-        for rows in by_label(scores).values()
+        frozenset(PARTS) - frozenset(rows[0].without): column(rows, measure)
+        for rows in policies.values()
     }
     return shapley_with_intervals(PARTS, outcomes, LEVEL, SEED)
