@@ -438,3 +438,9 @@ def test_strikes_broadcast_against_expiries_and_calls_against_puts(law: JumpDiff
     assert law.cumulants(years).variance.shape == (3,)
     with pytest.raises(InputError, match="shapes"):
         law.price([1.0, 2.0], [1.0, 2.0, 3.0], 0.1, True)
+
+
+@pytest.mark.parametrize("side", [-1, 2, 0.5])
+def test_side_that_is_neither_call_nor_put_has_no_price(side: float) -> None:
+    law = Merton(0.5, 1.0, 0.0, 0.1)
+    assert math.isnan(law.price(100_000.0, 120_000.0, 30 / 365, side))

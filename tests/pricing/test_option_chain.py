@@ -147,3 +147,9 @@ def test_chain_without_rows_is_refused() -> None:
     names = "expiry_ms strike_usd is_call bid ask forward_usd mark_vol_annual".split()
     with pytest.raises(InputError, match="rows: expected at least one option"):
         one(**{name: [] for name in names})
+
+
+@pytest.mark.parametrize("side", ["put", "P", -1, 2, np.nan, None])
+def test_side_that_is_no_truth_value_is_refused_and_not_taken_for_a_call(side: object) -> None:
+    with pytest.raises(InputError, match="is_call: expected True or 1 for a call"):
+        one(is_call=[side])

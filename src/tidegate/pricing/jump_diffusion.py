@@ -93,6 +93,7 @@ class JumpDiffusion(ABC):
             discount=discount,
         )
         ahead, struck, years, call, paid = _known(*batch.arrays)
+        call = np.where((call == 0) | (call == 1), call, np.nan)
         ahead, struck, paid = (np.where(each > 0, each, np.nan) for each in (ahead, struck, paid))
         with np.errstate(over="ignore", divide="ignore"):
             log_strike = np.log(struck / ahead)

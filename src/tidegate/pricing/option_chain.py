@@ -121,6 +121,10 @@ class OptionChain:
 
     def _column(self, name: str, kind: type[np.generic], rows: int) -> npt.NDArray[Any]:
         expected = f"expected a number for each of the {rows} rows"
+        if name == "is_call" and not _all_sides(getattr(self, name)):
+            raise InputError(
+                self.where, name, "expected True or 1 for a call, False or 0 for a put"
+            )
         try:
             column = np.asarray(getattr(self, name), dtype=kind)
         except (TypeError, ValueError):
@@ -132,6 +136,12 @@ class OptionChain:
         column = column.view()
         column.flags.writeable = False
         return column
+
+
+def _all_sides(given: Any) -> bool:
+    """Whether each is a call or a put; a word or -1 would silently be taken for a call."""
+    sides = np.asarray(given)
+    return sides.dtype.kind in "biuf" and bool(np.isin(sides, (0, 1)).all())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
