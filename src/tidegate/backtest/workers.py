@@ -35,7 +35,7 @@ def workers(
         with _interrupt_waits():
             for child in multiprocessing.active_children():
                 if child not in others:
-                    pass
+                    child.terminate()
             pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
