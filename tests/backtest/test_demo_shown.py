@@ -10,7 +10,9 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,23 +71,38 @@ def test_state_of_an_ended_run_fits_its_room_and_is_cut_at_no_figure(
     assert re.sub(r"\[/?\w*\]", "", whole).startswith(plain)
 
 
-@pytest.mark.parametrize("words", [["demo", "--jobs", "2"], ["demo", "--jobs", "1"]])
-def test_ctrl_c_is_one_line_and_leaves_nothing(tmp_path: Path, words: list[str]) -> None:
+def started(run: subprocess.Popen[str], out: Path) -> bool:
+    """Whether the processes that play are there, beside the one that tracks resources."""
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    return len(children) >= 3
+
+
+def playing(run: subprocess.Popen[str], out: Path) -> bool:
+    """Whether a journal is being written."""
+    return any(out.parent.glob(".out.*/journals/*.partial"))
+
+
+@pytest.mark.parametrize("moment", [started, playing])
+def test_ctrl_c_is_one_line_and_leaves_nothing(
+    tmp_path: Path, moment: Callable[[subprocess.Popen[str], Path], bool]
+) -> None:
+    out = tmp_path / "out"
     run = subprocess.Popen(
-        [sys.executable, "-m", "tidegate.cli", *words, "--out", str(tmp_path / "out")],
+        [sys.executable, "-m", "tidegate.cli", "demo", "--jobs", "2", "--out", str(out)],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    assert run.stderr is not None
-    opening = run.stderr.readline()
-    # The whole group hears of it, as from a terminal, while processes start.
+    while run.poll() is None and not moment(run, out):
+        time.sleep(0.01)
+    # The whole group hears of it, as from a terminal.
     os.killpg(run.pid, signal.SIGINT)
     told, error = run.communicate(timeout=60)
+    opening, *rest = error.splitlines()
     assert opening.startswith("A generated market")
-    assert (run.returncode, told, error) == (130, "", "tidegate: stopped\n")
+    assert (run.returncode, told, rest) == (130, "", ["tidegate: stopped"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -127,7 +127,8 @@ def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Meas
 def _timed(request: Request, journals: Path | None) -> tuple[Experiment, list[Outcome], float]:
     started = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    told = Console(stderr=True)
+    with Progress(*columns, console=told, transient=True, disable=not told.is_terminal) as bar:
         tasks = [bar.add_task(spec.label, total=1.0) for spec in request.specs]
 
         def update(shares: Sequence[float]) -> None:
