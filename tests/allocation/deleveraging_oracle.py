@@ -49,6 +49,7 @@ def pressed(seed: int) -> tuple[Question, Threat]:
         float(rng.uniform(1e-3, 5e-3)),
         float(rng.choice([0.0, 0.0, 0.1])),
         float(rng.choice([0.0, 0.1, 0.3])),
+        blocked_moves=rng.choice([0.0, 0.0, 0.08, 0.3], out.size)[legs.venue],
     )
     # Sometimes the smallest sizes ask for nothing at all.
     free = 0.05 * (rng.random(2) < 0.3)
@@ -61,8 +62,15 @@ def pressed(seed: int) -> tuple[Question, Threat]:
     return replace(question, legs=legs), threat
 
 
+def alarmed(question: Question, threat: Threat) -> np.ndarray:
+    """Per leg, the move below which its account is cut."""
+    blocked = np.broadcast_to(threat.blocked_moves, question.legs.coin.shape)
+    inner = [question.stakes.inner[coin] for coin in question.legs.coin]
+    return np.array([max(pair) for pair in zip(inner, blocked, strict=True)])
+
+
 def restored(question: Question, threat: Threat) -> np.ndarray:
-    inner, outer = question.stakes.inner, question.stakes.outer
+    inner, outer = alarmed(question, threat), question.stakes.outer[question.legs.coin]
     return np.minimum(inner * (1 + threat.inner_margin), np.maximum(inner, outer))
 
 
@@ -72,7 +80,7 @@ def impact(question: Question, leg: int, traded: float) -> float:
 
 
 def ratio_against(question: Question, leg: int, moves: np.ndarray) -> float:
-    move = moves[question.legs.coin[leg]]
+    move = moves[leg]
     return float(1 - move if question.legs.held[leg] > 0 else 1 + move)
 
 
@@ -100,11 +108,12 @@ class Plan:
             size = abs(self.target[leg])
             then = size * ratio_against(self.question, leg, moves)
             required = max(0.0, *(legs.margin_rate[leg] * then - legs.margin_deduction[leg]))
-            health -= size * moves[legs.coin[leg]] + required + self.costs(leg)
+            health -= size * moves[leg] + required + self.costs(leg)
         return float(health)
 
     def outer(self, venue: int) -> float:
-        health = self.health(venue, self.question.stakes.outer, self.question.edges.open)
+        outer = self.question.stakes.outer[self.question.legs.coin]
+        health = self.health(venue, outer, self.question.edges.open)
         return health + float(self.question.wallets.landing[venue])
 
     def inner(self, venue: int, threat: Threat) -> float:
@@ -142,7 +151,7 @@ def plan_of(question: Question, answer: Answer) -> Plan:
 def excused(question: Question, threat: Threat, venue: int) -> float:
     """What a venue that is above the inner level lacks of the restored one is not asked of it."""
     now, none = untouched(question), np.zeros(question.edges.source.size, dtype=bool)
-    if now.health(venue, question.stakes.inner, none) <= 1e-6:
+    if now.health(venue, alarmed(question, threat), none) <= 1e-6:
         return 0.0
     return max(0.0, -now.health(venue, restored(question, threat), none))
 
@@ -165,7 +174,7 @@ def naked_price(question: Question, threat: Threat) -> float:
         if question.wallets.margined[legs.venue[leg]]:
             moves = restored(question, threat)
             ratio = ratio_against(question, leg, moves)
-            least = min(least, moves[legs.coin[leg]] + legs.margin_rate[leg].min() * ratio)
+            least = min(least, moves[leg] + legs.margin_rate[leg].min() * ratio)
     return min(2 * dearest, INNER_PENALTY * least / 2)
 
 
@@ -220,7 +229,7 @@ def second_formulation(question: Question, threat: Threat) -> float:
             continue
         rules += [out <= wallets.withdrawable[venue] + rolled[venue]]
         levels = (
-            (question.stakes.outer, edges.open, wallets.landing[venue], threat.outer_penalty),
+            (question.stakes.outer[legs.coin], edges.open, wallets.landing[venue], threat.outer_penalty),
             (
                 restored(question, threat),
                 threat.in_time & edges.open,
@@ -237,7 +246,7 @@ def second_formulation(question: Question, threat: Threat) -> float:
                 then = kept[leg] * ratio_against(question, leg, moves)
                 tiers = zip(legs.margin_rate[leg], legs.margin_deduction[leg], strict=True)
                 health -= cp.pos(cp.maximum(*[rate * then - less for rate, less in tiers]))
-                health -= moves[legs.coin[leg]] * kept[leg]
+                health -= moves[leg] * kept[leg]
             bill += price * cp.pos(-health)
     for coin in range(question.stakes.inner.size):
         net = (side * (legs.coin == coin)) @ kept

@@ -151,14 +151,14 @@ def test_pieces_add_up_to_the_exact_loss_and_grow_dearer(seed: int, data: st.Dat
         paid = float(pieces.impact_rate[own] @ taken)
         assert paid == pytest.approx(impact(question, leg, cut), abs=1e-8)
         for name, moves in (
-            ("outer", question.stakes.outer),
+            ("outer", question.stakes.outer[question.legs.coin]),
             ("inner", restored(question, threat)),
         ):
             losses = []
             for size in (abs(legs.held[leg]), abs(legs.held[leg]) - cut):
                 then = size * ratio_against(question, leg, moves)
                 tiers = legs.margin_rate[leg] * then - legs.margin_deduction[leg]
-                losses.append(size * moves[legs.coin[leg]] + max(0.0, *tiers))
+                losses.append(size * moves[leg] + max(0.0, *tiers))
             gained = float(pieces.relief[name][own] @ taken)
             assert gained == pytest.approx(losses[0] - losses[1], abs=1e-8)
 
@@ -282,7 +282,7 @@ def test_restored_account_does_not_ring_again_after_a_small_further_move() -> No
     for margin, survives in ((0.0, False), (0.1, True)):
         plan = plan_of(question, relieve(question, threat_to(question, inner_margin=margin)))
         none = np.zeros(1, dtype=bool)
-        assert (plan.health(0, question.stakes.inner * 1.08, none) > 0) == survives
+        assert (plan.health(0, question.stakes.inner[question.legs.coin] * 1.08, none) > 0) == survives
 
 
 def test_restored_level_is_never_beyond_the_outer_one() -> None:

@@ -7,7 +7,14 @@ import pytest
 
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH, VAULT_BTC, base_lots, held
-from tidegate.engine.alarm import Alarm, Level, assess, naked_coins, with_landings
+from tidegate.engine.alarm import (
+    Alarm,
+    Level,
+    assess,
+    cutting_moves,
+    naked_coins,
+    with_landings,
+)
 from tidegate.model.account import Shipment
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import Situation
@@ -59,6 +66,31 @@ def test_level_follows_from_stress_and_the_money_that_counts(
     """Money under way counts for the outer level only, and not where its venue is frozen."""
     alarm = assess(desk.terms(), short_at_beta(beta_usd, under_way_usd, frozen))
     assert alarm == Alarm(level, None if level is Level.CALM else "beta")
+
+
+@pytest.mark.parametrize(
+    ("frozen", "level"),
+    [
+        (("beta",), Level.REDUCE),
+        (("alpha",), Level.CALM),
+        (("alpha", "beta"), Level.REDUCE),
+        ((), Level.CALM),
+    ],
+)
+def test_account_to_which_no_money_can_come_is_cut_at_a_share_of_the_outer_level(
+    frozen: tuple[str, ...], level: Level
+) -> None:
+    """Between nine tenths of the outer moves (11 %) and the trigger's eight tenths."""
+    terms = desk.terms(desk.with_stress(blocked_share=0.9))
+    beta_usd = (needed_usd(0.9 * 0.11) + OUTER) / 2
+    assert assess(terms, short_at_beta(beta_usd, frozen=frozen)).level is level
+
+
+def test_level_of_a_blocked_account_is_never_below_the_inner_one() -> None:
+    terms = desk.terms(desk.with_stress(blocked_share=0.1))
+    situation = short_at_beta(INNER - 500, frozen=("beta",))
+    assert cutting_moves(terms, situation, "beta") == situation.inner
+    assert assess(terms, situation).level is Level.REDUCE
 
 
 def test_reduction_at_one_venue_outranks_transfers_at_all_others() -> None:

@@ -90,6 +90,23 @@ def test_coin_may_be_naked_up_to_the_limit_only_while_a_held_leg_cannot_be_trade
     assert told(situation).naked == pytest.approx(limit / situation.equity_usd)
 
 
+def test_legs_where_no_money_can_come_must_stand_a_share_of_the_outer_moves() -> None:
+    terms = desk.terms(
+        msgspec.structs.replace(
+            MANDATE, stress=msgspec.structs.replace(MANDATE.stress, blocked_share=0.9)
+        )
+    )
+    situation = seen()
+    frozen = msgspec.structs.replace(situation.snapshot, frozen_venues=("beta",))
+    found = told(msgspec.structs.replace(situation, snapshot=frozen), terms).blocked_moves
+    wanted = [
+        0.9 * situation.outer[desk.INSTRUMENTS[n].base] * (desk.INSTRUMENTS[n].venue == "beta")
+        for n in NAMES
+    ]
+    assert np.asarray(found).tolist() == pytest.approx(wanted)
+    assert not np.asarray(told(situation, terms).blocked_moves).any()
+
+
 def winning(name: str = ALPHA_BTC, entry: float = 0.9) -> dict[str, Position]:
     lots = HEDGED[name].lots
     return {**HEDGED, name: held(name, lots, entry)}

@@ -17,7 +17,7 @@ from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH, INSTRUMENT
 from tests.risk.floor import exchange
 from tidegate.costs.trading import slippage
 from tidegate.execution.planning import Targets, plan_targets
-from tidegate.execution.rounding import common_lot, hedged_lots, slices
+from tidegate.execution.rounding import NOISE_LOTS, common_lot, hedged_lots, slices
 from tidegate.model.account import Account, Position, fill_position
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.units import MICRO
@@ -201,11 +201,38 @@ def test_slices_of_coarse_lots_stay_within_the_naked_limit(price: int, usd: floa
         assert size_usd <= max(TERMS.mandate.limits.naked_usd, one) * (1 + 1e-9)
 
 
+def test_account_that_must_be_cut_is_cut_however_little_it_holds() -> None:
+    """A position below the smallest trade would otherwise be held until it is liquidated."""
+    lots = desk.base_lots(ALPHA_BTC, 1_000)
+    positions = {ALPHA_BTC: held(ALPHA_BTC, lots), BETA_BTC: held(BETA_BTC, -100 * lots)}
+    situation = desk.situation(desk.portfolio({"alpha": 50_000, "beta": 50_000}, positions))
+    half = {ALPHA_BTC: 0.5 * lots * float(INSTRUMENTS[ALPHA_BTC].lot)}
+    half[BETA_BTC] = -half[ALPHA_BTC]
+    wish = Targets(half, {}, {}, "reduce")
+    assert desk.MANDATE.limits.minimum_trade_usd > 500
+    assert plan_targets(TERMS, situation, wish, 1).steps == ()
+    cut = plan_targets(TERMS, situation, msgspec.structs.replace(wish, urgent=True), 1)
+    done = {a.instrument: a.lots for a in cut.actions if isinstance(a, Order)}
+    assert done == {ALPHA_BTC: -(lots - lots // 2), BETA_BTC: 100 * (lots - lots // 2)}
+
+
+@given(coin=st.sampled_from(["BTC", "ETH"]), units=st.integers(-3_000, 3_000))
+def test_position_seen_through_a_float_is_kept_to_the_lot(coin: str, units: int) -> None:
+    contracts = {i.id: i for i in desk.CONTRACTS if i.base == coin}
+    first, second = list(contracts)[:2]
+    pair = {name: contracts[name] for name in (first, second)}
+    amount = units * common_lot(pair.values())
+    seen = {first: float(amount) * (1 - 1e-9), second: -float(amount) * (1 - 1e-9)}
+    lots = hedged_lots(pair, seen)
+    assert lots[first] * Fraction(pair[first].lot) == amount
+    assert lots[second] * Fraction(pair[second].lot) == -amount
+
+
 @given(
     amounts=st.lists(st.floats(-50, 50), min_size=2, max_size=3),
     coin=st.sampled_from(["BTC", "ETH"]),
 )
-def test_hedged_lots_sum_to_zero_exactly_and_never_round_up(
+def test_hedged_lots_sum_to_zero_exactly_and_round_up_by_no_more_than_float_noise(
     amounts: list[float], coin: str
 ) -> None:
     contracts = {i.id: i for i in desk.CONTRACTS if i.base == coin}
@@ -214,8 +241,9 @@ def test_hedged_lots_sum_to_zero_exactly_and_never_round_up(
     lots = hedged_lots(own, wanted)
     bases = {name: n * Fraction(own[name].lot) for name, n in lots.items()}
     assert sum(bases.values()) == 0
+    noise = NOISE_LOTS * common_lot(own.values())
     for name, amount in wanted.items():
-        assert abs(bases[name]) <= abs(Fraction(amount))
+        assert abs(bases[name]) <= abs(Fraction(amount)) + noise
         assert bases[name] * Fraction(amount) >= 0
         assert bases[name] % common_lot(own.values()) == 0
 

@@ -150,6 +150,12 @@ def with_limits(**changes: float) -> Mandate:
     return msgspec.structs.replace(MANDATE, limits=limits)
 
 
+def with_stress(**changes: float) -> Mandate:
+    """The mandate with another stress."""
+    stress = msgspec.structs.replace(MANDATE.stress, **changes)
+    return msgspec.structs.replace(MANDATE, stress=stress)
+
+
 def held(name: InstrumentId, lots: int, entry: float = 1.0) -> Position:
     """Lots that were entered at a multiple of the present price."""
     return Position(lots, INSTRUMENTS[name].entry_cost(lots, round(MARKS[name] * entry)))

@@ -20,7 +20,8 @@ margin or impact. Any book has an answer, if only to do nothing: every limit tha
 shortfall or an excess.
 
 Two levels and a band keep a book from churning. A venue below the inner level is restored a little
-beyond it; one that is above it is not cut to get there, but is not worsened inside that band.
+beyond it; one that is above it is not cut to get there, but is not worsened inside that band. Where
+no money can come, the inner level is higher: there a cut is the only cure, so it comes earlier.
 
 Source: our formulation; the convexity of tiers is that of `programme`.
 """
@@ -49,6 +50,14 @@ LEAST_RATIO = 1e-6
 # Health this far above the inner level still counts as below it: the alarm rings by the exact
 # rule, and the float twin may stand on the other side of it by rounding.
 NEAR = 1e-6
+_NEVER_NEGATIVE = (
+    "adl_cost_rate",
+    "outer_penalty",
+    "naked",
+    "inner_margin",
+    "inner_penalty",
+    "blocked_moves",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,8 @@ class Threat:
             is also more than what rounding to lots takes back.
         inner_penalty: price per unit of inner shortfall: what an account that is short of health
             is expected to lose before the next look. Cuts that cost more are not made.
+        blocked_moves: float64 (i), adverse moves that the account of a leg must stand because no
+            money can come to it; 0 where money can, and there the inner level holds.
 
     Raises: `InputError` for a rate that is not a finite number, or is negative where it cannot be.
     """
@@ -87,11 +98,12 @@ class Threat:
     naked: float = 0.0
     inner_margin: float = 0.1
     inner_penalty: float = INNER_PENALTY
+    blocked_moves: FloatArray | float = 0.0
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.keep_rate).all():
             raise InputError("threat", "keep_rate", "expected finite numbers")
-        for name in ("adl_cost_rate", "outer_penalty", "naked", "inner_margin", "inner_penalty"):
+        for name in _NEVER_NEGATIVE:
             value = np.asarray(getattr(self, name))
             if not (np.isfinite(value) & (value >= 0)).all():
                 raise InputError("threat", name, f"expected finite numbers >= 0, got {value}")
@@ -125,15 +137,22 @@ def relieve(question: Question, threat: Threat) -> Answer:
 def _same_size(question: Question, threat: Threat) -> None:
     legs, edges = question.legs.held.size, question.edges.source.size
     sizes = {"tradable": legs, "adl_cost_rate": legs, "keep_rate": legs, "in_time": edges}
+    sizes |= {"blocked_moves": legs} if np.ndim(threat.blocked_moves) else {}
     for name, size in sizes.items():
         shape = np.shape(getattr(threat, name))
         if shape != (size,):
             raise InputError("threat", name, f"expected shape ({size},), got {shape}")
 
 
+def inner_moves(question: Question, threat: Threat) -> FloatArray:
+    """Adverse moves per leg below which its account is cut."""
+    inner = question.stakes.inner[question.legs.coin]
+    return np.asarray(np.maximum(inner, threat.blocked_moves))
+
+
 def stress_moves(question: Question, threat: Threat) -> dict[str, FloatArray]:
-    """Adverse moves per coin that are asked for: outer, and inner with its margin."""
-    outer, inner = question.stakes.outer, question.stakes.inner
+    """Adverse moves per leg that are asked for: outer, and inner with its margin."""
+    outer, inner = question.stakes.outer[question.legs.coin], inner_moves(question, threat)
     restored = np.minimum(inner * (1 + threat.inner_margin), np.maximum(inner, outer))
     return {"outer": outer, "inner": restored}
 
@@ -153,15 +172,14 @@ def _kinks(rate: FloatArray, deduction: FloatArray) -> FloatArray:
 
 def _adverse_ratio(legs: Legs, moves: FloatArray) -> FloatArray:
     """Price ratio per leg when it moves against us: longs fall, shorts rise."""
-    move = moves[legs.coin]
-    return np.where(legs.held > 0, np.maximum(1 - move, LEAST_RATIO), 1 + move)
+    return np.where(legs.held > 0, np.maximum(1 - moves, LEAST_RATIO), 1 + moves)
 
 
 def _stress_loss(legs: Legs, moves: FloatArray, size: FloatArray) -> FloatArray:
     """Loss and maintenance after an adverse move, for sizes (i, b) of each leg."""
     ratio = _adverse_ratio(legs, moves)[:, None]
     maintenance = _convex(size * ratio, legs.margin_rate, legs.margin_deduction)
-    return size * moves[legs.coin][:, None] + maintenance
+    return size * moves[:, None] + maintenance
 
 
 def pieces_of(question: Question, threat: Threat) -> Pieces:
@@ -287,7 +305,7 @@ def _stress(
     if level == "outer":
         owed -= wallets.landing
     else:
-        calm = health_now(question, question.stakes.inner) > NEAR
+        calm = health_now(question, inner_moves(question, threat)) > NEAR
         owed = np.where(calm, np.minimum(owed, 0.0), owed)
     spent = legs.cost_rate[pieces.leg] + pieces.impact_rate
     for venue in np.flatnonzero(wallets.margined):
@@ -307,7 +325,7 @@ def _stress(
 
 
 def health_now(question: Question, moves: FloatArray) -> FloatArray:
-    """Health per venue (v) after adverse moves per coin, with nothing traded or landed."""
+    """Health per venue (v) after adverse moves per leg, with nothing traded or landed."""
     legs, wallets = question.legs, question.wallets
     loss = _stress_loss(legs, moves, np.abs(legs.held)[:, None])[:, 0]
     return wallets.equity - np.bincount(legs.venue, loss, minlength=len(wallets.names))

@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.model.account import Account
 from tidegate.risk.plan import Situation, Terms, held_lots
-from tidegate.risk.stress import scaled, stressed_health
+from tidegate.risk.stress import Moves, scaled, stressed_health
 
 
 class Level(Enum):
@@ -45,12 +45,22 @@ def assess(terms: Terms, situation: Situation) -> Alarm:
         if not account.positions:
             continue
         rule, marks = terms.rules[venue], situation.marks
-        if stressed_health(rule, account, marks, terms.instruments, situation.inner) < 0:
+        cutting = cutting_moves(terms, situation, venue)
+        if stressed_health(rule, account, marks, terms.instruments, cutting) < 0:
             return Alarm(Level.REDUCE, venue)
         awaited = with_landings(terms, situation, account)
         if stressed_health(rule, awaited, marks, terms.instruments, outer) < 0:
             worst = Alarm(Level.TRANSFER, venue)
     return worst
+
+
+def cutting_moves(terms: Terms, situation: Situation, venue: str) -> Moves:
+    """Moves that an account must stand, or it is cut: the inner level's; where no money can come,
+    at least a share of the outer level's, as a cut is then the only cure."""
+    if venue not in situation.snapshot.frozen_venues:
+        return situation.inner
+    share = terms.mandate.stress.blocked_share
+    return {c: max(situation.inner[c], share * move) for c, move in situation.outer.items()}
 
 
 def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tidegate.allocation.deleveraging import Threat
 from tidegate.allocation.question import Question
-from tidegate.engine.alarm import naked_coins
+from tidegate.engine.alarm import cutting_moves, naked_coins
 from tidegate.risk.plan import Situation, Terms
 
 FloatArray = NDArray[np.float64]
@@ -41,7 +41,15 @@ def threat(terms: Terms, situation: Situation, question: Question, *, reduces: b
         outer_penalty=_outer_penalty(question, keep),
         inner_penalty=INNER_PRICE,
         naked=limits.naked_usd / question.equity_usd if held_out else 0.0,
+        blocked_moves=_blocked_moves(terms, situation, question),
     )
+
+
+def _blocked_moves(terms: Terms, situation: Situation, question: Question) -> FloatArray:
+    frozen = situation.snapshot.frozen_venues
+    moves = {venue: cutting_moves(terms, situation, venue) for venue in frozen}
+    contracts = [terms.instruments[name] for name in question.legs.names]
+    return np.array([moves[c.venue][c.base] if c.venue in moves else 0.0 for c in contracts])
 
 
 def _is_naked(terms: Terms, situation: Situation, question: Question) -> BoolArray:

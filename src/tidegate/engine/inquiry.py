@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tidegate.allocation.question import Answer, Edges, Legs, Question, Stakes, Wallets
 from tidegate.costs.financing import Passage
-from tidegate.engine.alarm import with_landings
+from tidegate.engine.alarm import Level, with_landings
 from tidegate.engine.outlook import Outlook
 from tidegate.execution.planning import Targets
 from tidegate.margin.batch import stacked_lines
@@ -260,4 +260,4 @@ def targets(
         destination = question.wallets.names[int(question.edges.destination[index])]
         routes[source, destination] = amount * equity
     realise = dict(zip(question.wallets.names, (answer.realise * equity).tolist(), strict=True))
-    return Targets(amounts, routes, realise, reason)
+    return Targets(amounts, routes, realise, reason, reason == Level.REDUCE.value)

@@ -32,12 +32,13 @@ LEAVING_SHARE = 0.99
 
 class Targets(msgspec.Struct, frozen=True):
     """What allocation wants: base-coin amounts per instrument, dollars per route, dollars of
-    profit to realise per venue."""
+    profit to realise per venue; `urgent` where an account must be cut, however little it holds."""
 
     base_amounts: Mapping[InstrumentId, float]
     transfers_usd: Mapping[tuple[str, str], float]
     realise_usd: Mapping[str, float]
     reason: str
+    urgent: bool = False
 
 
 def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision: int) -> Plan:
@@ -47,7 +48,8 @@ def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision:
     Order and transfer ids derive from the decision's number and the place in the plan.
     """
     lots = _target_lots(terms, targets)
-    changes = _worthwhile(terms, situation, lots)
+    least_usd = 0.0 if targets.urgent else terms.mandate.limits.minimum_trade_usd
+    changes = _worthwhile(terms, situation, lots, least_usd)
     reducing, raising = _split(terms, situation, changes)
     steps = _order_steps(terms, situation, reducing, f"{decision}.reduce", targets.reason)
     reduced = situation_after(terms, situation, Plan(tuple(steps), raises=False).actions)
@@ -72,9 +74,9 @@ def _target_lots(terms: Terms, targets: Targets) -> dict[InstrumentId, int]:
 
 
 def _worthwhile(
-    terms: Terms, situation: Situation, lots: Mapping[InstrumentId, int]
+    terms: Terms, situation: Situation, lots: Mapping[InstrumentId, int], least_usd: float
 ) -> dict[str, dict[InstrumentId, int]]:
-    """Changes per coin, leaving out coins whose largest change is below the minimum trade."""
+    """Changes per coin, leaving out coins whose largest change is below the least trade."""
     changes: dict[str, dict[InstrumentId, int]] = {}
     for name, target in lots.items():
         instrument = terms.instruments[name]
@@ -82,11 +84,10 @@ def _worthwhile(
         change = target - held_lots(account, instrument)
         if change:
             changes.setdefault(instrument.base, {})[name] = change
-    minimum = terms.mandate.limits.minimum_trade_usd
     return {
         coin: legs
         for coin, legs in changes.items()
-        if max(_size_usd(terms, situation, n, k) for n, k in legs.items()) >= minimum
+        if max(_size_usd(terms, situation, n, k) for n, k in legs.items()) >= least_usd
     }
 
 

@@ -9,6 +9,10 @@ from math import gcd, lcm
 
 from tidegate.model.instruments import Instrument, InstrumentId
 
+# An amount this near to a whole lot is that lot, seen through a float; else what is to stay as it
+# is would lose a lot at every look.
+NOISE_LOTS = Fraction(1, 1000)
+
 
 def common_lot(instruments: Iterable[Instrument]) -> Fraction:
     """The smallest base amount that is a whole number of lots of every instrument."""
@@ -24,10 +28,10 @@ def hedged_lots(
     """Whole lots near signed base amounts of one coin that sum to zero exactly.
 
     Every amount is rounded toward zero to the common lot; the heavier side then gives up what the
-    lighter does not match, largest leg first. Size is only ever rounded down.
+    lighter does not match, largest leg first. Size is only ever rounded down, but for the noise.
     """
     unit = common_lot(instruments.values())
-    units = {name: int(Fraction(amount) / unit) for name, amount in amounts.items()}
+    units = {name: _toward_zero(Fraction(amount) / unit) for name, amount in amounts.items()}
     excess = sum(units.values())
     side = 1 if excess > 0 else -1
     for name in sorted(units, key=lambda n: (-abs(units[n]), n)):
@@ -36,6 +40,10 @@ def hedged_lots(
             units[name] -= side * cut
             excess -= side * cut
     return {name: int(n * unit / Fraction(instruments[name].lot)) for name, n in units.items()}
+
+
+def _toward_zero(units: Fraction) -> int:
+    return int(units + NOISE_LOTS if units > 0 else units - NOISE_LOTS)
 
 
 def slices(lots: Mapping[InstrumentId, int], count: int) -> list[dict[InstrumentId, int]]:

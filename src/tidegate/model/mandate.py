@@ -77,7 +77,8 @@ class Limits(_Strict, frozen=True):
 class Stress(_Strict, frozen=True):
     """Relative moves per coin to survive without new money: transfer below the outer level,
     reduce below the inner level, re-enter only at the outer level; `adl_fraction` of the winners
-    of a venue may be closed by it."""
+    of a venue may be closed by it. Where no money can come, `blocked_share` of the outer level's
+    moves must be stood without being cut."""
 
     outer: dict[str, Move]
     inner: dict[str, Move]
@@ -85,6 +86,7 @@ class Stress(_Strict, frozen=True):
     scenario_days: Annotated[int, msgspec.Meta(ge=10)] = 60
     jump_multiple: Positive = 1.25
     adl_fraction: Share = 0.1
+    blocked_share: Share = 0.6
 
 
 class Stable(_Strict, frozen=True):
