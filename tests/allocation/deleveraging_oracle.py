@@ -229,7 +229,12 @@ def second_formulation(question: Question, threat: Threat) -> float:
             continue
         rules += [out <= wallets.withdrawable[venue] + rolled[venue]]
         levels = (
-            (question.stakes.outer[legs.coin], edges.open, wallets.landing[venue], threat.outer_penalty),
+            (
+                question.stakes.outer[legs.coin],
+                edges.open,
+                wallets.landing[venue],
+                threat.outer_penalty,
+            ),
             (
                 restored(question, threat),
                 threat.in_time & edges.open,

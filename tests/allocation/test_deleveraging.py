@@ -282,7 +282,9 @@ def test_restored_account_does_not_ring_again_after_a_small_further_move() -> No
     for margin, survives in ((0.0, False), (0.1, True)):
         plan = plan_of(question, relieve(question, threat_to(question, inner_margin=margin)))
         none = np.zeros(1, dtype=bool)
-        assert (plan.health(0, question.stakes.inner[question.legs.coin] * 1.08, none) > 0) == survives
+        assert (
+            plan.health(0, question.stakes.inner[question.legs.coin] * 1.08, none) > 0
+        ) == survives
 
 
 def test_restored_level_is_never_beyond_the_outer_one() -> None:
