@@ -17,10 +17,10 @@ Submit = Callable[..., Future]  # type: ignore[type-arg]
 
 @contextmanager
 def workers(
-    processes: int, start: Callable[..., None], given: tuple[object, ...]
+    processes: int, start: Callable[..., None] | None = None, given: tuple[object, ...] = ()
 ) -> Iterator[Submit]:
-    """What submits calls to processes, each of which first calls `start(*given)`; they are ended
-    at once where the body raises, so that nothing writes any more."""
+    """What submits calls to processes, each of which first calls `start(*given)` if there is one;
+    they are ended at once where the body raises, so that nothing writes any more."""
     others = multiprocessing.active_children()
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, start, given)

@@ -9,14 +9,13 @@ is the one whose fall is smallest; of equal ones the one that needs fewer things
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import msgspec
 
 from tidegate.backtest.experiment import Spec, run
 from tidegate.backtest.trial.contest import book, make_contest
 from tidegate.backtest.trial.worlds import first_world
+from tidegate.backtest.workers import workers
 from tidegate.model.errors import ensure
 from tidegate.model.events import LiquidationStarted
 from tidegate.simulation.world.crises import CrisisShape
@@ -120,8 +119,8 @@ def _least(kills: Callable[[float], bool]) -> float:
 
 def search_all(seeds: Sequence[int], leverage: float, processes: int) -> Iterator[Finding]:
     """Every kind, on processes, each as soon as it is found."""
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        futures = [pool.submit(search, kind, tuple(seeds), leverage) for kind in kinds()]
+    with workers(processes) as submit:
+        futures = [submit(search, kind, tuple(seeds), leverage) for kind in kinds()]
         for future in futures:
             yield future.result()
 

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tidegate.backtest.trial.origin import OTHER_FOLDER, Origin, header_line, re
 from tidegate.backtest.trial.score import Score, score
 from tidegate.backtest.trial.worlds import WORLDS
 from tidegate.backtest.variants import PARTS
+from tidegate.backtest.workers import workers
 from tidegate.model.errors import InputError
 
 CRISIS_NAMES = ("crash", "gap", "squeeze", "freeze", "depeg", "insolvency")
@@ -140,8 +140,8 @@ def _played(jobs: Sequence[Job], processes: int) -> Iterable[list[Score]]:
     if processes == 1:
         yield from map(play_job, jobs)
         return
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(play_job, job) for job in jobs]
+    with workers(processes) as submit:
+        futures = [submit(play_job, job) for job in jobs]
         yield from (future.result() for future in as_completed(futures))
 
 
