@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programme written a second time, from its mathematics alone, for cvxpy.
 
-Spare money is evened out among the venues (v) that `spared` names; `used` says which those are
-once an answer with all of them is there.
+Spare money is asked for by `shares` (v): of all that lend margin alike, until they are given.
 
 Nothing here comes from `formulate`: sizes are absolute values, maintenance is a maximum over tiers,
 CVaR over k whole windows is the mean of the k largest losses.
@@ -16,17 +15,15 @@ from numpy.typing import NDArray
 
 from tidegate.allocation.question import Question
 
-# An interior point method leaves dust where the optimum holds nothing.
-USED = 3e-5
 PENALTIES = {"outer": 1.0, "inner": 20.0, "tail": 20.0}
 
 
 class Oracle:
     """Variables and expressions of one question."""
 
-    def __init__(self, question: Question, spared: NDArray[np.bool_] | None = None) -> None:
+    def __init__(self, question: Question, shares: NDArray[np.float64] | None = None) -> None:
         self.question = question
-        self.spared = question.wallets.margined if spared is None else spared
+        self.shares = question.wallets.margined.astype(float) if shares is None else shares
         legs, wallets, edges = question.legs, question.wallets, question.edges
         self.target = cp.Variable(len(legs.names))
         self.sent = cp.Variable(edges.source.size, nonneg=True)
@@ -59,15 +56,6 @@ class Oracle:
         problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
         assert problem.status == cp.OPTIMAL
         return float(problem.value)
-
-    def used(self) -> NDArray[np.bool_]:
-        """Venues that lend margin and hold a position, once solved; all where none does."""
-        wallets, legs = self.question.wallets, self.question.legs
-        size = np.array(
-            [abs(self.target.value[legs.venue == v]).sum() for v in range(len(wallets.names))]
-        )
-        used = wallets.margined & (size > USED)
-        return used if used.any() else wallets.margined
 
     def _book(self) -> list[cp.Constraint]:
         legs, stakes = self.question.legs, self.question.stakes
@@ -170,7 +158,7 @@ class Oracle:
             outer = self._adverse(int(venue), stakes.outer, True) + self.short["outer"][venue]
             inner = self._adverse(int(venue), stakes.inner, False) + self.short["inner"][venue]
             rules += [outer >= 0, inner >= 0]
-            rules += [outer >= self.spare] if self.spared[venue] else []
+            rules += [outer >= self.shares[venue] * self.spare] if self.shares[venue] else []
             points = (
                 (paths.low_before, False),
                 (paths.high_before, False),

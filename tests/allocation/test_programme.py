@@ -24,12 +24,28 @@ SEEDS = st.integers(0, 2**32 - 1)
 @settings(max_examples=8)
 @given(SEEDS)
 def test_optimum_agrees_with_the_same_mathematics_in_cvxpy(seed: int) -> None:
-    """Solved once to see which venues are used, and again to even out money among those."""
+    """Solved once to see what each venue carries, and again to even out money by that."""
     question = random_question(seed)
-    answer, first = allocate(question), Oracle(question)
-    first.optimum()
-    assert answer.objective == pytest.approx(Oracle(question, first.used()).optimum(), abs=1e-6)
+    answer, form = allocate(question), formulate(question)
+    first = solve(form)
+    assert first.objective == pytest.approx(Oracle(question).optimum(), abs=1e-6)
+    target = question.legs.held + first.x[form.blocks["buy"]] - first.x[form.blocks["sell"]]
+    again = Oracle(question, shares_by_hand(question, target)).optimum()
+    assert answer.objective == pytest.approx(again, abs=1e-6)
     assert answer.bound == pytest.approx(answer.objective, abs=1e-6)
+
+
+def shares_by_hand(question: Question, target: np.ndarray) -> np.ndarray:
+    """What each venue that lends margin carries, over the mean of those that carry anything."""
+    legs, wallets = question.legs, question.wallets
+    size = [
+        abs(target[legs.venue == v]).sum() * wallets.margined[v] for v in range(len(wallets.names))
+    ]
+    carrying = [s for s in size if s > 1e-6]
+    if not carrying:
+        return wallets.margined.astype(float)
+    mean = sum(carrying) / len(carrying)
+    return np.array([s / mean if s > 1e-6 else 0.0 for s in size])
 
 
 def exact_health(question: Question, answer: Answer, venue: int, ratio: np.ndarray) -> float:

@@ -96,12 +96,23 @@ def test_bound_of_a_real_programme_is_below_the_optimum_of_another_solver(seed: 
     assert answer.objective == pytest.approx(optimum, abs=2e-6)
 
 
+@given(SEEDS, SEEDS)
+def test_programme_solved_from_the_basis_of_another_has_the_same_optimum(
+    seed: int, other: int
+) -> None:
+    form, rng = programme(seed), np.random.default_rng(other)
+    near = replace(form, cost=form.cost * rng.uniform(0.9, 1.1, form.cost.size))
+    started = solve(near, solve(form).basis)
+    assert started.objective == pytest.approx(solve(near).objective, abs=1e-6)
+    assert row_violation(near, started.x) <= 1e-7
+
+
 @given(SEEDS, SEEDS, st.floats(0.0, 100.0))
 def test_any_row_prices_give_a_bound_that_no_feasible_answer_is_below(
     seed: int, other: int, size: float
 ) -> None:
     form, rng = programme(seed), np.random.default_rng(other)
-    x, duals = solve_highs(form)
+    x, duals, _ = solve_highs(form)
     for prices in (
         size * rng.normal(size=duals.size),
         duals + size * rng.normal(size=duals.size),
@@ -147,7 +158,7 @@ def boxed(form: StandardForm) -> StandardForm:
 
 
 def dearest(form: StandardForm) -> tuple[FloatArray, FloatArray]:
-    return solve_highs(replace(form, cost=-form.cost))
+    return solve_highs(replace(form, cost=-form.cost))[:2]
 
 
 def not_a_number(row: FloatArray) -> FloatArray:
@@ -173,12 +184,12 @@ WRONG: dict[str, Callable[[StandardForm, FloatArray, FloatArray], Answer]] = {
 @given(seed=SEEDS)
 def test_planted_wrong_answer_is_refused(name: str, seed: int) -> None:
     form = boxed(programme(seed))
-    x, duals = solve_highs(form)
+    x, duals, basis = solve_highs(form)
     wrong = WRONG[name](form, x, duals)
     far = form.cost @ (wrong[0] - x) if np.isfinite(wrong[0]).all() else FAR
     assume(abs(far) > 1e-4 or "vertex" not in name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solving, "solve_highs", lambda _: wrong)
+        patch.setattr(solving, "solve_highs", lambda *_: (*wrong, basis))
         with pytest.raises(SolveError):
             solve(form)
 
@@ -189,15 +200,15 @@ def test_feasible_answer_moved_from_the_optimum_is_refused_and_the_optimum_itsel
 ) -> None:
     """Between two feasible points all is feasible, so that only its cost betrays it."""
     form = boxed(programme(seed))
-    x, duals = solve_highs(form)
+    x, duals, basis = solve_highs(form)
     moved = (1 - share) * x + share * dearest(form)[0]
     loss = float(form.cost @ (moved - x))
     assume(loss > 3 * GAP * max(1.0, abs(float(form.cost @ moved))))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solving, "solve_highs", lambda _: (moved, duals))
+        patch.setattr(solving, "solve_highs", lambda *_: (moved, duals, basis))
         with pytest.raises(SolveError, match="is not proved"):
             solve(form)
-        patch.setattr(solving, "solve_highs", lambda _: (x, duals))
+        patch.setattr(solving, "solve_highs", lambda *_: (x, duals, basis))
         assert solve(form).x is x
 
 
@@ -205,11 +216,11 @@ def test_feasible_answer_moved_from_the_optimum_is_refused_and_the_optimum_itsel
 def test_answer_that_is_too_good_since_it_breaks_a_row_is_refused(seed: int) -> None:
     """The best point of the bounds alone costs no more than any bound says."""
     form = boxed(programme(seed))
-    _, duals = solve_highs(form)
+    _, duals, basis = solve_highs(form)
     cheapest = np.where(form.cost > 0, form.lower, form.upper)
     assume(row_violation(form, cheapest) > 1e-6)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solving, "solve_highs", lambda _: (cheapest, duals))
+        patch.setattr(solving, "solve_highs", lambda *_: (cheapest, duals, basis))
         with pytest.raises(SolveError, match="left a row violated"):
             solve(form)
 
@@ -245,12 +256,12 @@ def test_whatever_a_solver_says_what_is_accepted_is_feasible_and_within_the_gap_
     seed: int, other: int, x_scale: int, price_scale: int
 ) -> None:
     form, rng = boxed(programme(seed)), np.random.default_rng(other)
-    x, duals = solve_highs(form)
+    x, duals, basis = solve_highs(form)
     best = float(form.cost @ x)
     said = np.clip(x + 10.0**x_scale * rng.normal(size=x.size), form.lower, form.upper)
     prices = duals + 10.0**price_scale * rng.normal(size=duals.size)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solving, "solve_highs", lambda _: (said, prices))
+        patch.setattr(solving, "solve_highs", lambda *_: (said, prices, basis))
         try:
             answer = solve(form)
         except SolveError:
@@ -264,12 +275,12 @@ def test_whatever_a_solver_says_what_is_accepted_is_feasible_and_within_the_gap_
 @given(SEEDS)
 def test_best_answer_with_prices_that_prove_nothing_is_refused(seed: int) -> None:
     form = boxed(programme(seed))
-    x, duals = solve_highs(form)
+    x, duals, basis = solve_highs(form)
     best = float(form.cost @ x)
     nothing = np.zeros(duals.size)
     assume(best - dual_bound(form, nothing) > 2 * GAP * max(1.0, abs(best)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solving, "solve_highs", lambda _: (x, nothing))
+        patch.setattr(solving, "solve_highs", lambda *_: (x, nothing, basis))
         with pytest.raises(SolveError, match="is not proved"):
             solve(form)
 
@@ -290,7 +301,7 @@ def test_answer_up_to_the_reach_is_proved() -> None:
 def test_answer_beyond_the_reach_is_refused_even_where_the_gap_is_closed() -> None:
     """What a rounded price hides is bounded by the reach, and by nothing beyond it."""
     form = far_away(5 * REACH)
-    x, duals = solve_highs(form)
+    x, duals, _ = solve_highs(form)
     assert dual_bound(form, duals) == form.cost @ x == -10 * REACH
     with pytest.raises(SolveError, match="is not proved"):
         solve(form)
@@ -316,9 +327,9 @@ def test_bound_above_the_objective_is_refused_as_one_far_below_it_is(short: floa
     builder.constrain("least", {"x": [[1.0, 0.0]]}, 1.0, FAR)
     form = builder.assemble()
     assert solve(form).objective == pytest.approx(0.0, abs=1e-9)
-    said = (np.array([1.0 - short, 1.0]), np.array([1e4]))
+    said = (np.array([1.0 - short, 1.0]), np.array([1e4]), None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solving, "solve_highs", lambda _: said)
+        patch.setattr(solving, "solve_highs", lambda *_: said)
         with pytest.raises(SolveError, match="is not proved"):
             solve(form)
 
@@ -327,7 +338,7 @@ def test_suboptimal_answer_beyond_the_reach_is_refused() -> None:
     form = far_away(5 * REACH)
     idle = np.array([2 * REACH, 2 * REACH])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solving, "solve_highs", lambda _: (idle, np.array([-1.0])))
+        patch.setattr(solving, "solve_highs", lambda *_: (idle, np.array([-1.0]), None))
         with pytest.raises(SolveError):
             solve(form)
 

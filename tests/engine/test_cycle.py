@@ -156,13 +156,17 @@ def test_ladder_that_is_refused_too_ends_there() -> None:
     assert told == ["review", "reduce", "ladder"]
 
 
+def answered(form: solving.StandardForm, value: float) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(form.cost.size, value), np.zeros(form.row_lower.size)
+
+
 @pytest.mark.parametrize(
     ("name", "planted"),
     [
         ("dual_bound", lambda _form, _duals: -1e9),
         ("dual_bound", lambda _form, _duals: float("nan")),
-        ("solve_highs", lambda f: (np.full(f.cost.size, np.nan), np.zeros(f.row_lower.size))),
-        ("solve_highs", lambda f: (np.full(f.cost.size, -1.0), np.zeros(f.row_lower.size))),
+        ("solve_highs", lambda f, _: (*answered(f, np.nan), None)),
+        ("solve_highs", lambda f, _: (*answered(f, -1.0), None)),
     ],
     ids=["not proved", "proof is no number", "answer is no number", "rows broken"],
 )
@@ -182,7 +186,7 @@ def test_feasible_answer_that_is_not_the_best_is_a_solve_error(
     """The objective is taken from the answer, never from what a solver says about it."""
     true = solving.solve_highs
 
-    def idle(form: solving.StandardForm) -> object:
+    def idle(form: solving.StandardForm, _: object) -> object:
         still = replace(form, upper=np.where(form.cost < 0, 0.0, form.upper))
         return true(still)
 

@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from tidegate.allocation.linear_programme import Builder, StandardForm
 from tidegate.allocation.question import Answer, Question
@@ -84,25 +85,46 @@ def formulate(question: Question) -> StandardForm:
 def allocate(question: Question) -> Answer:
     """Solve, prove and read the answer; raises `SolveError` where it is not proved.
 
-    Spare money belongs where positions are, and where they are is the answer itself: so a second
-    solve evens it out among the venues that the first one uses.
+    Spare money belongs where positions are, and as much of it as they are large, so that all
+    accounts stand the same further move; where they are is the answer itself. So a second solve
+    evens it out in proportion to what each venue carries in the first.
     """
     form = formulate(question)
-    answer = _read(question, form, solve(form))
-    used = np.bincount(question.legs.venue, np.abs(answer.target), question.wallets.equity.size)
-    spared = question.wallets.margined & (used > SMALL)
-    if not spared.any() or (spared == question.wallets.margined).all():
+    first = solve(form)
+    answer = _read(question, form, first)
+    shares = spare_shares(question, answer.target)
+    if not shares.any():
         return answer
-    form = _sparing(form, question, spared)
-    return _read(question, form, solve(form))
+    form = _sparing(form, question, shares)
+    return _read(question, form, solve(form, first.basis))
 
 
-def _sparing(form: StandardForm, question: Question, spared: BoolArray) -> StandardForm:
-    """The same programme with spare money asked for at some venues (v) only."""
-    lower = form.row_lower.copy()
-    for venue in np.flatnonzero(question.wallets.margined & ~spared):
-        lower[form.rows[f"spare at {question.wallets.names[venue]}"]] = -np.inf
-    return replace(form, row_lower=lower)
+def spare_shares(question: Question, target: FloatArray) -> FloatArray:
+    """How much of the spare money each venue (v) asks for: what it carries of a target over the
+    mean of those that carry anything and lend margin; 0 elsewhere."""
+    venues = question.wallets.equity.size
+    carried = np.bincount(question.legs.venue, np.abs(target), venues)
+    carries = question.wallets.margined & (carried > SMALL)
+    if not carries.any():
+        return np.zeros(venues)
+    return np.asarray(np.where(carries, carried, 0.0) / carried[carries].mean())
+
+
+def _sparing(form: StandardForm, question: Question, shares: FloatArray) -> StandardForm:
+    """The same programme with spare money asked for by shares (v), not at all where it is 0."""
+    lower, data = form.row_lower.copy(), form.matrix.data.copy()
+    column = form.blocks["spare"].start
+    entries = slice(*form.matrix.indptr[column : column + 2])
+    asked = {
+        form.rows[f"spare at {name}"].start: shares[venue]
+        for venue, name in enumerate(question.wallets.names)
+        if question.wallets.margined[venue]
+    }
+    data[entries] = [-asked[row] for row in form.matrix.indices[entries]]
+    lower[[row for row, share in asked.items() if share == 0]] = -np.inf
+    parts = (data, form.matrix.indices, form.matrix.indptr)
+    matrix = sparse.csc_array(parts, shape=form.matrix.shape)
+    return replace(form, matrix=matrix, row_lower=lower)
 
 
 def _declare(builder: Builder, question: Question) -> None:

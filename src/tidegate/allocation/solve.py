@@ -31,18 +31,21 @@ class SolveError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Optimal x, objective value, the shadow price of each row (dual of the minimisation), and the
-    value below which no feasible x can come."""
+    """Optimal x, objective value, the shadow price of each row (dual of the minimisation), the
+    value below which no feasible x can come, and the basis, from which a programme that differs
+    little is solved in few steps."""
 
     x: FloatArray
     objective: float
     row_duals: FloatArray
     bound: float
+    basis: highspy.HighsBasis
 
 
-def solve(form: StandardForm) -> Solution:
-    """Solve and prove; raises `SolveError` rather than return a doubtful answer."""
-    x, duals = solve_highs(form)
+def solve(form: StandardForm, start: highspy.HighsBasis | None = None) -> Solution:
+    """Solve, from a basis where there is one, and prove; raises `SolveError` rather than return a
+    doubtful answer."""
+    x, duals, basis = solve_highs(form, start)
     violation = row_violation(form, x)
     # Negated, since a comparison with "not a number" is false.
     if not violation <= FEASIBILITY:
@@ -52,7 +55,7 @@ def solve(form: StandardForm) -> Solution:
     reach = max(float(np.abs(x).max(initial=0.0)), float(np.abs(form.matrix @ x).max(initial=0.0)))
     if not (abs(objective - bound) <= GAP * max(1.0, abs(objective)) and reach <= REACH):
         raise SolveError(f"HiGHS' {objective:.9f} is not proved: only {bound:.9f} is")
-    return Solution(x, objective, duals, bound)
+    return Solution(x, objective, duals, bound, basis)
 
 
 def dual_bound(form: StandardForm, duals: FloatArray) -> float:
@@ -80,8 +83,10 @@ def row_violation(form: StandardForm, x: FloatArray) -> float:
     return float(np.max([0.0, *(gap.max() for gap in gaps if gap.size)]))
 
 
-def solve_highs(form: StandardForm) -> tuple[FloatArray, FloatArray]:
-    """Minimiser and row duals by HiGHS' simplex."""
+def solve_highs(
+    form: StandardForm, start: highspy.HighsBasis | None = None
+) -> tuple[FloatArray, FloatArray, highspy.HighsBasis]:
+    """Minimiser, row duals and final basis by HiGHS' simplex, from a basis where there is one."""
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = form.cost.size, form.row_lower.size
     lp.col_cost_, lp.col_lower_, lp.col_upper_ = form.cost, form.lower, form.upper
@@ -95,9 +100,11 @@ def solve_highs(form: StandardForm) -> tuple[FloatArray, FloatArray]:
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("time_limit", 10.0)
     solver.passModel(lp)
+    if start is not None:
+        solver.setBasis(start)
     solver.run()
     status = solver.getModelStatus()
     if status != highspy.HighsModelStatus.kOptimal:
         raise SolveError(f"HiGHS: {solver.modelStatusToString(status)}")
     answer = solver.getSolution()
-    return np.array(answer.col_value), np.array(answer.row_dual)
+    return np.array(answer.col_value), np.array(answer.row_dual), solver.getBasis()
