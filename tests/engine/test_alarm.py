@@ -18,13 +18,16 @@ from tidegate.engine.alarm import (
 from tidegate.model.account import Shipment
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import Situation
-from tidegate.risk.stress import stressed_health
+from tidegate.risk.stress import scaled, stressed_health
 
 LOTS = base_lots(ALPHA_BTC, 1_000_000)
 
 
 def short_at_beta(
-    beta_usd: float, under_way_usd: float = 0.0, frozen: tuple[str, ...] = ()
+    beta_usd: float,
+    under_way_usd: float = 0.0,
+    frozen: tuple[str, ...] = (),
+    alpha_usd: float = 500_000,
 ) -> Situation:
     """A million long at a rich alpha and short at beta, with money under way to beta."""
     positions = {ALPHA_BTC: held(ALPHA_BTC, LOTS), BETA_BTC: held(BETA_BTC, -100 * LOTS)}
@@ -32,7 +35,7 @@ def short_at_beta(
     if under_way_usd:
         quanta = int(under_way_usd * MICRO)
         parcels = (Shipment("s", "alpha", "beta", "USDT", quanta, desk.NOW_MS - 1),)
-    book = desk.portfolio({"alpha": 500_000, "beta": beta_usd}, positions, parcels)
+    book = desk.portfolio({"alpha": alpha_usd, "beta": beta_usd}, positions, parcels)
     return desk.situation(book, frozen=frozen)
 
 
@@ -68,28 +71,43 @@ def test_level_follows_from_stress_and_the_money_that_counts(
     assert alarm == Alarm(level, None if level is Level.CALM else "beta")
 
 
+BLOCKED = needed_usd(0.79 * 0.11)
+
+
 @pytest.mark.parametrize(
-    ("frozen", "level"),
+    ("frozen", "spare_usd", "level"),
     [
-        (("beta",), Level.REDUCE),
-        (("alpha",), Level.CALM),
-        (("alpha", "beta"), Level.REDUCE),
-        ((), Level.CALM),
+        ((), 100_000, Level.TRANSFER),
+        (("beta",), 100_000, Level.REDUCE),
+        (("alpha",), 100_000, Level.REDUCE),
+        ((), 1_000, Level.REDUCE),
+        ((), 1_500, Level.TRANSFER),
     ],
 )
-def test_account_to_which_no_money_can_come_is_cut_at_a_share_of_the_outer_level(
-    frozen: tuple[str, ...], level: Level
+def test_account_to_which_not_enough_can_come_is_cut_at_a_share_of_the_outer_level(
+    frozen: tuple[str, ...], spare_usd: float, level: Level
 ) -> None:
-    """Between nine tenths of the outer moves (11 %) and the trigger's eight tenths."""
-    terms = desk.terms(desk.with_stress(blocked_share=0.9))
-    beta_usd = (needed_usd(0.9 * 0.11) + OUTER) / 2
-    assert assess(terms, short_at_beta(beta_usd, frozen=frozen)).level is level
+    """Beta lacks some 1,200 dollars. It is cut where it is frozen itself, where alpha is, and where
+    alpha needs what it has, and is sent money where it can be."""
+    terms = desk.terms(desk.with_stress(blocked_share=0.79))
+    rich = short_at_beta(BLOCKED - 100)
+    alpha, moves = rich.portfolio.accounts["alpha"], scaled(rich.outer, 0.8)
+    free = stressed_health(terms.rules["alpha"], alpha, rich.marks, terms.instruments, moves)
+    alpha_usd = 500_000 - free / MICRO + spare_usd
+    situation = short_at_beta(BLOCKED - 100, frozen=frozen, alpha_usd=alpha_usd)
+    assert assess(terms, situation) == Alarm(level, "beta")
+
+
+def test_account_above_the_level_of_the_blocked_waits_for_money_that_cannot_come() -> None:
+    terms = desk.terms(desk.with_stress(blocked_share=0.79))
+    situation = short_at_beta(BLOCKED + 100, frozen=("beta",))
+    assert assess(terms, situation) == Alarm(Level.TRANSFER, "beta")
 
 
 def test_level_of_a_blocked_account_is_never_below_the_inner_one() -> None:
     terms = desk.terms(desk.with_stress(blocked_share=0.1))
     situation = short_at_beta(INNER - 500, frozen=("beta",))
-    assert cutting_moves(terms, situation, "beta") == situation.inner
+    assert cutting_moves(terms, situation, blocked=True) == situation.inner
     assert assess(terms, situation).level is Level.REDUCE
 
 

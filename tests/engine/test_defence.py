@@ -90,21 +90,20 @@ def test_coin_may_be_naked_up_to_the_limit_only_while_a_held_leg_cannot_be_trade
     assert told(situation).naked == pytest.approx(limit / situation.equity_usd)
 
 
-def test_legs_where_no_money_can_come_must_stand_a_share_of_the_outer_moves() -> None:
-    terms = desk.terms(
-        msgspec.structs.replace(
-            MANDATE, stress=msgspec.structs.replace(MANDATE.stress, blocked_share=0.9)
-        )
-    )
-    situation = seen()
+@pytest.mark.parametrize(("beta_usd", "stands"), [(45_000, True), (300_000, False)])
+def test_legs_of_an_account_that_lacks_what_cannot_come_must_stand_a_share_of_the_outer_moves(
+    beta_usd: float, stands: bool
+) -> None:
+    stress = msgspec.structs.replace(MANDATE.stress, blocked_share=0.79)
+    terms = desk.terms(msgspec.structs.replace(MANDATE, stress=stress))
+    situation = seen(wallets={"alpha": 300_000, "beta": beta_usd})
     frozen = msgspec.structs.replace(situation.snapshot, frozen_venues=("beta",))
     found = told(msgspec.structs.replace(situation, snapshot=frozen), terms).blocked_moves
     wanted = [
-        0.9 * situation.outer[desk.INSTRUMENTS[n].base] * (desk.INSTRUMENTS[n].venue == "beta")
+        0.79 * situation.outer[desk.INSTRUMENTS[n].base] * (desk.INSTRUMENTS[n].venue == "beta")
         for n in NAMES
     ]
-    assert np.asarray(found).tolist() == pytest.approx(wanted)
-    assert not np.asarray(told(situation, terms).blocked_moves).any()
+    assert np.asarray(found).tolist() == pytest.approx(wanted if stands else [0.0] * len(NAMES))
 
 
 def winning(name: str = ALPHA_BTC, entry: float = 0.9) -> dict[str, Position]:

@@ -7,6 +7,7 @@ are cut below the inner level, and the book grows again only where the outer lev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 import msgspec
@@ -39,25 +40,66 @@ def assess(terms: Terms, situation: Situation) -> Alarm:
     """
     if naked_coins(terms, situation):
         return Alarm(Level.REDUCE, None)
-    outer = scaled(situation.outer, terms.mandate.stress.transfer_trigger)
-    worst = Alarm(Level.CALM, None)
+    lacking = lacking_quanta(terms, situation)
+    blocked = _unreached(terms, situation, lacking)
     for venue, account in situation.portfolio.accounts.items():
         if not account.positions:
             continue
+        cutting = cutting_moves(terms, situation, blocked=venue in blocked)
         rule, marks = terms.rules[venue], situation.marks
-        cutting = cutting_moves(terms, situation, venue)
         if stressed_health(rule, account, marks, terms.instruments, cutting) < 0:
             return Alarm(Level.REDUCE, venue)
-        awaited = with_landings(terms, situation, account)
-        if stressed_health(rule, awaited, marks, terms.instruments, outer) < 0:
-            worst = Alarm(Level.TRANSFER, venue)
-    return worst
+    last = next(reversed(lacking), None)
+    return Alarm(Level.CALM if last is None else Level.TRANSFER, last)
 
 
-def cutting_moves(terms: Terms, situation: Situation, venue: str) -> Moves:
-    """Moves that an account must stand, or it is cut: the inner level's; where no money can come,
-    at least a share of the outer level's, as a cut is then the only cure."""
-    if venue not in situation.snapshot.frozen_venues:
+def lacking_quanta(terms: Terms, situation: Situation) -> dict[str, int]:
+    """What accounts lack at the level below which money is sent, those that lack nothing apart."""
+    found = {}
+    for venue, account in situation.portfolio.accounts.items():
+        if account.positions:
+            health = _at_trigger(terms, situation, with_landings(terms, situation, account))
+            if health < 0:
+                found[venue] = -health
+    return found
+
+
+def blocked_venues(terms: Terms, situation: Situation) -> frozenset[str]:
+    """Venues whose accounts lack more than may come to them: they or the others are frozen, or the
+    others, who keep what they need themselves, cannot spare enough for all."""
+    return _unreached(terms, situation, lacking_quanta(terms, situation))
+
+
+def _unreached(terms: Terms, situation: Situation, lacking: Mapping[str, int]) -> frozenset[str]:
+    frozen = situation.snapshot.frozen_venues
+    wanted = sum(quanta for venue, quanta in lacking.items() if venue not in frozen)
+    sources = {source for source, end in terms.passages if end in lacking} if wanted else set()
+    spare = {venue: _spared(terms, situation, venue) for venue in sources.difference(frozen)}
+    reach = {
+        venue: sum(spare.get(source, 0) for source, end in terms.passages if end == venue)
+        for venue in lacking
+        if venue not in frozen
+    }
+    return frozenset(venue for venue in lacking if venue in frozen or reach[venue] < wanted)
+
+
+def _spared(terms: Terms, situation: Situation, venue: str) -> int:
+    """What an account may send and lack nothing itself."""
+    account = situation.portfolio.accounts[venue]
+    free = terms.rules[venue].state(account, situation.marks).withdrawable
+    return max(0, min(free, _at_trigger(terms, situation, account)))
+
+
+def _at_trigger(terms: Terms, situation: Situation, account: Account) -> int:
+    moves = scaled(situation.outer, terms.mandate.stress.transfer_trigger)
+    rule = terms.rules[account.venue]
+    return stressed_health(rule, account, situation.marks, terms.instruments, moves)
+
+
+def cutting_moves(terms: Terms, situation: Situation, *, blocked: bool) -> Moves:
+    """Moves that an account must stand, or it is cut: the inner level's; where not enough money can
+    come, at least a share of the outer level's, as a cut is then the only cure."""
+    if not blocked:
         return situation.inner
     share = terms.mandate.stress.blocked_share
     return {c: max(situation.inner[c], share * move) for c, move in situation.outer.items()}
@@ -66,10 +108,11 @@ def cutting_moves(terms: Terms, situation: Situation, venue: str) -> Moves:
 def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:
     """Coins whose net position is worth more than the mandate's naked limit: a partner is gone."""
     net: dict[str, float] = {}
+    marks = situation.marks
     for name, instrument in terms.instruments.items():
         lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
         if lots:
-            worth = lots * float(instrument.lot) * instrument.price(situation.marks[name])
+            worth = lots * float(instrument.lot) * instrument.price(marks[name])
             net[instrument.base] = net.get(instrument.base, 0.0) + worth
     limit = terms.mandate.limits.naked_usd
     return frozenset(coin for coin, worth in net.items() if abs(worth) > limit)

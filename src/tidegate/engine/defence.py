@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tidegate.allocation.deleveraging import Threat
 from tidegate.allocation.question import Question
-from tidegate.engine.alarm import cutting_moves, naked_coins
+from tidegate.engine.alarm import blocked_venues, cutting_moves, naked_coins
 from tidegate.risk.plan import Situation, Terms
 
 FloatArray = NDArray[np.float64]
@@ -46,10 +46,10 @@ def threat(terms: Terms, situation: Situation, question: Question, *, reduces: b
 
 
 def _blocked_moves(terms: Terms, situation: Situation, question: Question) -> FloatArray:
-    frozen = situation.snapshot.frozen_venues
-    moves = {venue: cutting_moves(terms, situation, venue) for venue in frozen}
+    blocked = blocked_venues(terms, situation)
+    moves = cutting_moves(terms, situation, blocked=True)
     contracts = [terms.instruments[name] for name in question.legs.names]
-    return np.array([moves[c.venue][c.base] if c.venue in moves else 0.0 for c in contracts])
+    return np.array([moves[c.base] if c.venue in blocked else 0.0 for c in contracts])
 
 
 def _is_naked(terms: Terms, situation: Situation, question: Question) -> BoolArray:

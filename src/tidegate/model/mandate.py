@@ -77,8 +77,8 @@ class Limits(_Strict, frozen=True):
 class Stress(_Strict, frozen=True):
     """Relative moves per coin to survive without new money: transfer below the outer level,
     reduce below the inner level, re-enter only at the outer level; `adl_fraction` of the winners
-    of a venue may be closed by it. Where no money can come, `blocked_share` of the outer level's
-    moves must be stood without being cut."""
+    of a venue may be closed by it. Where not enough money can come, `blocked_share` of the outer
+    level's moves must be stood, or positions are cut."""
 
     outer: dict[str, Move]
     inner: dict[str, Move]
