@@ -163,6 +163,7 @@ def study(
     world: WorldName = "first",
     first_seed: FirstSeed = 1_000_000,
     seeds: Seeds = 40,
+    calm_days: Annotated[int, typer.Option(min=2, max=60, help="Days before the crisis.")] = 7,
     out: Folder = None,
     jobs: Jobs = CORES,
     json: Json = False,
@@ -170,7 +171,8 @@ def study(
     """Tidegate beside every rule on the same seeds: who is liquidated, what is kept and lost."""
     from tidegate.backtest.trial.commands import run_world_study
 
-    run_world_study(world, (first_seed, seeds), (out, jobs), as_json=json)
+    place = (out, jobs)
+    run_world_study(world, (first_seed, seeds), place, as_json=json, calm_days=calm_days)
 
 
 @world_app.command(epilog="Example: tidegate world ablations --seeds 36 --out out/ablations")

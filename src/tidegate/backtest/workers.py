@@ -23,7 +23,7 @@ def workers(
     they are ended at once where the body raises, so that nothing writes any more."""
     others = multiprocessing.active_children()
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, start, given)
+    pool = ProcessPoolExecutor(processes, context, start, given)  # type: ignore[arg-type]
 
     def submit(*call: object) -> Future[object]:
         with _interrupt_waits():

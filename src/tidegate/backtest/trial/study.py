@@ -31,12 +31,13 @@ Progress = Callable[[int, int], None]
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One contest and the policies on it."""
+    """One contest and the policies on it, and how many calm days it has if not a week."""
 
     world: str
     crisis: str
     seed: int
     specs: tuple[Spec, ...]
+    calm_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def study_specs() -> tuple[Spec, ...]:
     """The whole frontier of `fixed`, and all others at the points that are compared."""
     frontier = [Spec("fixed", leverage_of(b)) for b in FRONTIER]
     rules = [Spec("threshold", leverage_of(b)) for b in POINTS]
-    alone = [Spec("per-venue", leverage_of(b)) for b in OURS[:2]]
+    alone = [Spec("per-venue", leverage_of(b)) for b in OURS[:3]]
     ours = [Spec("tidegate", leverage_of(b)) for b in OURS]
     others = [Spec("foresight", leverage_of(40)), Spec("desk"), Spec("cash")]
     return (*ours, *frontier, *rules, *alone, *others)
@@ -71,17 +72,19 @@ def ablation_specs(buffer_percent: float) -> tuple[Spec, ...]:
     return tuple(Spec("tidegate", leverage_of(buffer_percent), without) for without in subsets)
 
 
-def jobs_of(world: str, first_seed: int, count: int, specs: tuple[Spec, ...]) -> tuple[Job, ...]:
+def jobs_of(
+    world: str, first_seed: int, count: int, specs: tuple[Spec, ...], calm_days: int | None = None
+) -> tuple[Job, ...]:
     """One contest per seed, the crises in turn."""
     return tuple(
-        Job(world, CRISIS_NAMES[seed % len(CRISIS_NAMES)], seed, specs)
+        Job(world, CRISIS_NAMES[seed % len(CRISIS_NAMES)], seed, specs, calm_days)
         for seed in range(first_seed, first_seed + count)
     )
 
 
 def play_job(job: Job) -> list[Score]:
     """Every policy of a job on its contest."""
-    contest = make_contest(WORLDS[job.world](), book(), job.crisis, job.seed)
+    contest = make_contest(WORLDS[job.world](), book(), job.crisis, job.seed, job.calm_days)
     return [score(contest, run(contest.experiment, spec, None), spec) for spec in job.specs]
 
 
