@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import register_jitable
 
-from tidegate.pricing._blocks import BLOCK, fill, inner, kernel, spill
+from tidegate.pricing._blocks import BLOCK, fill, spill
 from tidegate.pricing._blocks import aligned as aligned
 from tidegate.pricing._elementary import (
-    INLINE,
     log_,
     log_ratio_,
     mills_,
     normal_density_,
     select,
 )
+from tidegate.pricing._kernels import INLINE, inner, kernel
 
 FloatArray = npt.NDArray[np.float64]
 CallArray = npt.NDArray[np.uint8]

@@ -27,8 +27,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.pricing._block_tridiagonal import RIDGE, compiled, newton_step
+from tidegate.pricing._block_tridiagonal import RIDGE, newton_step
 from tidegate.pricing._elementary import INV_SQRT_2PI, exp_, mills_, select
+from tidegate.pricing._kernels import summing_kernel
 from tidegate.pricing.essvi import CURVATURE_MAX, WING_MAX
 
 FloatArray = npt.NDArray[np.float64]
@@ -131,7 +132,7 @@ def _work(problem: Problem, slices: int, regimes: int) -> Work:
     )
 
 
-@compiled
+@summing_kernel
 def _place(state: State) -> None:
     """Fills values and slack from the logarithms."""
     slices, regimes, _ = state.logs.shape
@@ -151,7 +152,7 @@ def _place(state: State) -> None:
                 slack[3] = slack[0] - value[3] + state.values[i - 1, c, 3]
 
 
-@compiled
+@summing_kernel
 def _bound_row(state: State, i: int, c: int, m: int, row: FloatArray) -> None:
     """The gradient of a bound's slack by the slice's three logarithms, then by those before."""
     row[:] = 0.0
@@ -169,7 +170,7 @@ def _bound_row(state: State, i: int, c: int, m: int, row: FloatArray) -> None:
         row[m - 5] -= 1.0
 
 
-@compiled
+@summing_kernel
 def _add(state: State, row: FloatArray, i: int, c: int, curvature: float, slope: float) -> None:
     """Adds a term with this row: slope times it, curvature times its square."""
     o = 3 * c
@@ -186,7 +187,7 @@ def _add(state: State, row: FloatArray, i: int, c: int, curvature: float, slope:
                 state.coupling[i, o + a, o + b] += curvature * row[a] * row[3 + b]
 
 
-@compiled
+@summing_kernel
 def _mix(problem: Problem, value: FloatArray, c: int, span: tuple[int, int], work: Work) -> None:
     """Adds one regime's value to the residuals of a slice, and its rows to the jacobian.
 
@@ -215,7 +216,7 @@ def _mix(problem: Problem, value: FloatArray, c: int, span: tuple[int, int], wor
         by_call[n] = vega * (0.5 * w * k[n] + 0.25 * put * square) * call
 
 
-@compiled
+@summing_kernel
 def _gather(state: State, work: Work, i: int, count: int) -> None:
     """Adds the sums over a slice's quotes to its gradient and hessian."""
     q = state.gradient.shape[1]
@@ -231,7 +232,7 @@ def _gather(state: State, work: Work, i: int, count: int) -> None:
             state.hessian[i, a, b] += total
 
 
-@compiled
+@summing_kernel
 def _misfit(problem: Problem, state: State, huber: float, work: Work) -> float:
     """The sum of Huber's function over all quotes, with its gradient and hessian."""
     total = 0.0
@@ -252,7 +253,7 @@ def _misfit(problem: Problem, state: State, huber: float, work: Work) -> float:
     return total
 
 
-@compiled
+@summing_kernel
 def _prior(
     problem: Problem, state: State, start: FloatArray, rules: Rules, row: FloatArray
 ) -> float:
@@ -281,7 +282,7 @@ def _prior(
     return total
 
 
-@compiled
+@summing_kernel
 def _evaluate(problem: Problem, state: State, start: FloatArray, rules: Rules, work: Work) -> float:
     """Misfit and prior, with gradient and hessian."""
     state.gradient[:] = 0.0
@@ -291,7 +292,7 @@ def _evaluate(problem: Problem, state: State, start: FloatArray, rules: Rules, w
     return cost + _prior(problem, state, start, rules, work.row)
 
 
-@compiled
+@summing_kernel
 def _barrier(state: State) -> float:
     """-ln of the slack of each bound, summed; the first slice has none before it."""
     total = 0.0
@@ -303,7 +304,7 @@ def _barrier(state: State) -> float:
     return total
 
 
-@compiled
+@summing_kernel
 def _add_barrier(state: State, work: Work, mu: float) -> None:
     slices, regimes, _ = state.slack.shape
     for i in range(slices):
@@ -314,7 +315,7 @@ def _add_barrier(state: State, work: Work, mu: float) -> None:
                 _add(state, work.row, i, c, work.duals[i, c, m] / slack, -mu / slack)
 
 
-@compiled
+@summing_kernel
 def _renew_duals(state: State, trial: State, work: Work, mu: float, length: float) -> None:
     """The primal-dual step of the multipliers, kept within a factor 100 of mu / slack."""
     slices, regimes, _ = state.slack.shape
@@ -333,7 +334,7 @@ def _renew_duals(state: State, trial: State, work: Work, mu: float, length: floa
                 work.duals[i, c, m] = min(max(dual, 0.01 * centre), 100.0 * centre)
 
 
-@compiled
+@summing_kernel
 def _advance(state: State, trial: State, step: FloatArray, length: float) -> bool:
     """Places the trial; says whether each bound keeps enough of its slack."""
     slices, regimes, _ = state.logs.shape
@@ -350,7 +351,7 @@ def _advance(state: State, trial: State, step: FloatArray, length: float) -> boo
     return True
 
 
-@compiled
+@summing_kernel
 def _first(state: State, work: Work) -> None:
     """The multipliers at the start: mu / slack."""
     slices, regimes, _ = state.slack.shape
@@ -360,7 +361,7 @@ def _first(state: State, work: Work) -> None:
                 work.duals[i, c, m] = BARRIER_FIRST / state.slack[i, c, m]
 
 
-@compiled
+@summing_kernel
 def _longest(step: FloatArray) -> float:
     """The share of a step after which no logarithm changes by more than the limit."""
     largest = STEP_MAX
@@ -370,7 +371,7 @@ def _longest(step: FloatArray) -> float:
     return STEP_MAX / largest
 
 
-@compiled
+@summing_kernel
 def damped(damping: float, gain: float) -> float:
     """The next damping, by the step's gain over that of the quadratic model."""
     if gain < GAIN_POOR:
@@ -378,7 +379,7 @@ def damped(damping: float, gain: float) -> float:
     return max(RIDGE, DAMPING_DECAY * damping) if gain > GAIN_GOOD else damping
 
 
-@compiled
+@summing_kernel
 def _iterate(
     problem: Problem, start: FloatArray, rules: Rules, states: tuple[State, State], work: Work
 ) -> tuple[FloatArray, float, int, bool]:

@@ -32,11 +32,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from numba.extending import register_jitable
 
 from tidegate.pricing._blocks import BLOCK, fill
-from tidegate.pricing._elementary import INLINE, KERNEL, exp_, log_ratio_, select
+from tidegate.pricing._elementary import exp_, log_ratio_, select
+from tidegate.pricing._kernels import INLINE, kernel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -290,7 +290,7 @@ def bisected(quote: tuple[FloatArray, ...]) -> FloatArray:
 _P, _Q, _M, _A, _S, _REACH, _VOL, _ROWS = (BLOCK * row for row in range(6, 14))
 
 
-@njit(cache=True, **KERNEL)
+@kernel
 def solve(quote: tuple[FloatArray, ...], vol: FloatArray) -> None:
     """Volatilities of columns of full length or of length 1 into `vol`, NaN where not solved.
 

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiled kernels are kept on disk as long as no kernel changes, and do without where they must."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tidegate
+
+PART = """
+from numba.extending import register_jitable
+
+from tidegate.pricing._kernels import INLINE
+
+@register_jitable(**INLINE)
+def part_(x):
+    return x + {added}
+"""
+WHOLE = """
+from tidegate.pricing._kernels import kernel
+from tidegate.pricing._toy_part import part_
+
+@kernel
+def whole(x):
+    return part_(x)
+"""
+CALL = """
+import json
+from tidegate.pricing._toy import whole
+answer = whole(1.0)
+print(json.dumps([answer, sum(whole.stats.cache_hits.values())]))
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The package alone in a folder, with a kernel that inlines a function of another module."""
+    package = tmp_path / "tidegate"
+    source = Path(tidegate.__file__).parent
+    shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "pricing" / "_toy_part.py").write_text(PART.format(added=1.0))
+    (package / "pricing" / "_toy.py").write_text(WHOLE)
+    return tmp_path
+
+
+def called(copy: Path, **environment: str) -> Any:
+    """The answer of the kernel in a fresh process, and how often it came from the disk."""
+    kept = {name: os.environ[name] for name in os.environ if not name.startswith("NUMBA_")}
+    told = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", CALL], env=kept | told, cwd=copy, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_kernel_of_unchanged_text_comes_from_the_disk_in_a_later_process(copy: Path) -> None:
+    assert called(copy) == [2.0, 0]
+    assert called(copy) == [2.0, 1]
+
+
+def test_kernel_is_compiled_anew_when_a_module_that_it_inlines_changes(copy: Path) -> None:
+    told = {"NUMBA_CACHE_DIR": str(copy / "kept")}
+    assert called(copy, **told) == [2.0, 0]
+    (copy / "tidegate" / "pricing" / "_toy_part.py").write_text(PART.format(added=2.0))
+    assert called(copy, **told) == [3.0, 0]
+    assert called(copy, **told) == [3.0, 1]
+
+
+def test_kernel_where_no_folder_can_be_written_is_compiled_and_answers(copy: Path) -> None:
+    (copy / "tidegate" / "pricing" / "__pycache__").touch()
+    (copy / "file").touch()
+    blocked = str(copy / "file" / "folder")
+    told = {"NUMBA_CACHE_DIR": blocked, "XDG_CACHE_HOME": blocked, "HOME": blocked}
+    assert called(copy, **told) == [2.0, 0]
+    assert called(copy, **told) == [2.0, 0]
+
+
+def test_kernel_whose_folder_becomes_unwritable_answers_and_is_not_kept(copy: Path) -> None:
+    told = {"NUMBA_CACHE_DIR": str(copy / "kept")}
+    (copy / "tidegate" / "pricing" / "_toy.py").write_text(WHOLE + BLOCK)
+    assert called(copy, **told) == [2.0, 0]
+
+
+BLOCK = """
+import shutil
+folder = whole._cache.cache_path
+shutil.rmtree(folder)
+open(folder, "w").close()
+"""
