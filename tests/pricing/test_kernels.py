@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiled kernels are kept on disk as long as no kernel changes, and do without where they must."""
+"""Compiled kernels are kept on disk while no kernel changes, and work without a disk."""
 
 from __future__ import annotations
 

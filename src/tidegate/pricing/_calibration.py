@@ -50,10 +50,13 @@ DAMPING_FIRST, DAMPING_GROWTH, DAMPING_DECAY = 1e-3, 10.0, 0.1
 GAIN_POOR, GAIN_GOOD = 0.25, 0.75
 # Iteration ends where the step would lower the sum by less than this, in squared half spreads.
 TOLERANCE = 1e-3
-# Iteration ends where the step would lower the sum by less than this, in squared half spreads.
-TOLERANCE = 1e-3
-# A step that had to be shortened adds this share of the diagonal, ten times it if it recurs.
-DAMPING_FIRST, DAMPING_GROWTH, DAMPING_DECAY = 1e-3, 10.0, 0.1
+# A step counts if it gains this share of what its slope promises; one that does not is shortened
+# to this share of itself, or to the other where it left too little of a bound's slack.
+GAIN_LEAST, SHORTENED, SHORTENED_AT_BOUND = 1e-4, 0.4, 0.7
+# The barrier shrinks after a step of more than this share of its full length.
+LENGTH_GOOD = 0.3
+# Multipliers stay within this factor of mu / slack.
+DUALS_APART = 100.0
 
 
 class Problem(NamedTuple):
@@ -317,7 +320,7 @@ def _add_barrier(state: State, work: Work, mu: float) -> None:
 
 @summing_kernel
 def _renew_duals(state: State, trial: State, work: Work, mu: float, length: float) -> None:
-    """The primal-dual step of the multipliers, kept within a factor 100 of mu / slack."""
+    """The primal-dual step of the multipliers, kept near mu / slack."""
     slices, regimes, _ = state.slack.shape
     for i in range(slices):
         for c in range(regimes):
@@ -331,7 +334,7 @@ def _renew_duals(state: State, trial: State, work: Work, mu: float, length: floa
                 slack, dual = state.slack[i, c, m], work.duals[i, c, m]
                 dual += length * ((mu - dual * change) / slack - dual)
                 centre = mu / trial.slack[i, c, m]
-                work.duals[i, c, m] = min(max(dual, 0.01 * centre), 100.0 * centre)
+                work.duals[i, c, m] = min(max(dual, centre / DUALS_APART), DUALS_APART * centre)
 
 
 @summing_kernel
@@ -398,17 +401,17 @@ def _iterate(
             if inside:
                 trial_cost = _evaluate(problem, trial, start, rules, work)
                 gain = merit - trial_cost - mu * _barrier(trial)
-                found = gain >= -1e-4 * length * slope
+                found = gain >= -GAIN_LEAST * length * slope
             if found:
                 break
-            length *= 0.4 if inside else 0.7
+            length *= SHORTENED if inside else SHORTENED_AT_BOUND
         if not found:
             return state.logs, cost, iteration, -slope < TOLERANCE
         _renew_duals(state, trial, work, mu, length)
         state, trial, cost = trial, state, trial_cost
         if mu <= BARRIER_LAST and -slope < TOLERANCE:
             return state.logs, cost, iteration, True
-        if length > 0.3:
+        if length > LENGTH_GOOD:
             mu = max(BARRIER_LAST, BARRIER_SHRINK * mu)
         damping = damped(damping, gain / (-slope * length * (1.0 - 0.5 * length)))
     return state.logs, cost, ITERATIONS, False

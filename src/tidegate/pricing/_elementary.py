@@ -29,7 +29,7 @@ from tidegate.pricing._kernels import INLINE
 # ln 2 in two parts; the first has 40 bits, so that its product with an exponent is exact.
 LN2_HIGH, LN2_LOW = float.fromhex("0x1.62e42fefa2000p-1"), 7.371002565167799e-13
 LOG2_E = 1.4426950408889634
-INV_SQRT_2PI = 0.3989422804014327
+INV_SQRT_2PI, SQRT_2PI = 0.3989422804014327, 2.5066282746310002
 SQRT_2, SQRT_2_OVER_PI = 1.4142135623730951, 0.7978845608028654
 INFINITY, NOT_A_NUMBER = np.inf, np.nan
 

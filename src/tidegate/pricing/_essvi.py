@@ -19,12 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import register_jitable
 
-from tidegate.pricing._elementary import exp_, log_, mills_, select
+from tidegate.pricing._elementary import SQRT_2PI, exp_, log_, mills_, select
 from tidegate.pricing._kernels import INLINE, inner, kernel
 
 FloatArray = npt.NDArray[np.float64]
 
-SQRT_2PI = 2.5066282746310002
 LOG_SQRT_2PI = 0.9189385332046727
 LOG_2 = 0.6931471805599453
 

@@ -22,6 +22,10 @@ BoolArray = npt.NDArray[np.bool_]
 # What a public function accepts: a number, a list of numbers, an array, or a series.
 ArrayLike = Any
 
+# Forwards, strikes and discounts outside are none, and expiries and vols above; inside nothing
+# overflows.
+AMOUNT_LEAST, AMOUNT_MOST = 1e-100, 1e100
+
 _NUMERIC_KINDS = "biufO"
 _EXPECTED = "expected a number, a list of numbers, a numpy array, or a pandas or polars Series"
 

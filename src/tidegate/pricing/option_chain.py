@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tidegate.model.errors import InputError
 from tidegate.model.times import YEAR_MS, format_time
-from tidegate.pricing.arrays import FloatArray
+from tidegate.pricing.arrays import AMOUNT_LEAST, AMOUNT_MOST, FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
@@ -28,8 +28,6 @@ CodeArray = npt.NDArray[np.uint8]
 RELATIVE_SPREAD_MAX = 0.5
 # Prices stand on a grid of ticks: many spreads are half of the mid but for rounding.
 ROUNDING = 1e-9
-# An amount outside this range is no amount.
-LEAST, MOST = 1e-100, 1e100
 
 
 class Exclusion(IntEnum):
@@ -211,7 +209,7 @@ def count_exclusions(codes: CodeArray) -> Mapping[str, int]:
 
 
 def _sound(amount: FloatArray) -> BoolArray:
-    return np.asarray((amount > LEAST) & (amount < MOST))
+    return np.asarray((amount >= AMOUNT_LEAST) & (amount <= AMOUNT_MOST))
 
 
 def _first_reason(tests: Mapping[Exclusion, BoolArray], size: int) -> CodeArray:

@@ -15,16 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.model.errors import InputError
-from tidegate.pricing.arrays import ArrayLike, FloatArray, as_floats
+from tidegate.pricing.arrays import AMOUNT_LEAST, AMOUNT_MOST, ArrayLike, FloatArray, as_floats
 
 if TYPE_CHECKING:
     from tidegate.pricing._scenarios import Scenarios
 
 IndexArray = npt.NDArray[np.int64]
 VolShock = Literal["additive", "relative"]
-
-# What the formula bears without overflow; nothing that is traded is near it.
-AMOUNT_LEAST, AMOUNT_MOST = 1e-100, 1e100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
