@@ -14,8 +14,8 @@ Pankrashkin 2022):
   below K E1(c (N - 1)^2) / pi, c = v pi^2 / (2 (b - a)^2). N is the first for which that is below
   1e-17 (Junike 2024 has another such bound); a law that needs more than 2^18 terms is refused.
 
-What remains is rounding: about 1e-15 of K in a price, 1e-16 sqrt(N) in a probability; with a
-hundred jumps of a quarter each, ten times that.
+What remains is rounding: about 1e-15 of K in a price, and 4e-16 more for each jump that is expected
+by the expiry; 1e-16 sqrt(N) in a probability.
 """
 
 from __future__ import annotations
