@@ -13,7 +13,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,17 @@ from scipy.special import ndtr
 
 from tidegate.model.errors import InputError
 from tidegate.pricing import black76
-from tidegate.pricing.arrays import ArrayLike, Batch
+from tidegate.pricing.arrays import (
+    AMOUNT_MOST,
+    ArrayLike,
+    Batch,
+    as_floats,
+    as_number,
+    as_positive,
+    bearable,
+)
 from tidegate.pricing.cos_method import (
+    LOG_PRICE_MAX,
     NEGLECTED_MAX,
     CosineSeries,
     LawAtExpiry,
@@ -36,10 +44,10 @@ FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 Curve = Callable[[FloatArray], FloatArray]
 
+# An expiry beyond this is a mistake of units.
+EXPIRY_MAX_YEARS = 1000.0
 # A jump of the log price beyond this is a mistake of units.
 LOG_JUMP_MAX = 5.0
-# A strike or a forward further than this from the forward is not an option's (`black76`).
-LOG_PRICE_MAX = 230.0
 # More expected jumps than this are a diffusion, and their series is not worth its length.
 EXPECTED_JUMPS_MAX = 1e5
 # A deviation of 1e-15 is less than float64 resolves.
@@ -110,7 +118,7 @@ class JumpDiffusion(ABC):
         Returns: >= 0; NaN where an input is not finite or the expiry is not above zero.
         Raises: `InputError` as `price`. Source: the law's.
         """
-        return _mapped(lambda t: self.at(t).density, log_return, expiry_years)
+        return _mapped(lambda t: self.at(t).density, expiry_years, log_return=log_return)
 
     def cumulative(self, log_return: ArrayLike, expiry_years: ArrayLike) -> Any:
         """P(X <= x).
@@ -119,7 +127,7 @@ class JumpDiffusion(ABC):
         Returns: in [0, 1]; NaN where an input is not finite or the expiry is not above zero.
         Raises: `InputError` as `price`. Source: the law's.
         """
-        return _mapped(lambda t: self.at(t).cumulative, log_return, expiry_years)
+        return _mapped(lambda t: self.at(t).cumulative, expiry_years, log_return=log_return)
 
     def quantile(self, probability: ArrayLike, expiry_years: ArrayLike) -> Any:
         """The log return x with P(X <= x) = probability; of uniform draws it makes scenarios.
@@ -129,13 +137,13 @@ class JumpDiffusion(ABC):
         Returns: log returns; NaN where an input is out of bounds.
         Raises: `InputError` as `price`. Source: the law's, inverted by Newton within a bracket.
         """
-        return _mapped(self._quantiles, probability, expiry_years)
+        return _mapped(self._quantiles, expiry_years, probability=probability)
 
     def cumulants(self, expiry_years: ArrayLike) -> Cumulants:
         """The first four cumulants of X, each proportional to the expiry.
 
         Args: expiry_years >= 0, any shape. Returns: four answers of that shape; NaN below zero.
-        Source: derivatives at 0 of `log_moment`.
+        Raises: `InputError` for what is not numbers. Source: derivatives at 0 of `log_moment`.
         """
         batch = Batch.of(expiry_years=expiry_years)
         (years,) = _known(*batch.arrays)
@@ -157,7 +165,7 @@ class JumpDiffusion(ABC):
 
     def diffusion_variance(self, expiry_years: float) -> float:
         """sigma^2 T, the variance without the jumps; refused where no price would show it."""
-        variance = self.vol_annual**2 * expiry_years
+        variance = self.vol_annual**2 * _expiry(self, expiry_years)
         bound = f"with a variance of at least {VARIANCE_MIN} at {expiry_years} years"
         _require(self, variance >= VARIANCE_MIN, "vol_annual", bound)
         return variance
@@ -233,6 +241,7 @@ class Merton(JumpDiffusion):
 
     def characteristic(self, frequency: FloatArray, expiry_years: float) -> ComplexArray:
         """E exp(i u X) at real frequencies u of any shape, for one expiry in years."""
+        frequency, expiry_years = _frequencies(self, frequency), _expiry(self, expiry_years)
         jump = np.exp(
             1j * frequency * self.jump_mean - 0.5 * (self.jump_deviation * frequency) ** 2
         )
@@ -241,6 +250,7 @@ class Merton(JumpDiffusion):
 
     def log_moment(self, order: FloatArray, expiry_years: float) -> FloatArray:
         """ln E exp(s X) at real orders s of any shape, infinite where float64 ends."""
+        order, expiry_years = _orders(self, order), _expiry(self, expiry_years)
         power = order * self.jump_mean + 0.5 * (self.jump_deviation * order) ** 2
         jump = np.expm1(np.minimum(power, 700.0))
         smooth = order * self._drift + 0.5 * (self.vol_annual * order) ** 2
@@ -248,7 +258,8 @@ class Merton(JumpDiffusion):
         return np.where(power < 700.0, known, np.inf)
 
     def at(self, expiry_years: float) -> LawAtExpiry:
-        """The mixture over the number of jumps at one expiry > 0."""
+        """The mixture over the number of jumps at one expiry > 0; `InputError` for another."""
+        expiry_years = _expiry(self, expiry_years)
         expected = self.jumps_annual * expiry_years
         # A call weighs the number of jumps by the price they lead to, which changes their rate.
         weighted = expected * math.exp(self._growth)
@@ -285,7 +296,8 @@ class Kou(JumpDiffusion):
     """Jumps of the log price are exponential on either side; answers are cosine series.
 
     A jump is up with probability p, then exponential with rate eta1, and else down with rate eta2.
-    Prices are right to about 1e-15 of the larger of forward and strike, probabilities to 1e-15.
+    Prices are right to about 1e-15 of the larger of forward and strike, and 4e-16 more for each
+    jump that is expected; probabilities to 1e-15.
 
     `vol_annual` > 0 is sigma, `jumps_annual` >= 0 is lambda, `up_share` in [0, 1] is p; `up_rate`
     > 1 and `down_rate` > 0 are eta1 and eta2, one over the mean size of a jump of the log price.
@@ -315,14 +327,17 @@ class Kou(JumpDiffusion):
 
     def characteristic(self, frequency: FloatArray, expiry_years: float) -> ComplexArray:
         """E exp(i u X) at real frequencies u of any shape, for one expiry in years."""
+        frequency, expiry_years = _frequencies(self, frequency), _expiry(self, expiry_years)
         wave = 1j * frequency
-        up = self.up_share * self.up_rate / (self.up_rate - wave)
-        down = (1.0 - self.up_share) * self.down_rate / (self.down_rate + wave)
+        with np.errstate(invalid="ignore"):  # a missing number stays one
+            up = self.up_share * self.up_rate / (self.up_rate - wave)
+            down = (1.0 - self.up_share) * self.down_rate / (self.down_rate + wave)
         smooth = wave * self._drift - 0.5 * (self.vol_annual * frequency) ** 2
         return np.asarray(np.exp(expiry_years * (smooth + self.jumps_annual * (up + down - 1.0))))
 
     def log_moment(self, order: FloatArray, expiry_years: float) -> FloatArray:
         """ln E exp(s X) at real orders s of any shape, infinite outside (-eta2, eta1)."""
+        order, expiry_years = _orders(self, order), _expiry(self, expiry_years)
         exists = (order < self.up_rate) & (order > -self.down_rate)
         held = np.where(exists, order, 0.0)
         smooth = held * self._drift + 0.5 * (self.vol_annual * held) ** 2
@@ -330,8 +345,8 @@ class Kou(JumpDiffusion):
         return np.where(exists, known, np.inf)
 
     def at(self, expiry_years: float) -> LawAtExpiry:
-        """The cosine series at one expiry > 0."""
-        return CosineSeries.of(self, expiry_years)
+        """The cosine series at one expiry > 0; `InputError` for another."""
+        return CosineSeries.of(self, _expiry(self, expiry_years))
 
     def _jump(self, order: Any) -> Any:
         """E exp(s J) - 1, for s inside (-eta2, eta1)."""
@@ -368,7 +383,12 @@ class _Mixture:
 
     def density(self, log_return: FloatArray) -> FloatArray:
         scale = np.sqrt(2.0 * np.pi * self.variances)
-        return self._mixed(lambda z: np.exp(-0.5 * z**2) / scale, log_return)
+
+        def bell(z: FloatArray) -> FloatArray:
+            # Beyond 40 deviations it is 0 in float64, and the square may overflow.
+            return np.asarray(np.exp(-0.5 * np.minimum(np.abs(z), 40.0) ** 2) / scale)
+
+        return self._mixed(bell, log_return)
 
     def cumulative(self, log_return: FloatArray) -> FloatArray:
         return np.minimum(self._mixed(ndtr, log_return), 1.0)
@@ -425,8 +445,8 @@ def _known(*arrays: FloatArray) -> tuple[FloatArray, ...]:
     return tuple(np.where(np.isfinite(array), array, np.nan) for array in arrays)
 
 
-def _mapped(curve_at: Callable[[float], Curve], points: ArrayLike, years: ArrayLike) -> Any:
-    batch = Batch.of(points, expiry_years=years)
+def _mapped(curve_at: Callable[[float], Curve], years: ArrayLike, **points: ArrayLike) -> Any:
+    batch = Batch.of(**points, expiry_years=years)
     return batch.wrap(_by_expiry(curve_at, *_known(*batch.arrays)))
 
 
@@ -445,13 +465,35 @@ def _by_expiry(
 def _require_floats(law: JumpDiffusion) -> None:
     """Every parameter becomes a plain float, so that none lowers the precision of the rest."""
     for field in fields(law):  # type: ignore[arg-type]
-        value = getattr(law, field.name)
-        number = float(value) if isinstance(value, Real) else math.nan
-        _require(law, math.isfinite(number), field.name, "")
+        number = as_number(field.name, getattr(law, field.name), _name(law))
         object.__setattr__(law, field.name, number)
+
+
+def _expiry(law: JumpDiffusion, expiry_years: float) -> float:
+    years = as_positive("expiry_years", expiry_years, _name(law))
+    _require(law, years <= EXPIRY_MAX_YEARS, "expiry_years", f"up to {EXPIRY_MAX_YEARS:g}")
+    return years
+
+
+def _orders(law: JumpDiffusion, order: ArrayLike) -> FloatArray:
+    return bearable(as_floats("order", order, _name(law)))
+
+
+def _frequencies(law: JumpDiffusion, frequency: Any) -> Any:
+    """Numbers as an array; complex ones continue the function."""
+    try:
+        values = np.asarray(frequency)
+    except ValueError:
+        values = np.asarray("ragged")
+    _require(law, values.dtype.kind in "biufc", "frequency", "at each place")
+    return np.where(np.abs(values) <= AMOUNT_MOST, values, np.nan)
+
+
+def _name(law: JumpDiffusion) -> str:
+    return f"{type(law).__name__} law"
 
 
 def _require(law: JumpDiffusion, condition: bool, field: str, bound: str) -> None:
     if not condition:
         expected = f"expected a finite number {bound}".rstrip()
-        raise InputError(f"{type(law).__name__} law", field, expected)
+        raise InputError(_name(law), field, expected)
