@@ -32,11 +32,29 @@ from tidegate.pricing._toy_part import part_
 def whole(x):
     return part_(x)
 """
+BLOCK = """
+import shutil
+folder = whole._cache.cache_path
+shutil.rmtree(folder)
+open(folder, "w").close()
+"""
 CALL = """
 import json
 from tidegate.pricing._toy import whole
 answer = whole(1.0)
 print(json.dumps([answer, sum(whole.stats.cache_hits.values())]))
+"""
+# A first answer, the modules that it took, and then a function of the user's own.
+FIRST = """
+import json, sys
+from tidegate.pricing import _implied_vol
+from tidegate.pricing.implied_vol import implied_vol
+first = implied_vol([1.0, 2.0], 100.0, [110.0, 120.0], 0.25, True).vol_annual.tolist()
+loaded = sorted({"scipy.linalg", "numba.np.linalg", "numba.np.npyimpl"} & set(sys.modules))
+import numba, numpy
+inner = numba.njit(lambda x, y: numpy.dot(x, y) + numpy.sum(x))
+again = inner(numpy.ones(3), numpy.ones(3))
+print(json.dumps([sum(_implied_vol.solve.stats.cache_hits.values()), first, loaded, again]))
 """
 
 
@@ -51,12 +69,12 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def called(copy: Path, **environment: str) -> Any:
-    """The answer of the kernel in a fresh process, and how often it came from the disk."""
+def called(copy: Path, call: str = CALL, **environment: str) -> Any:
+    """What a fresh process prints: of a call the answer, and how often it came from the disk."""
     kept = {name: os.environ[name] for name in os.environ if not name.startswith("NUMBA_")}
     told = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", **environment}
     done = subprocess.run(
-        [sys.executable, "-c", CALL], env=kept | told, cwd=copy, capture_output=True, text=True
+        [sys.executable, "-c", call], env=kept | told, cwd=copy, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -90,9 +108,12 @@ def test_kernel_whose_folder_becomes_unwritable_answers_and_is_not_kept(copy: Pa
     assert called(copy, **told) == [2.0, 0]
 
 
-BLOCK = """
-import shutil
-folder = whole._cache.cache_path
-shutil.rmtree(folder)
-open(folder, "w").close()
-"""
+def test_first_answer_from_the_disk_needs_no_table_of_the_compiler(copy: Path) -> None:
+    told = {"NUMBA_CACHE_DIR": str(copy / "kept")}
+    _, compiled, loaded, _ = called(copy, FIRST, **told)
+    assert loaded
+    hits, answer, loaded, others = called(copy, FIRST, **told)
+    assert hits == 1
+    assert answer == compiled
+    assert loaded == []
+    assert others == 6.0

@@ -8,7 +8,6 @@ imported; a series is known by the module that made it.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
@@ -252,9 +251,7 @@ def _dtype_of_pandas(series: Any) -> Any:
 
 
 def _number_array(value: Any) -> FloatArray | BoolArray:
-    # Where numpy.ma was never imported nothing is masked, and it takes a while to import.
-    masked = sys.modules.get("numpy.ma")
-    missing = masked.getmaskarray(value) if masked and masked.isMaskedArray(value) else None
+    missing = np.ma.getmaskarray(value) if isinstance(value, np.ma.MaskedArray) else None
     array = np.asarray(value)
     if array.dtype.kind not in _NUMERIC_KINDS and array.size:
         raise TypeError
