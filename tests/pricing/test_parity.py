@@ -14,7 +14,7 @@ from tests.pricing.made_chains import DAYS, FORWARD_USD, TS_MS, made_chain, rows
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS
 from tidegate.pricing.option_chain import OptionChain
-from tidegate.pricing.parity import ForwardSource, forwards, parity, with_forwards
+from tidegate.pricing.parity import ExpiryParity, ForwardSource, forwards, parity, with_forwards
 
 MONTH_MS = TS_MS + 30 * DAY_MS
 
@@ -40,6 +40,30 @@ def test_forward_and_discount_of_the_prices_are_found_whatever_the_venue_says(
         assert row.reference_usd == pytest.approx(ratio * FORWARD_USD)
         assert 0.0 < row.forward_error_usd < 200.0
         assert row.discount_error > 0.0
+
+
+def moved_by(chain: OptionChain, strike: float, change: float) -> ExpiryParity:
+    """What parity says after the call of a strike became dearer, its spread as it was."""
+    row = (chain.strike_usd == strike) & chain.is_call
+    bid, ask = chain.bid + change * row, chain.ask + change * row
+    return parity(replace(chain, bid=bid, ask=ask))[0]
+
+
+@pytest.mark.parametrize("inverse", [True, False])
+def test_errors_are_those_that_half_spreads_lead_to(inverse: bool) -> None:
+    """Error propagation: the root of the sum over strikes of (slope times half spread) squared."""
+    made = discounted(made_chain(days=(30,), strikes=7, inverse=inverse), 0.9)
+    chain = replace(made, forward_usd=1.02 * made.forward_usd)
+    unit = 1.0 if inverse else 1.02 * FORWARD_USD
+    squares, step = np.zeros(2), 1e-6
+    for strike in np.unique(chain.strike_usd):
+        up, down = (moved_by(chain, strike, sign * step * unit) for sign in (1.0, -1.0))
+        rises = (up.forward_usd - down.forward_usd, up.discount - down.discount)
+        spread = np.sum((chain.ask - chain.bid)[chain.strike_usd == strike]) / unit
+        squares += (np.array(rises) / (2.0 * step) * spread / 2.0) ** 2
+    (found,) = parity(chain)
+    errors = (found.forward_error_usd, found.discount_error)
+    assert errors == pytest.approx(np.sqrt(squares), rel=1e-6)
 
 
 @pytest.mark.parametrize("inverse", [True, False])
