@@ -30,7 +30,10 @@ PROGRAMMES = {"evidence"}
 # Through these the others take their inputs; tests/pricing/test_arrays.py is about them.
 MACHINERY = {"arrays"}
 # Modules of the room call these, with functions and batches that they have made.
-INSIDE = {"in_blocks", "inverted", "support", "option_batch", "flat_price", "flat_greeks"}
+INSIDE = {
+    *("in_blocks", "inverted", "support", "jump_counts", "poisson_weights"),
+    *("option_batch", "flat_price", "flat_greeks"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Shown:
     call: Callable[..., Any]
     arguments: dict[str, Any]
     arrays: tuple[str, ...]
+    takes_arrays: bool
     text: str
 
 
@@ -113,6 +117,7 @@ def examples() -> dict[str, Any]:
         implied_vol.implied_vol(5.0, 100.0, 110.0, 0.5, True),
         merton,
         Kou(0.5, 3.0, 0.4, 10.0, 8.0),
+        merton.at(0.5),
         merton.cumulants(0.5),
         cos_method.CosineSeries.of(merton, 0.5),
         LiquidityPosition(1e4, 5.0, 20.0),
@@ -148,6 +153,7 @@ def samples() -> dict[str, Any]:
     }  # fmt: skip
 
 
+_ARRAYS = {"ArrayLike", "FloatArray", "BoolArray | None", "IntArray"}
 # These take rows, and one number is none.
 ROWS = {
     "fit_raw_svi": ("log_strike", "variance", "weight"),
@@ -190,7 +196,8 @@ def _described(name: str, call: Callable[..., Any], told: Any, fixed: dict[str, 
     arguments = {each: fixed[each] if fixed else samples()[each] for each in parameters}
     for each in ROWS.get(name, ()):
         arguments[each] = np.linspace(0.5, 1.0, 9) * arguments[each]
-    arrays = tuple(
-        each for each, parameter in parameters.items() if parameter.annotation == "ArrayLike"
-    )
-    return Shown(name, call, arguments, arrays if not fixed else (), inspect.getdoc(told) or "")
+    annotations = {each: parameter.annotation for each, parameter in parameters.items()}
+    arrays = [each for each, kind in annotations.items() if kind == "ArrayLike" and not fixed]
+    takes_arrays = not fixed and any(kind in _ARRAYS for kind in annotations.values())
+    text = inspect.getdoc(told) or ""
+    return Shown(name, call, arguments, tuple(arrays), takes_arrays, text)

@@ -117,6 +117,14 @@ def test_future_is_believed_before_parity_and_parity_before_the_venue() -> None:
     assert np.array_equal(applied.bid, off.bid, equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    ("strikes", "source"), [(2, ForwardSource.VENUE), (3, ForwardSource.PARITY)]
+)
+def test_parity_is_believed_from_three_strikes_on(strikes: int, source: ForwardSource) -> None:
+    (point,) = forwards(made_chain(days=(30,), strikes=strikes))
+    assert point.source is source
+
+
 def test_quotes_without_both_sides_say_nothing() -> None:
     chain = made_chain(days=(30,))
     bare = replace(chain, bid=np.where(chain.is_call, np.nan, chain.bid))

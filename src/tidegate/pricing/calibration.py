@@ -257,6 +257,7 @@ def fit_of(surface: Surface, every: Quotes, rows: IntArray) -> tuple[BoolArray, 
     Args: a surface; quotes in the units of the fit; the rows asked for, none excluded as unusable.
     Returns: booleans and 100 |model vol - mid vol|, of the shape of `rows`.
     Raises: `InputError` for rows that are no places among the quotes, or arguments of other kinds.
+    Source: w of `Surface.smile`, vol = sqrt(w / T).
     """
     as_kind("surface", surface, Surface, "fit")
     size = as_kind("quotes", every, Quotes, "fit").exclusion.size

@@ -96,6 +96,7 @@ class CosineSeries:
         """The series of a law at an expiry > 0 in years.
 
         Weights are 2 / (b - a) Re(phi(u_k) exp(-i u_k a)), u_k = k pi / (b - a), the first halved.
+        Args: a `ReturnLaw`; T in years. Returns: `CosineSeries`.
         Raises: `InputError` where the series would need more than 2^18 terms.
         Source: Fang, Oosterlee 2008, A Novel Pricing Method for European Options Based on
         Fourier-Cosine Series Expansions.
@@ -117,26 +118,37 @@ class CosineSeries:
         return float(np.finfo(np.float64).eps) * math.sqrt(self.weights.size)
 
     def density(self, log_return: FloatArray) -> FloatArray:
-        """Density per unit of log return at points of shape (n,); zero outside the range."""
+        """Density per unit of log return, the series itself; zero outside the range.
+
+        Args, Raises, Source: as `cumulative`. Returns: shape (n,), >= 0.
+        """
         points = as_row("log_return", log_return, _WHERE)
         outside = (points < self.low) | (points > self.high)
         return np.where(outside, 0.0, self.cumulative_and_density(points)[1])
 
     def cumulative(self, log_return: FloatArray) -> FloatArray:
-        """P(X <= x) at points of shape (n,), held within [0, 1]; error about `rounding`."""
+        """P(X <= x), the series integrated term by term.
+
+        Args: log return x, shape (n,). Returns: shape (n,), held within [0, 1]; error about
+        `rounding`. Raises: `InputError` for what is no row of numbers. Source: as `of`.
+        """
         return self.cumulative_and_density(log_return)[0]
 
     def cumulative_and_density(self, log_return: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Both at points of shape (n,) for the price of one, as an inversion wants them."""
+        """Both for the price of one, as an inversion wants them.
+
+        Args, Raises, Source: as `cumulative`. Returns: two arrays of shape (n,).
+        """
         held = np.clip(as_row("log_return", log_return, _WHERE), self.low, self.high)
         both = self._summed(self._both_block, held)
         return np.clip(both[:, 0], 0.0, 1.0), np.maximum(both[:, 1], 0.0)
 
     def put(self, log_strike: FloatArray) -> FloatArray:
-        """E (exp(k) - exp(X))+ at log strikes k = ln(K / F) of shape (n,), per unit of forward.
+        """E (exp(k) - exp(X))+, the value of a put per unit of forward.
 
         With y = k - a the payoff's coefficient is
         exp(k) (sin(u y) / u - cos(u y) + exp(-y)) / (1 + u^2).
+        Args: log strikes k = ln(K / F), shape (n,). Source: as `of`.
         Returns: between intrinsic value and exp(k); absolute error about 1e-15 exp(k); NaN where
         |k| is over 230 or k is missing. Raises: `InputError` for what is no row of numbers.
         """
@@ -149,7 +161,10 @@ class CosineSeries:
         return np.asarray(np.clip(values, np.maximum(strike - 1.0, 0.0), strike))
 
     def out_of_the_money(self, log_strike: FloatArray) -> FloatArray:
-        """The put for k <= 0 and the call for k > 0, which is put + 1 - exp(k), per forward."""
+        """The put for k <= 0 and the call for k > 0, which is put + 1 - exp(k), per forward.
+
+        Args, Returns, Raises, Source: as `put`.
+        """
         puts = self.put(log_strike)
         k = np.where(np.isnan(puts), np.nan, np.asarray(log_strike, dtype=np.float64))
         return np.where(k > 0, np.maximum(puts + 1.0 - np.exp(k), 0.0), puts)

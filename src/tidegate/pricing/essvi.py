@@ -89,14 +89,21 @@ class Parameters:
     call_wing: FloatArray
 
     def total_variance(self, log_strike: FloatArray) -> FloatArray:
-        """w(k) at k = ln(K / F), broadcast against the parameters."""
+        """w(k) = (A + D) / 2, without cancellation where A < 0.
+
+        Args: k = ln(K / F), broadcast against the parameters. Returns: w of the broadcast shape.
+        Raises, Source: see the class.
+        """
         a, d, pull = self._root(log_strike)
         below = pull / np.where(a >= 0.0, 1.0, d - a)
         return np.asarray(np.where(a >= 0.0, a + d, below) / 2.0)
 
     def derivatives(self, log_strike: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """w, dw/dk and d2w/dk2: with x = rho psi and Q = p_put p_call,
-        w' = (x w + Q k / 2) / D and w'' = Q theta**2 / (2 D**3)."""
+        w' = (x w + Q k / 2) / D and w'' = Q theta**2 / (2 D**3).
+
+        Args, Raises, Source: as `total_variance`. Returns: three arrays of the broadcast shape.
+        """
         _, d, _ = self._root(log_strike)
         w = self.total_variance(log_strike)
         tilt, product = (self.call_wing - self.put_wing) / 2.0, self.call_wing * self.put_wing
@@ -104,7 +111,11 @@ class Parameters:
         return w, slope, product * self.theta**2 / (2.0 * d**3)
 
     def durrleman(self, log_strike: FloatArray) -> FloatArray:
-        """Durrleman's g(k) from the derivatives in closed form; see `durrleman`."""
+        """Durrleman's g(k) from the derivatives in closed form, by the function `durrleman`.
+
+        Args, Raises: as `total_variance`. Returns: g of the broadcast shape.
+        Source: Gatheral and Jacquier (2014), lemma 2.2.
+        """
         return np.asarray(durrleman(log_strike, *self.derivatives(log_strike)))
 
     def _strikes(self, log_strike: FloatArray) -> FloatArray:
@@ -158,7 +169,7 @@ class Essvi(Rebuilt):
         """The parameters at any expiries, by the rules that the module's text proves.
 
         Args: T in years, any shape. Returns: `Parameters` of that shape; NaN where T is not
-        positive. Raises: `InputError` for what is not numbers.
+        positive. Raises: `InputError` for what is not numbers. Source: the module's text.
         """
         years = as_floats("expiry_years", expiry_years, "eSSVI")
         years = bearable(np.where(years > 0.0, years, np.nan))

@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from tidegate.model.errors import InputError
-from tidegate.pricing import black76
 from tidegate.pricing.arrays import (
     AMOUNT_MOST,
     ArrayLike,
     Batch,
+    FloatArray,
     as_floats,
     as_number,
     as_positive,
@@ -35,12 +34,11 @@ from tidegate.pricing.cos_method import (
     NEGLECTED_MAX,
     CosineSeries,
     LawAtExpiry,
-    in_blocks,
     inverted,
     support,
 )
+from tidegate.pricing.normal_mixture import NormalMixture, jump_counts, poisson_weights
 
-FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 Curve = Callable[[FloatArray], FloatArray]
 
@@ -157,11 +155,17 @@ class JumpDiffusion(ABC):
 
     @abstractmethod
     def characteristic(self, frequency: FloatArray, expiry_years: float) -> ComplexArray:
-        """E exp(i u X) at real frequencies u of any shape, for one expiry in years."""
+        """E exp(i u X). Args: u, any shape; T in years. Returns: of that shape, complex.
+
+        Raises: `InputError` for what is not numbers or no T > 0. Source: the law's.
+        """
 
     @abstractmethod
     def log_moment(self, order: FloatArray, expiry_years: float) -> FloatArray:
-        """ln E exp(s X) at real orders s of any shape, infinite where it cannot be had."""
+        """ln E exp(s X). Args: s, any shape. Returns: of that shape, infinite where there is none.
+
+        Raises, Source: as `characteristic`.
+        """
 
     def diffusion_variance(self, expiry_years: float) -> float:
         """sigma^2 T, the variance without the jumps; refused where no price would show it."""
@@ -240,16 +244,14 @@ class Merton(JumpDiffusion):
         return _TINY
 
     def characteristic(self, frequency: FloatArray, expiry_years: float) -> ComplexArray:
-        """E exp(i u X) at real frequencies u of any shape, for one expiry in years."""
-        frequency, expiry_years = _frequencies(self, frequency), _expiry(self, expiry_years)
-        jump = np.exp(
-            1j * frequency * self.jump_mean - 0.5 * (self.jump_deviation * frequency) ** 2
-        )
-        smooth = 1j * frequency * self._drift - 0.5 * (self.vol_annual * frequency) ** 2
+        """Args, Returns, Raises, Source: as `JumpDiffusion.characteristic`."""
+        u, expiry_years = _frequencies(self, frequency), _expiry(self, expiry_years)
+        jump = np.exp(1j * u * self.jump_mean - 0.5 * (self.jump_deviation * u) ** 2)
+        smooth = 1j * u * self._drift - 0.5 * (self.vol_annual * u) ** 2
         return np.asarray(np.exp(expiry_years * (smooth + self.jumps_annual * (jump - 1.0))))
 
     def log_moment(self, order: FloatArray, expiry_years: float) -> FloatArray:
-        """ln E exp(s X) at real orders s of any shape, infinite where float64 ends."""
+        """Args, Returns, Raises, Source: as `JumpDiffusion.log_moment`; finite up to e**700."""
         order, expiry_years = _orders(self, order), _expiry(self, expiry_years)
         power = order * self.jump_mean + 0.5 * (self.jump_deviation * order) ** 2
         jump = np.expm1(np.minimum(power, 700.0))
@@ -265,12 +267,12 @@ class Merton(JumpDiffusion):
         weighted = expected * math.exp(self._growth)
         most = max(expected, weighted)
         _require(self, most <= EXPECTED_JUMPS_MAX, "jumps_annual", "with at most 1e5 jumps")
-        counts = _counts(min(expected, weighted), most)
+        counts = jump_counts(min(expected, weighted), most)
         means = self._drift * expiry_years + counts * self.jump_mean
         variances = self.diffusion_variance(expiry_years) + counts * self.jump_deviation**2
         largest = float(np.max(means + 0.5 * variances))
         _require(self, largest <= LOG_PRICE_MAX, "jump_mean", "with forwards below exp(230)")
-        return _Mixture(_poisson(counts, expected), means, variances)
+        return NormalMixture(poisson_weights(counts, expected), means, variances)
 
     @property
     def _growth(self) -> float:
@@ -326,7 +328,7 @@ class Kou(JumpDiffusion):
         return 1e-10
 
     def characteristic(self, frequency: FloatArray, expiry_years: float) -> ComplexArray:
-        """E exp(i u X) at real frequencies u of any shape, for one expiry in years."""
+        """Args, Returns, Raises, Source: as `JumpDiffusion.characteristic`."""
         frequency, expiry_years = _frequencies(self, frequency), _expiry(self, expiry_years)
         wave = 1j * frequency
         with np.errstate(invalid="ignore"):  # a missing number stays one
@@ -336,7 +338,7 @@ class Kou(JumpDiffusion):
         return np.asarray(np.exp(expiry_years * (smooth + self.jumps_annual * (up + down - 1.0))))
 
     def log_moment(self, order: FloatArray, expiry_years: float) -> FloatArray:
-        """ln E exp(s X) at real orders s of any shape, infinite outside (-eta2, eta1)."""
+        """Args, Returns, Raises, Source: as `JumpDiffusion.log_moment`; within (-eta2, eta1)."""
         order, expiry_years = _orders(self, order), _expiry(self, expiry_years)
         exists = (order < self.up_rate) & (order > -self.down_rate)
         held = np.where(exists, order, 0.0)
@@ -366,78 +368,6 @@ class Kou(JumpDiffusion):
             6.0 * (up * a**3 - down * b**3),
             24.0 * (up * a**4 + down * b**4),
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Mixture:
-    """A mixture of normal laws of X: weights, means and variances of shape (m,)."""
-
-    weights: FloatArray
-    means: FloatArray
-    variances: FloatArray
-
-    @property
-    def rounding(self) -> float:
-        """None, for all of the terms are positive: a small probability has all of its digits."""
-        return 0.0
-
-    def density(self, log_return: FloatArray) -> FloatArray:
-        scale = np.sqrt(2.0 * np.pi * self.variances)
-
-        def bell(z: FloatArray) -> FloatArray:
-            # Beyond 40 deviations it is 0 in float64, and the square may overflow.
-            return np.asarray(np.exp(-0.5 * np.minimum(np.abs(z), 40.0) ** 2) / scale)
-
-        return self._mixed(bell, log_return)
-
-    def cumulative(self, log_return: FloatArray) -> FloatArray:
-        return np.minimum(self._mixed(ndtr, log_return), 1.0)
-
-    def cumulative_and_density(self, log_return: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return self.cumulative(log_return), self.density(log_return)
-
-    def out_of_the_money(self, log_strike: FloatArray) -> FloatArray:
-        """The mean of Black-76 prices, each on the forward that its number of jumps leads to."""
-        # A forward of exp(-230) is as good as none, and it is still a number.
-        forwards = np.exp(np.maximum(self.means + 0.5 * self.variances, -LOG_PRICE_MAX))
-        vols = np.sqrt(self.variances)
-
-        def prices(points: FloatArray) -> FloatArray:
-            strikes, is_call = np.exp(points)[:, None], points[:, None] > 0
-            return np.asarray(black76.price(forwards, strikes, 1.0, vols, is_call) @ self.weights)
-
-        return in_blocks(prices, log_strike, self.weights.size)
-
-    def _mixed(self, curve: Curve, points: FloatArray) -> FloatArray:
-        deviations = np.sqrt(self.variances)
-
-        def block(part: FloatArray) -> FloatArray:
-            return np.asarray(curve((part[:, None] - self.means) / deviations) @ self.weights)
-
-        return in_blocks(block, points, self.weights.size)
-
-
-def _counts(least: float, most: float) -> FloatArray:
-    """Numbers of jumps that matter for every Poisson mean m in [least, most].
-
-    By Bernstein's inequality less than exp(-50) lies above m + 10 sqrt(m) + 40, and less than that
-    below m - 10 sqrt(m).
-    """
-    low = math.floor(max(least - 10.0 * math.sqrt(least), 0.0))
-    high = math.ceil(most + 10.0 * math.sqrt(most) + 40.0)
-    return np.arange(low, high + 1, dtype=np.float64)
-
-
-def _poisson(counts: FloatArray, mean: float) -> FloatArray:
-    """Poisson weights of consecutive counts that hold all of the mass but exp(-50).
-
-    Ratios of neighbours are exact where factorials are not, and the sum is known to be one.
-    """
-    if mean < _TINY:
-        return np.where(counts == 0, 1.0, 0.0)
-    logs = np.concatenate(([0.0], np.cumsum(np.log(mean / counts[1:]))))
-    weights = np.exp(logs - np.max(logs))
-    return np.asarray(weights / np.sum(weights))
 
 
 def _known(*arrays: FloatArray) -> tuple[FloatArray, ...]:

@@ -200,6 +200,7 @@ def quotes(chain: OptionChain) -> Quotes:
     implied volatility).
 
     Args: chain of n rows. Returns: `Quotes` of n rows. Raises: `InputError` for no chain.
+    Source: the filter above; mids are solved by `implied_vol`.
     """
     as_kind("chain", chain, OptionChain, "quotes")
     sound = _sound(chain.forward_usd) & _sound(chain.strike_usd) & _sound(chain.discount)

@@ -85,6 +85,7 @@ def expiries_between(expiry_years: FloatArray, between: int = BETWEEN) -> FloatA
 
     Args: expiry_years, increasing and positive, shape (m,); how many between.
     Returns: shape (m (between + 1) + 1,). Raises: `InputError` for anything else.
+    Source: a grid of ours, which looks where a surface interpolates and extrapolates.
     """
     years = _increasing(expiry_years)
     between = as_whole("between", between, 0, _WHERE)

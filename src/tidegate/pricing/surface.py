@@ -316,7 +316,8 @@ class Surface(Rebuilt):
         strike stays, w(k + ln ratio); it was proved for the old forward, not for the new one, so
         `arbitrage_free` is then false.
 
-        Args: new forward over old, positive; `Dynamics`. Raises: `InputError` for anything else.
+        Args: new forward over old, positive; `Dynamics`. Returns: a new `Surface`.
+        Raises: `InputError` for anything else. Source: Derman (1999), Regimes of volatility.
         """
         ratio = as_positive("forward_ratio", forward_ratio, "surface")
         if not AMOUNT_LEAST <= ratio <= AMOUNT_MOST:
@@ -333,7 +334,8 @@ class Surface(Rebuilt):
         units of its own deviation. A level shock keeps all bounds but the one on the wings, a
         downward-sloping term shock or a skew shock may break others; `broken_bounds` says so.
 
-        Raises: `InputError` for what is no number, or leaves no volatility.
+        Args: `Shock`. Returns: a new `Surface`. Raises: `InputError` for what is no number, or
+        leaves no volatility. Source: ours, in the parameters of `tidegate.pricing.essvi`.
         """
         as_kind("shock", shock, Shock, "surface")
         level, term, skew = (
