@@ -135,10 +135,40 @@ def test_quotes_without_both_sides_say_nothing() -> None:
     assert point.source is ForwardSource.VENUE
 
 
+def test_expiry_without_a_forward_has_no_parity_and_says_so() -> None:
+    made = made_chain(days=(30,))
+    (row,) = parity(replace(made, forward_usd=np.full(made.bid.size, np.nan)))
+    assert np.isnan([row.reference_usd, row.forward_usd, row.forward_error_usd]).all()
+    assert (row.strikes, row.boxes) == (0, 0)
+
+
 def test_expired_options_are_left_out() -> None:
     chain = made_chain(days=(1, 30))
     later = replace(chain, ts_ms=TS_MS + 2 * DAY_MS)
     assert [row.expiry_ms for row in parity(later)] == [MONTH_MS]
+    assert [row.expiry_ms for row in parity(replace(chain, ts_ms=TS_MS + DAY_MS))] == [MONTH_MS]
+
+
+@settings(max_examples=10)
+@given(st.sampled_from([1e-6, 1e-3, 7.0]), st.booleans())
+def test_parity_of_a_coin_of_another_price_is_that_price_times_the_same(
+    scale: float, inverse: bool
+) -> None:
+    chain = made_chain(days=(30,), strikes=5, inverse=inverse)
+    unit = 1.0 if inverse else scale
+    other = replace(
+        chain,
+        strike_usd=scale * chain.strike_usd,
+        forward_usd=scale * chain.forward_usd,
+        bid=unit * chain.bid,
+        ask=unit * chain.ask,
+    )
+    (one,), (found,) = parity(chain), parity(other)
+    assert found.reference_usd == pytest.approx(scale * one.reference_usd)
+    assert found.forward_usd == pytest.approx(scale * one.forward_usd)
+    assert found.forward_error_usd == pytest.approx(scale * one.forward_error_usd)
+    assert found.discount == pytest.approx(one.discount)
+    assert (found.strikes, found.parity_violations) == (5, 0)
 
 
 @pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf")])
