@@ -22,7 +22,7 @@ from tidegate.pricing.parity import forwards, parity, with_forwards
 from tidegate.pricing.raw_svi import JumpWings, RawSvi, diagnose, fit_raw_svi
 from tidegate.pricing.scenarios import revalue_grid, revalue_paths
 from tidegate.pricing.static_arbitrage import check, expiries_between, log_strikes
-from tidegate.pricing.surface import Dynamics, Shock, Surface
+from tidegate.pricing.surface import Dynamics, Shock, Surface, VenueMarks
 
 DELTA = Dynamics.STICKY_DELTA
 
@@ -33,6 +33,10 @@ def chain(**changes: Any) -> OptionChain:
 
 def surface(**changes: Any) -> Surface:
     return replace(examples()["Surface"], **changes)
+
+
+def marks(**changes: Any) -> VenueMarks:
+    return replace(examples()["VenueMarks"], **changes)
 
 
 def rows(change: Callable[[np.ndarray], Any], name: str) -> Any:
@@ -73,6 +77,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: surface().vol_per_usd(9e4, 0.05, "sticky strike"),
         "dynamics: expected",
     ),
+    "marks of unlike rows": (lambda: marks(vol_annual=[0.5]), "rows: expected columns of one"),
+    "marks of two sides": (lambda: marks(is_call=marks().is_call - 1.0), "is_call: expected"),
+    "marks at half a time": (lambda: marks(expiry_ms=marks().expiry_ms + 0.5), "expiry_ms"),
     "no shock": (lambda: surface().shocked(None), "shock: expected"),
     "shock in text": (lambda: surface().shocked(Shock(term="x")), "shock.term: expected"),
     "huge skew": (lambda: surface().shocked(Shock(skew=1e4)), "shock: expected"),

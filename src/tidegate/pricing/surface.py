@@ -126,15 +126,18 @@ class VenueMarks(Rebuilt):
     vol_annual: FloatArray
 
     def __post_init__(self) -> None:
-        kinds = {"expiry_ms": np.int64, "is_call": np.bool_}
-        for name in ("expiry_ms", "strike_usd", "is_call", "vol_annual"):
-            column = as_row(name, getattr(self, name), "venue marks")
-            whole = np.abs(np.rint(column)) <= (1.0 if name == "is_call" else TIME_MAX_MS)
-            if name in kinds and not np.all(whole & (column == np.rint(column))):
-                raise InputError("venue marks", name, "expected a whole number in each row")
-            object.__setattr__(self, name, own(column.astype(kinds.get(name, np.float64))))
-            if column.size != self.expiry_ms.size:
-                raise InputError("venue marks", name, "expected a number in each row")
+        names = ("expiry_ms", "strike_usd", "is_call", "vol_annual")
+        columns = {name: as_row(name, getattr(self, name), "venue marks") for name in names}
+        expiry_ms, is_call = columns["expiry_ms"], columns["is_call"]
+        if len({column.size for column in columns.values()}) > 1:
+            raise InputError("venue marks", "rows", "expected columns of one length")
+        if not np.all((expiry_ms == np.rint(expiry_ms)) & (np.abs(expiry_ms) <= TIME_MAX_MS)):
+            raise InputError("venue marks", "expiry_ms", "expected whole milliseconds since 1970")
+        if not np.all((is_call == 0.0) | (is_call == 1.0)):
+            raise InputError("venue marks", "is_call", "expected True or False in each row")
+        columns |= {"expiry_ms": expiry_ms.astype(np.int64), "is_call": is_call == 1.0}
+        for name, column in columns.items():
+            object.__setattr__(self, name, own(column))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
