@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -91,6 +92,16 @@ def test_kernel_is_compiled_anew_when_a_module_that_it_inlines_changes(copy: Pat
     (copy / "tidegate" / "pricing" / "_toy_part.py").write_text(PART.format(added=2.0))
     assert called(copy, **told) == [3.0, 0]
     assert called(copy, **told) == [3.0, 1]
+
+
+def test_kernel_takes_constants_and_functions_from_modules_whose_text_counts() -> None:
+    """A number of another module is compiled in, and would stay what it was."""
+    folder = Path(tidegate.__file__).parent / "pricing"
+    texts = [path.read_text(encoding="utf-8") for path in folder.glob("_*.py")]
+    kernels = [text for text in texts if "from tidegate.pricing._kernels import" in text]
+    assert len(kernels) > 5
+    imported = {name for text in kernels for name in re.findall(r"from (tidegate\S+) import", text)}
+    assert {name for name in imported if not name.startswith("tidegate.pricing._")} == set()
 
 
 def test_kernel_where_no_folder_can_be_written_is_compiled_and_answers(copy: Path) -> None:

@@ -25,7 +25,7 @@ from tidegate.pricing._elementary import (
     select,
 )
 from tidegate.pricing._kernels import INLINE, inner, kernel
-from tidegate.pricing.arrays import AMOUNT_LEAST, AMOUNT_MOST
+from tidegate.pricing._limits import AMOUNT_LEAST, AMOUNT_MOST
 
 FloatArray = npt.NDArray[np.float64]
 CallArray = npt.NDArray[np.uint8]

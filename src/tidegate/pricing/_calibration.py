@@ -30,7 +30,7 @@ import numpy.typing as npt
 from tidegate.pricing._block_tridiagonal import RIDGE, newton_step
 from tidegate.pricing._elementary import INV_SQRT_2PI, exp_, mills_, select
 from tidegate.pricing._kernels import summing_kernel
-from tidegate.pricing.essvi import CURVATURE_MAX, WING_MAX
+from tidegate.pricing._limits import CURVATURE_MAX, WING_MAX
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -37,7 +37,7 @@ from numba.extending import register_jitable
 from tidegate.pricing._blocks import BLOCK, fill
 from tidegate.pricing._elementary import SQRT_2PI, exp_, log_ratio_, select
 from tidegate.pricing._kernels import INLINE, kernel
-from tidegate.pricing.arrays import AMOUNT_LEAST, AMOUNT_MOST
+from tidegate.pricing._limits import AMOUNT_LEAST, AMOUNT_MOST
 
 FloatArray = npt.NDArray[np.float64]
 

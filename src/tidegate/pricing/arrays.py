@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.model.errors import InputError
+from tidegate.pricing._limits import AMOUNT_LEAST as AMOUNT_LEAST
+from tidegate.pricing._limits import AMOUNT_MOST as AMOUNT_MOST
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -24,9 +26,6 @@ ArrayLike = Any
 
 _Kind = TypeVar("_Kind")
 
-# Forwards, strikes and discounts outside are none, and expiries and vols above; inside nothing
-# overflows.
-AMOUNT_LEAST, AMOUNT_MOST = 1e-100, 1e100
 # Times beyond the year 3900, or as long before 1970, are of another unit.
 TIME_MAX_MS = 6.1e13
 

@@ -49,6 +49,8 @@ from typing import Any
 import numpy as np
 
 from tidegate.model.errors import InputError
+from tidegate.pricing._limits import CURVATURE_MAX as CURVATURE_MAX
+from tidegate.pricing._limits import WING_MAX as WING_MAX
 from tidegate.pricing.arrays import (
     AMOUNT_LEAST,
     ArrayLike,
@@ -60,8 +62,6 @@ from tidegate.pricing.arrays import (
     own,
 )
 
-WING_MAX = 3.999
-CURVATURE_MAX = 4.0
 # A bound passed by less, relative to its size, is met: that much is lost in rounding.
 ROUNDING = 1e-14
 
