@@ -135,6 +135,14 @@ def test_quotes_without_both_sides_say_nothing() -> None:
     assert point.source is ForwardSource.VENUE
 
 
+@pytest.mark.parametrize("none", [0.0, -9e9, np.inf, np.nan])
+def test_rows_without_a_forward_have_no_say_in_the_venue_s(none: float) -> None:
+    made = made_chain(days=(30,), strikes=5)
+    most = np.arange(made.bid.size) >= 3
+    (row,) = parity(replace(made, forward_usd=np.where(most, none, made.forward_usd)))
+    assert row.reference_usd == FORWARD_USD
+
+
 def test_expiry_without_a_forward_has_no_parity_and_says_so() -> None:
     made = made_chain(days=(30,))
     (row,) = parity(replace(made, forward_usd=np.full(made.bid.size, np.nan)))

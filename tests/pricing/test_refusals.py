@@ -12,7 +12,7 @@ import pytest
 
 from tests.pricing.public import examples
 from tidegate.model.errors import InputError
-from tidegate.pricing.black76 import GreeksBuffer
+from tidegate.pricing.black76 import GreeksBuffer, greeks
 from tidegate.pricing.calibration import Settings, calibrate, fit_of
 from tidegate.pricing.implied_vol import refusal_reason
 from tidegate.pricing.inverse import delivery_inputs, net_transaction_delta
@@ -198,6 +198,12 @@ def test_slices_are_copies_that_their_maker_cannot_change(name: str) -> None:
     made, before = replace(low, **{name: given}), given.copy()
     given[:] = 0.0
     np.testing.assert_array_equal(getattr(made, name), before)
+
+
+def test_buffer_without_a_discount_takes_none_off() -> None:
+    option = (100.0, 110.0, 0.5, 0.6, True)
+    assert GreeksBuffer(1).greeks(*option).price == greeks(*option).price
+    assert greeks(*option).price == greeks(*option, 1.0).price
 
 
 def test_buffer_has_a_size_that_cannot_be_changed_and_refuses_more() -> None:

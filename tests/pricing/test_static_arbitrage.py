@@ -100,3 +100,9 @@ def test_grid_holds_the_expiries_and_lies_between_before_and_beyond_them() -> No
 def test_expiries_that_do_not_increase_are_refused(years: list) -> None:
     with pytest.raises(InputError, match="increasing positive years"):
         check(OneSmile(VOGT), np.array(years))
+
+
+def test_expiries_looked_at_are_three_between_each_two_and_one_beyond() -> None:
+    quarters = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0]
+    assert expiries_between(np.array([0.4, 0.8])) == pytest.approx(quarters)
+    assert expiries_between(np.array([0.4]), 0) == pytest.approx([0.4, 0.5])
