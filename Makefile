@@ -60,7 +60,7 @@ lock:  ## Pin every dependency anew, with hashes; the peers apart, in requiremen
 
 clean:  ## Remove the environment, builds and caches
 	@rm -rf .venv .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-		.import_linter_cache .numba_cache
+		.import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 need_python = $(or $(PYTHON),false) -c '$(SUITABLE)' 2>/dev/null || { \

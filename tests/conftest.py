@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,6 @@ from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-
-def kernel_cache() -> str:
-    """A folder of its own for every text of the kernels: numba looks only at the file in which a
-    kernel stands, and would run old code after an edit of what it calls."""
-    kernels = sorted((REPOSITORY / "src" / "tidegate" / "pricing").glob("_*.py"))
-    text = b"".join(path.read_bytes() for path in kernels)
-    return str(REPOSITORY / ".numba_cache" / sha256(text).hexdigest()[:16])
-
-
-os.environ.setdefault("NUMBA_CACHE_DIR", kernel_cache())
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None)
 settings.register_profile(

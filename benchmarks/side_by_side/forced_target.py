@@ -15,12 +15,10 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-import tidegate
 from benchmarks.side_by_side.entries import Entry, Topic
 from benchmarks.side_by_side.timing import Local, Run
 
@@ -28,14 +26,8 @@ AVX2_PROCESSOR = "haswell"
 
 
 def cache_folder(name: str) -> str:
-    """A folder for compiled code inside the environment, or a passing one if that is read-only.
-
-    Every text of the kernels has a folder of its own: numba looks only at the file in which a
-    kernel stands, and would run old code after an edit of what it calls.
-    """
-    kernels = sorted((Path(tidegate.__file__).parent / "pricing").glob("_*.py"))
-    digest = sha256(b"".join(path.read_bytes() for path in kernels)).hexdigest()[:16]
-    folder = Path(sys.prefix) / "tidegate-bench" / digest / name
+    """A folder for compiled code inside the environment, or a passing one if that is read-only."""
+    folder = Path(sys.prefix) / "tidegate-bench" / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.pricing.made_chains import DAYS, TS_MS, Vols, crypto, flat, made_chain, rows
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS
-from tidegate.pricing import evidence
+from tidegate.pricing import calibration, evidence
 from tidegate.pricing.arrays import FloatArray
 from tidegate.pricing.calibration import DEFAULTS, Settings, calibrate, fit_of
 from tidegate.pricing.option_chain import Exclusion, OptionChain, quotes
@@ -243,3 +243,19 @@ def test_real_chains_have_no_arbitrage_and_most_held_out_quotes_inside(
         inside.append(judged)
         assert not np.any(every.exclusion == Exclusion.UNSOLVABLE)
     assert np.mean(np.concatenate(inside)) > 0.85
+
+
+def test_weight_is_one_over_half_the_spread_and_a_locked_quote_has_a_thousandth_of_its_mid() -> (
+    None
+):
+    made = made_chain(days=(30,), strikes=9)
+    locked = np.arange(made.bid.size) % 4 < 2
+    chain = replace(made, bid=np.where(locked, made.ask, made.bid))
+    used, rules = quotes(chain), Settings()
+    slices = calibration._slices(used, chain, rules)
+    problem, (rows,) = calibration._problem(used, slices, rules), slices
+    unit = np.exp(np.minimum(used.log_strike[rows], 0.0))
+    spread = np.where(locked[rows], 1e-3 * used.mid[rows], (used.ask - used.bid)[rows])
+    assert locked[rows].any()
+    assert not locked[rows].all()
+    assert problem.weight == pytest.approx(2.0 * unit / spread, rel=1e-12)

@@ -34,7 +34,7 @@ def posed(seed: int, regimes: int = 2, days: tuple[float, ...] = (2, 9, 40, 200)
 
 @pytest.mark.parametrize("regimes", [1, 2])
 @pytest.mark.parametrize("days", [(30,), (2, 9, 40, 200)])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [4, 7])
 def test_kernel_takes_the_same_steps_as_its_numpy_twin(
     seed: int, regimes: int, days: tuple[float, ...]
 ) -> None:

@@ -10,11 +10,9 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mp, mpf
-from numba import njit
 
 from tidegate.pricing import _elementary, _implied_vol
 from tidegate.pricing._elementary import (
-    KERNEL,
     erfcx_,
     exp_,
     log_,
@@ -23,6 +21,7 @@ from tidegate.pricing._elementary import (
     normal_cdf_,
     normal_density_,
 )
+from tidegate.pricing._kernels import inner
 
 RANDOM = np.random.default_rng(76)
 
@@ -35,43 +34,43 @@ def mp_erfcx(x: Any) -> Any:
     return mpmath.exp(x * x) * mpmath.erfc(x)
 
 
-@njit(**KERNEL)
+@inner
 def compiled_exp(x: Any, out: Any) -> None:
     for i in range(len(x)):
         out[i] = exp_(x[i])
 
 
-@njit(**KERNEL)
+@inner
 def compiled_log(x: Any, out: Any) -> None:
     for i in range(len(x)):
         out[i] = log_(x[i])
 
 
-@njit(**KERNEL)
+@inner
 def compiled_mills(x: Any, out: Any) -> None:
     for i in range(len(x)):
         out[i] = mills_(x[i])
 
 
-@njit(**KERNEL)
+@inner
 def compiled_erfcx(x: Any, out: Any) -> None:
     for i in range(len(x)):
         out[i] = erfcx_(x[i])
 
 
-@njit(**KERNEL)
+@inner
 def compiled_density(x: Any, out: Any) -> None:
     for i in range(len(x)):
         out[i] = normal_density_(x[i])
 
 
-@njit(**KERNEL)
+@inner
 def compiled_cdf(x: Any, out: Any) -> None:
     for i in range(len(x)):
         out[i] = normal_cdf_(x[i])
 
 
-@njit(**KERNEL)
+@inner
 def compiled_log_ratio(a: Any, b: Any, out: Any) -> None:
     for i in range(len(a)):
         out[i] = log_ratio_(a[i], b[i])

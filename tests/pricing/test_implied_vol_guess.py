@@ -40,12 +40,11 @@ def test_guess_is_within_a_thousandth_up_to_a_log_moneyness_of_three_and_a_half(
 # Run in a process of its own, in which numba takes the processor for another.
 INSTRUCTIONS = """
 import numpy as np
-from numba import njit
 from tests.pricing.implied_vol_quotes import random_quotes
 from tidegate.pricing import _implied_vol
-from tidegate.pricing._elementary import KERNEL
+from tidegate.pricing._kernels import inner
 
-kernel = njit(**KERNEL)(_implied_vol.solve.py_func)
+kernel = inner(_implied_vol.solve.py_func)
 quotes = random_quotes(100_000, seed=5)
 vol = np.empty(100_000)
 kernel(quotes.quote, vol)

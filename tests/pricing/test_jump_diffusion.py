@@ -21,9 +21,8 @@ from tidegate.pricing.jump_diffusion import (
     JumpDiffusion,
     Kou,
     Merton,
-    _counts,
-    _poisson,
 )
+from tidegate.pricing.normal_mixture import jump_counts, poisson_weights
 
 DAY = 1 / 365
 MERTON = Merton(0.45, 12.0, -0.02, 0.06)
@@ -308,7 +307,7 @@ def test_law_without_time_has_no_density_and_no_cumulants_before_it(law: JumpDif
 @given(st.floats(0.0, 1e5), st.floats(0.1, 10.0))
 def test_counts_of_jumps_leave_nothing_out(mean: float, factor: float) -> None:
     other = min(mean * factor, 1e5)
-    counts = _counts(min(mean, other), max(mean, other))
+    counts = jump_counts(min(mean, other), max(mean, other))
     for rate in (mean, other):
         assert gammainc(counts[-1] + 1, rate) < 2e-22
         assert counts[0] == 0 or gammaincc(counts[0], rate) < 2e-22
@@ -317,8 +316,8 @@ def test_counts_of_jumps_leave_nothing_out(mean: float, factor: float) -> None:
 @given(st.floats(0.0, 2_000.0))
 @example(5e-324)
 def test_poisson_weights_are_exact(mean: float) -> None:
-    counts = _counts(mean, mean)
-    weights = _poisson(counts, mean)
+    counts = jump_counts(mean, mean)
+    weights = poisson_weights(counts, mean)
     assert np.sum(weights) == pytest.approx(1.0, rel=1e-14, abs=0)
     for count in (counts[0], math.floor(mean), math.floor(mean + math.sqrt(mean)) + 1):
         exact = mpmath.exp(-mpmath.mpf(mean)) * mpmath.mpf(mean) ** int(count)

@@ -14,7 +14,7 @@ from tests.pricing.made_chains import DAYS, FORWARD_USD, TS_MS, made_chain, rows
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS
 from tidegate.pricing.option_chain import OptionChain
-from tidegate.pricing.parity import ForwardSource, forwards, parity, with_forwards
+from tidegate.pricing.parity import ExpiryParity, ForwardSource, forwards, parity, with_forwards
 
 MONTH_MS = TS_MS + 30 * DAY_MS
 
@@ -40,6 +40,30 @@ def test_forward_and_discount_of_the_prices_are_found_whatever_the_venue_says(
         assert row.reference_usd == pytest.approx(ratio * FORWARD_USD)
         assert 0.0 < row.forward_error_usd < 200.0
         assert row.discount_error > 0.0
+
+
+def moved_by(chain: OptionChain, strike: float, change: float) -> ExpiryParity:
+    """What parity says after the call of a strike became dearer, its spread as it was."""
+    row = (chain.strike_usd == strike) & chain.is_call
+    bid, ask = chain.bid + change * row, chain.ask + change * row
+    return parity(replace(chain, bid=bid, ask=ask))[0]
+
+
+@pytest.mark.parametrize("inverse", [True, False])
+def test_errors_are_those_that_half_spreads_lead_to(inverse: bool) -> None:
+    """Error propagation: the root of the sum over strikes of (slope times half spread) squared."""
+    made = discounted(made_chain(days=(30,), strikes=7, inverse=inverse), 0.9)
+    chain = replace(made, forward_usd=1.02 * made.forward_usd)
+    unit = 1.0 if inverse else 1.02 * FORWARD_USD
+    squares, step = np.zeros(2), 1e-6
+    for strike in np.unique(chain.strike_usd):
+        up, down = (moved_by(chain, strike, sign * step * unit) for sign in (1.0, -1.0))
+        rises = (up.forward_usd - down.forward_usd, up.discount - down.discount)
+        spread = np.sum((chain.ask - chain.bid)[chain.strike_usd == strike]) / unit
+        squares += (np.array(rises) / (2.0 * step) * spread / 2.0) ** 2
+    (found,) = parity(chain)
+    errors = (found.forward_error_usd, found.discount_error)
+    assert errors == pytest.approx(np.sqrt(squares), rel=1e-6)
 
 
 @pytest.mark.parametrize("inverse", [True, False])
@@ -93,6 +117,14 @@ def test_future_is_believed_before_parity_and_parity_before_the_venue() -> None:
     assert np.array_equal(applied.bid, off.bid, equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    ("strikes", "source"), [(2, ForwardSource.VENUE), (3, ForwardSource.PARITY)]
+)
+def test_parity_is_believed_from_three_strikes_on(strikes: int, source: ForwardSource) -> None:
+    (point,) = forwards(made_chain(days=(30,), strikes=strikes))
+    assert point.source is source
+
+
 def test_quotes_without_both_sides_say_nothing() -> None:
     chain = made_chain(days=(30,))
     bare = replace(chain, bid=np.where(chain.is_call, np.nan, chain.bid))
@@ -103,10 +135,48 @@ def test_quotes_without_both_sides_say_nothing() -> None:
     assert point.source is ForwardSource.VENUE
 
 
+@pytest.mark.parametrize("none", [0.0, -9e9, np.inf, np.nan])
+def test_rows_without_a_forward_have_no_say_in_the_venue_s(none: float) -> None:
+    made = made_chain(days=(30,), strikes=5)
+    most = np.arange(made.bid.size) >= 3
+    (row,) = parity(replace(made, forward_usd=np.where(most, none, made.forward_usd)))
+    assert row.reference_usd == FORWARD_USD
+
+
+def test_expiry_without_a_forward_has_no_parity_and_says_so() -> None:
+    made = made_chain(days=(30,))
+    (row,) = parity(replace(made, forward_usd=np.full(made.bid.size, np.nan)))
+    assert np.isnan([row.reference_usd, row.forward_usd, row.forward_error_usd]).all()
+    assert (row.strikes, row.boxes) == (0, 0)
+
+
 def test_expired_options_are_left_out() -> None:
     chain = made_chain(days=(1, 30))
     later = replace(chain, ts_ms=TS_MS + 2 * DAY_MS)
     assert [row.expiry_ms for row in parity(later)] == [MONTH_MS]
+    assert [row.expiry_ms for row in parity(replace(chain, ts_ms=TS_MS + DAY_MS))] == [MONTH_MS]
+
+
+@settings(max_examples=10)
+@given(st.sampled_from([1e-6, 1e-3, 7.0]), st.booleans())
+def test_parity_of_a_coin_of_another_price_is_that_price_times_the_same(
+    scale: float, inverse: bool
+) -> None:
+    chain = made_chain(days=(30,), strikes=5, inverse=inverse)
+    unit = 1.0 if inverse else scale
+    other = replace(
+        chain,
+        strike_usd=scale * chain.strike_usd,
+        forward_usd=scale * chain.forward_usd,
+        bid=unit * chain.bid,
+        ask=unit * chain.ask,
+    )
+    (one,), (found,) = parity(chain), parity(other)
+    assert found.reference_usd == pytest.approx(scale * one.reference_usd)
+    assert found.forward_usd == pytest.approx(scale * one.forward_usd)
+    assert found.forward_error_usd == pytest.approx(scale * one.forward_error_usd)
+    assert found.discount == pytest.approx(one.discount)
+    assert (found.strikes, found.parity_violations) == (5, 0)
 
 
 @pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf")])

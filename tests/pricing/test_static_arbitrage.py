@@ -31,6 +31,14 @@ class OneSmile:
         return Smile(w, w, w, self.svi.durrleman(log_strike))
 
 
+class NoSmile:
+    """Nothing is known of it."""
+
+    def smile(self, log_strike: FloatArray, expiry_years: FloatArray) -> Smile:
+        nothing = np.full(log_strike.shape, np.nan)
+        return Smile(nothing, nothing, nothing, nothing)
+
+
 def test_flat_smile_has_none() -> None:
     report = check(OneSmile(RawSvi(0.04, 1e-9, 0.0, 0.0, 1.0)), YEARS)
     assert report.clean
@@ -64,7 +72,7 @@ def test_surfaces_with_broken_bounds_are_found_out() -> None:
 
 
 def test_what_is_not_a_number_counts_as_a_violation() -> None:
-    report = check(OneSmile(RawSvi(0.04, np.nan, 0.0, 0.0, 1.0)), YEARS)
+    report = check(NoSmile(), YEARS)
     assert report.butterflies == 900
     assert report.calendars == 600
     assert not report.clean
@@ -92,3 +100,9 @@ def test_grid_holds_the_expiries_and_lies_between_before_and_beyond_them() -> No
 def test_expiries_that_do_not_increase_are_refused(years: list) -> None:
     with pytest.raises(InputError, match="increasing positive years"):
         check(OneSmile(VOGT), np.array(years))
+
+
+def test_expiries_looked_at_are_three_between_each_two_and_one_beyond() -> None:
+    quarters = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0]
+    assert expiries_between(np.array([0.4, 0.8])) == pytest.approx(quarters)
+    assert expiries_between(np.array([0.4]), 0) == pytest.approx([0.4, 0.5])

@@ -178,6 +178,19 @@ def test_shock_that_breaks_a_bound_says_so_and_arbitrage_is_found() -> None:
     assert check(shocked, expiries_between(shocked.expiry_years)).calendars > 0
 
 
+@pytest.mark.parametrize("name", ["low", "high"])
+def test_bound_that_one_regime_alone_breaks_is_named_and_ends_the_proof(
+    surface: Surface, name: str
+) -> None:
+    regime = getattr(surface, name)
+    broken = replace(surface, **{name: replace(regime, call_wing=np.full(len(DAYS), 4.5))})
+    found = {bound.bound for bound in broken.broken_bounds}
+    assert "butterfly: call wing < 4" in found
+    assert not any("put wing < 4" in bound for bound in found)
+    assert not broken.arbitrage_free
+    assert surface.broken_bounds == ()
+
+
 def test_no_shock_changes_nothing(surface: Surface) -> None:
     same = surface.shocked(Shock())
     assert np.array_equal(same.vol(STRIKES, YEARS), surface.vol(STRIKES, YEARS))

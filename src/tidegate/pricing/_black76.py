@@ -15,23 +15,22 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import register_jitable
 
-from tidegate.pricing._blocks import BLOCK, fill, inner, kernel, spill
+from tidegate.pricing._blocks import BLOCK, fill, spill
 from tidegate.pricing._blocks import aligned as aligned
 from tidegate.pricing._elementary import (
-    INLINE,
     log_,
     log_ratio_,
     mills_,
     normal_density_,
     select,
 )
+from tidegate.pricing._kernels import INLINE, inner, kernel
+from tidegate.pricing._limits import AMOUNT_LEAST, AMOUNT_MOST
 
 FloatArray = npt.NDArray[np.float64]
 CallArray = npt.NDArray[np.uint8]
 Columns = tuple[FloatArray, ...]
 
-# Amounts outside, and spans and vols above, are not options; inside nothing overflows.
-LEAST, MOST = 1e-100, 1e100
 # A deviation sigma sqrt(T) up to here is none: the option is worth what it pays now.
 NO_DEVIATION = 1e-100
 
@@ -44,13 +43,13 @@ ROWS = RESULT + 8
 @register_jitable(**INLINE)
 def amount_(x: Any) -> Any:
     """Whether an amount is positive and of a size that the formula bears; not so if NaN."""
-    return (x >= LEAST) & (x <= MOST)
+    return (x >= AMOUNT_LEAST) & (x <= AMOUNT_MOST)
 
 
 @register_jitable(**INLINE)
 def span_(x: Any) -> Any:
     """Whether a time or a vol is not negative and bearable; not so if NaN."""
-    return (x >= 0.0) & (x <= MOST)
+    return (x >= 0.0) & (x <= AMOUNT_MOST)
 
 
 @register_jitable(**INLINE)
@@ -117,11 +116,11 @@ def greeks_(option: Any, log_discount: Any, terms: Any) -> Any:
     # The tail is P(Z > |d1|): the delta itself where d1 speaks against the option.
     against = select(call == 1.0, d1, -d1) <= 0.0
     size = select(against, tail, discount - tail)
-    lasts = expiry > LEAST
-    inverse_expiry = 1.0 / select(lasts, expiry, LEAST)
+    lasts = expiry > AMOUNT_LEAST
+    inverse_expiry = 1.0 / select(lasts, expiry, AMOUNT_LEAST)
     vega = discount * weight * root
     decay = 0.5 * vol * vega * inverse_expiry
-    decay = select(kink & (expiry <= LEAST) & (vol > 0.0), np.inf, decay)
+    decay = select(kink & (expiry <= AMOUNT_LEAST) & (vol > 0.0), np.inf, decay)
     rate = select(lasts, -log_discount * inverse_expiry, np.nan)
     rate = select(log_discount == 0.0, 0.0, rate)
     slope = d2 * inverse_s

@@ -9,30 +9,18 @@ section 4.5).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from tidegate.pricing._kernels import summing_kernel
 
 FloatArray = npt.NDArray[np.float64]
 
-# Sums may be reordered here: that vectorises them, and no answer hangs on their last bit.
-FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
 RIDGE = 1e-9
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-def compiled(function: _Function) -> _Function:
-    """Compiles a kernel when it is first called, and keeps the result on disk."""
-    options: Any = {"error_model": "numpy", "nogil": True, "fastmath": FASTMATH}
-    kernel: _Function = njit(cache=True, **options)(function)
-    return kernel
-
-
-@compiled
+@summing_kernel
 def _factorise(lower: FloatArray) -> None:
     """Cholesky's factorisation of one block in place; a pivot that is not positive becomes 1."""
     q = lower.shape[0]
@@ -47,7 +35,7 @@ def _factorise(lower: FloatArray) -> None:
                 lower[a, a] = math.sqrt(s) if s > 0.0 else 1.0
 
 
-@compiled
+@summing_kernel
 def _eliminate(coupling: FloatArray, before: FloatArray, hessian: FloatArray) -> None:
     """coupling <- coupling L^-T with L of the slice before, hessian <- hessian - its square."""
     q = hessian.shape[0]
@@ -64,7 +52,7 @@ def _eliminate(coupling: FloatArray, before: FloatArray, hessian: FloatArray) ->
             hessian[a, b] -= s
 
 
-@compiled
+@summing_kernel
 def newton_step(
     hessian: FloatArray,
     coupling: FloatArray,

@@ -8,19 +8,17 @@ row to row in short loops, whose chains of dependent operations overlap, and cop
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tidegate.pricing._elementary import KERNEL
+from tidegate.pricing._kernels import inner
 
 FloatArray = npt.NDArray[np.float64]
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # LLVM's instructions, from the llvmlite that numba itself writes them with.
 _ir: Any = cast(Any, cgutils).ir
@@ -30,18 +28,6 @@ BLOCK = 256
 LINE = 8
 # From here on results do not fit the nearer caches, and are written past them.
 STREAMED = 1 << 15
-
-
-def inner(function: _Function) -> _Function:
-    """Compiled with the kernel that calls it."""
-    compiled: _Function = njit(**KERNEL)(function)
-    return compiled
-
-
-def kernel(function: _Function) -> _Function:
-    """Compiled when first called, and kept on disk for later processes."""
-    compiled: _Function = njit(cache=True, **KERNEL)(function)
-    return compiled
 
 
 def aligned(rows: int, size: int) -> FloatArray:

@@ -27,9 +27,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.pricing._block_tridiagonal import RIDGE, compiled, newton_step
+from tidegate.pricing._block_tridiagonal import RIDGE, newton_step
 from tidegate.pricing._elementary import INV_SQRT_2PI, exp_, mills_, select
-from tidegate.pricing.essvi import CURVATURE_MAX, WING_MAX
+from tidegate.pricing._kernels import summing_kernel
+from tidegate.pricing._limits import CURVATURE_MAX, WING_MAX
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -49,10 +50,13 @@ DAMPING_FIRST, DAMPING_GROWTH, DAMPING_DECAY = 1e-3, 10.0, 0.1
 GAIN_POOR, GAIN_GOOD = 0.25, 0.75
 # Iteration ends where the step would lower the sum by less than this, in squared half spreads.
 TOLERANCE = 1e-3
-# Iteration ends where the step would lower the sum by less than this, in squared half spreads.
-TOLERANCE = 1e-3
-# A step that had to be shortened adds this share of the diagonal, ten times it if it recurs.
-DAMPING_FIRST, DAMPING_GROWTH, DAMPING_DECAY = 1e-3, 10.0, 0.1
+# A step counts if it gains this share of what its slope promises; one that does not is shortened
+# to this share of itself, or to the other where it left too little of a bound's slack.
+GAIN_LEAST, SHORTENED, SHORTENED_AT_BOUND = 1e-4, 0.4, 0.7
+# The barrier shrinks after a step of more than this share of its full length.
+LENGTH_GOOD = 0.3
+# Multipliers stay within this factor of mu / slack.
+DUALS_APART = 100.0
 
 
 class Problem(NamedTuple):
@@ -131,7 +135,7 @@ def _work(problem: Problem, slices: int, regimes: int) -> Work:
     )
 
 
-@compiled
+@summing_kernel
 def _place(state: State) -> None:
     """Fills values and slack from the logarithms."""
     slices, regimes, _ = state.logs.shape
@@ -151,7 +155,7 @@ def _place(state: State) -> None:
                 slack[3] = slack[0] - value[3] + state.values[i - 1, c, 3]
 
 
-@compiled
+@summing_kernel
 def _bound_row(state: State, i: int, c: int, m: int, row: FloatArray) -> None:
     """The gradient of a bound's slack by the slice's three logarithms, then by those before."""
     row[:] = 0.0
@@ -169,7 +173,7 @@ def _bound_row(state: State, i: int, c: int, m: int, row: FloatArray) -> None:
         row[m - 5] -= 1.0
 
 
-@compiled
+@summing_kernel
 def _add(state: State, row: FloatArray, i: int, c: int, curvature: float, slope: float) -> None:
     """Adds a term with this row: slope times it, curvature times its square."""
     o = 3 * c
@@ -186,7 +190,7 @@ def _add(state: State, row: FloatArray, i: int, c: int, curvature: float, slope:
                 state.coupling[i, o + a, o + b] += curvature * row[a] * row[3 + b]
 
 
-@compiled
+@summing_kernel
 def _mix(problem: Problem, value: FloatArray, c: int, span: tuple[int, int], work: Work) -> None:
     """Adds one regime's value to the residuals of a slice, and its rows to the jacobian.
 
@@ -215,7 +219,7 @@ def _mix(problem: Problem, value: FloatArray, c: int, span: tuple[int, int], wor
         by_call[n] = vega * (0.5 * w * k[n] + 0.25 * put * square) * call
 
 
-@compiled
+@summing_kernel
 def _gather(state: State, work: Work, i: int, count: int) -> None:
     """Adds the sums over a slice's quotes to its gradient and hessian."""
     q = state.gradient.shape[1]
@@ -231,7 +235,7 @@ def _gather(state: State, work: Work, i: int, count: int) -> None:
             state.hessian[i, a, b] += total
 
 
-@compiled
+@summing_kernel
 def _misfit(problem: Problem, state: State, huber: float, work: Work) -> float:
     """The sum of Huber's function over all quotes, with its gradient and hessian."""
     total = 0.0
@@ -252,7 +256,7 @@ def _misfit(problem: Problem, state: State, huber: float, work: Work) -> float:
     return total
 
 
-@compiled
+@summing_kernel
 def _prior(
     problem: Problem, state: State, start: FloatArray, rules: Rules, row: FloatArray
 ) -> float:
@@ -281,7 +285,7 @@ def _prior(
     return total
 
 
-@compiled
+@summing_kernel
 def _evaluate(problem: Problem, state: State, start: FloatArray, rules: Rules, work: Work) -> float:
     """Misfit and prior, with gradient and hessian."""
     state.gradient[:] = 0.0
@@ -291,7 +295,7 @@ def _evaluate(problem: Problem, state: State, start: FloatArray, rules: Rules, w
     return cost + _prior(problem, state, start, rules, work.row)
 
 
-@compiled
+@summing_kernel
 def _barrier(state: State) -> float:
     """-ln of the slack of each bound, summed; the first slice has none before it."""
     total = 0.0
@@ -303,7 +307,7 @@ def _barrier(state: State) -> float:
     return total
 
 
-@compiled
+@summing_kernel
 def _add_barrier(state: State, work: Work, mu: float) -> None:
     slices, regimes, _ = state.slack.shape
     for i in range(slices):
@@ -314,9 +318,9 @@ def _add_barrier(state: State, work: Work, mu: float) -> None:
                 _add(state, work.row, i, c, work.duals[i, c, m] / slack, -mu / slack)
 
 
-@compiled
+@summing_kernel
 def _renew_duals(state: State, trial: State, work: Work, mu: float, length: float) -> None:
-    """The primal-dual step of the multipliers, kept within a factor 100 of mu / slack."""
+    """The primal-dual step of the multipliers, kept near mu / slack."""
     slices, regimes, _ = state.slack.shape
     for i in range(slices):
         for c in range(regimes):
@@ -330,10 +334,10 @@ def _renew_duals(state: State, trial: State, work: Work, mu: float, length: floa
                 slack, dual = state.slack[i, c, m], work.duals[i, c, m]
                 dual += length * ((mu - dual * change) / slack - dual)
                 centre = mu / trial.slack[i, c, m]
-                work.duals[i, c, m] = min(max(dual, 0.01 * centre), 100.0 * centre)
+                work.duals[i, c, m] = min(max(dual, centre / DUALS_APART), DUALS_APART * centre)
 
 
-@compiled
+@summing_kernel
 def _advance(state: State, trial: State, step: FloatArray, length: float) -> bool:
     """Places the trial; says whether each bound keeps enough of its slack."""
     slices, regimes, _ = state.logs.shape
@@ -350,7 +354,7 @@ def _advance(state: State, trial: State, step: FloatArray, length: float) -> boo
     return True
 
 
-@compiled
+@summing_kernel
 def _first(state: State, work: Work) -> None:
     """The multipliers at the start: mu / slack."""
     slices, regimes, _ = state.slack.shape
@@ -360,7 +364,7 @@ def _first(state: State, work: Work) -> None:
                 work.duals[i, c, m] = BARRIER_FIRST / state.slack[i, c, m]
 
 
-@compiled
+@summing_kernel
 def _longest(step: FloatArray) -> float:
     """The share of a step after which no logarithm changes by more than the limit."""
     largest = STEP_MAX
@@ -370,7 +374,7 @@ def _longest(step: FloatArray) -> float:
     return STEP_MAX / largest
 
 
-@compiled
+@summing_kernel
 def damped(damping: float, gain: float) -> float:
     """The next damping, by the step's gain over that of the quadratic model."""
     if gain < GAIN_POOR:
@@ -378,7 +382,7 @@ def damped(damping: float, gain: float) -> float:
     return max(RIDGE, DAMPING_DECAY * damping) if gain > GAIN_GOOD else damping
 
 
-@compiled
+@summing_kernel
 def _iterate(
     problem: Problem, start: FloatArray, rules: Rules, states: tuple[State, State], work: Work
 ) -> tuple[FloatArray, float, int, bool]:
@@ -397,17 +401,17 @@ def _iterate(
             if inside:
                 trial_cost = _evaluate(problem, trial, start, rules, work)
                 gain = merit - trial_cost - mu * _barrier(trial)
-                found = gain >= -1e-4 * length * slope
+                found = gain >= -GAIN_LEAST * length * slope
             if found:
                 break
-            length *= 0.4 if inside else 0.7
+            length *= SHORTENED if inside else SHORTENED_AT_BOUND
         if not found:
             return state.logs, cost, iteration, -slope < TOLERANCE
         _renew_duals(state, trial, work, mu, length)
         state, trial, cost = trial, state, trial_cost
         if mu <= BARRIER_LAST and -slope < TOLERANCE:
             return state.logs, cost, iteration, True
-        if length > 0.3:
+        if length > LENGTH_GOOD:
             mu = max(BARRIER_LAST, BARRIER_SHRINK * mu)
         damping = damped(damping, gain / (-slope * length * (1.0 - 0.5 * length)))
     return state.logs, cost, ITERATIONS, False

@@ -135,10 +135,11 @@ def solve(problem: Problem, start: FloatArray, rules: Rules) -> tuple[FloatArray
         change, old = table @ step, slack
         slack, table = _bounds(logs)
         duals = duals + length * ((mu - duals * change) / old - duals)
-        duals = np.clip(duals, 0.01 * mu / slack, 100.0 * mu / slack)
+        centre = mu / slack
+        duals = np.clip(duals, centre / kernel.DUALS_APART, kernel.DUALS_APART * centre)
         if mu <= kernel.BARRIER_LAST and -slope < kernel.TOLERANCE:
             return logs, here.cost, iteration, True
-        if length > 0.3:
+        if length > kernel.LENGTH_GOOD:
             mu = max(kernel.BARRIER_LAST, kernel.BARRIER_SHRINK * mu)
         damping = kernel.damped(damping, gain / (-slope * length * (1.0 - 0.5 * length)))
     return logs, here.cost, kernel.ITERATIONS, False
@@ -159,7 +160,7 @@ def _search(
         if inside:
             new = evaluate(trial)
             gain = merit - (new.cost - mu * np.log(there).sum())
-            if gain >= -1e-4 * length * slope:
+            if gain >= -kernel.GAIN_LEAST * length * slope:
                 return length, trial, new, gain
-        length *= 0.4 if inside else 0.7
+        length *= kernel.SHORTENED if inside else kernel.SHORTENED_AT_BOUND
     return None

@@ -11,10 +11,10 @@ the integer.
 The coefficients interpolate at Chebyshev points of the interval that each function names, in 50
 digits, then rounded; tests/pricing/test_elementary.py computes them again and compares.
 
-A kernel that calls these is compiled with `KERNEL`: contraction to fused multiply-add and free
-signs of zero, but NaN and infinity keep their meaning, and sums keep their order. In numpy call
-them with arrays of at least one dimension. Errors are in units of the last place (ulp) of the
-result, for the compiled and the numpy form, measured against mpmath.
+A kernel that calls these is compiled with the options of `_kernels.KERNEL`: contraction to fused
+multiply-add and free signs of zero, but NaN and infinity keep their meaning, and sums keep their
+order. In numpy call them with arrays of at least one dimension. Errors are in units of the last
+place (ulp) of the result, for the compiled and the numpy form, measured against mpmath.
 """
 
 from __future__ import annotations
@@ -24,15 +24,12 @@ from typing import Any
 import numpy as np
 from numba.extending import overload, register_jitable
 
-# Contraction and signs of zero only: NaN and infinity are answers here.
-FASTMATH = {"contract", "nsz"}
-KERNEL: Any = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
-INLINE: Any = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True}
+from tidegate.pricing._kernels import INLINE
 
 # ln 2 in two parts; the first has 40 bits, so that its product with an exponent is exact.
 LN2_HIGH, LN2_LOW = float.fromhex("0x1.62e42fefa2000p-1"), 7.371002565167799e-13
 LOG2_E = 1.4426950408889634
-INV_SQRT_2PI = 0.3989422804014327
+INV_SQRT_2PI, SQRT_2PI = 0.3989422804014327, 2.5066282746310002
 SQRT_2, SQRT_2_OVER_PI = 1.4142135623730951, 0.7978845608028654
 INFINITY, NOT_A_NUMBER = np.inf, np.nan
 

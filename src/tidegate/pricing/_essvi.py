@@ -13,19 +13,17 @@ phi(h) (M(-h) + M(u)), so that none is lost where an option is worth nearly its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from numba.extending import register_jitable
 
-from tidegate.pricing._elementary import INLINE, KERNEL, exp_, log_, mills_, select
+from tidegate.pricing._elementary import SQRT_2PI, exp_, log_, mills_, select
+from tidegate.pricing._kernels import INLINE, inner, kernel
 
 FloatArray = npt.NDArray[np.float64]
 
-SQRT_2PI = 2.5066282746310002
 LOG_SQRT_2PI = 0.9189385332046727
 LOG_2 = 0.6931471805599453
 
@@ -52,14 +50,6 @@ TARGET = HIGH + REGIME
 FULL, ROOT, LEAST, MOST, STEP = range(TARGET + 1, TARGET + 6)
 ANSWER = STEP + 1
 ROWS = ANSWER + OUTPUTS
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def compiled(function: _Function) -> _Function:
-    """Compiles a kernel when it is first called, and keeps the result on disk."""
-    kernel: _Function = njit(cache=True, **KERNEL)(function)
-    return kernel
 
 
 @register_jitable(**INLINE)
@@ -206,7 +196,7 @@ def _regime(work: Any, row: Any, i: Any) -> Any:
     )
 
 
-@compiled
+@inner
 def _fill_regime(work: FloatArray, inputs: int, row: int) -> None:
     for i in range(BLOCK):
         theta, put = work[inputs * BLOCK + i], work[(inputs + 1) * BLOCK + i]
@@ -221,7 +211,7 @@ def _fill_regime(work: FloatArray, inputs: int, row: int) -> None:
         work[(row + 7) * BLOCK + i] = found[7]
 
 
-@compiled
+@inner
 def _solve(work: FloatArray, share: float) -> None:
     """The deviation at each place of a block, in as many steps as its slowest place needs."""
     for i in range(BLOCK):
@@ -248,7 +238,7 @@ def _solve(work: FloatArray, share: float) -> None:
             break
 
 
-@compiled
+@kernel
 def smiles(inputs: FloatArray, share: float, answers: FloatArray) -> None:
     """The mixture at each column of `inputs` [7, n], into `answers` [4, n].
 

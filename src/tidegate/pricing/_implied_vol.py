@@ -32,23 +32,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from numba.extending import register_jitable
 
 from tidegate.pricing._blocks import BLOCK, fill
-from tidegate.pricing._elementary import INLINE, KERNEL, exp_, log_ratio_, select
+from tidegate.pricing._elementary import SQRT_2PI, exp_, log_ratio_, select
+from tidegate.pricing._kernels import INLINE, kernel
+from tidegate.pricing._limits import AMOUNT_LEAST, AMOUNT_MOST
 
 FloatArray = npt.NDArray[np.float64]
 
-# Forward, strike, expiry and discount outside are refused; inside nothing overflows.
-LEAST, MOST = 1e-100, 1e100
 # Below, p is not a normal float64 any more.
 TIME_VALUE_LEAST = 2.3e-308
 # Of the relative step that ends in a result; 50 times its sixth power is a rounding error.
 STEP_MAX = 1.5e-3
 BISECTIONS = 26
 
-SQRT_2PI = 2.5066282746310002
 # Above this z the step works on ln q: p is then at least 0.38, and nothing is lost in q.
 Z_LOW_MAX = 0.5
 # The guess from the normal model holds below this p, about s = 2.5: intercept and slope in a.
@@ -233,7 +231,7 @@ def step_(s: Any, reach: Any, terms: Any) -> Any:
 @register_jitable(**INLINE)
 def in_range_(x: Any) -> Any:
     """Whether a number is positive and of a size that the arithmetic bears; not so if NaN."""
-    return (x >= LEAST) & (x <= MOST)
+    return (x >= AMOUNT_LEAST) & (x <= AMOUNT_MOST)
 
 
 @register_jitable(**INLINE)
@@ -290,7 +288,7 @@ def bisected(quote: tuple[FloatArray, ...]) -> FloatArray:
 _P, _Q, _M, _A, _S, _REACH, _VOL, _ROWS = (BLOCK * row for row in range(6, 14))
 
 
-@njit(cache=True, **KERNEL)
+@kernel
 def solve(quote: tuple[FloatArray, ...], vol: FloatArray) -> None:
     """Volatilities of columns of full length or of length 1 into `vol`, NaN where not solved.
 

@@ -15,16 +15,11 @@ import numpy.typing as npt
 from numba.extending import register_jitable
 
 from tidegate.pricing._black76 import NO_DEVIATION, time_value_
-from tidegate.pricing._blocks import BLOCK, fill, inner, kernel, spill
+from tidegate.pricing._blocks import BLOCK, fill, spill
 from tidegate.pricing._blocks import aligned as aligned
-from tidegate.pricing._elementary import (
-    INLINE,
-    exp_,
-    mills_,
-    normal_density_,
-    select,
-)
+from tidegate.pricing._elementary import exp_, mills_, normal_density_, select
 from tidegate.pricing._elementary import log_ratio_ as log_ratio_
+from tidegate.pricing._kernels import INLINE, inner, kernel
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]

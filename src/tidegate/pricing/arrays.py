@@ -8,13 +8,15 @@ imported; a series is known by the module that made it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegate.model.errors import InputError
+from tidegate.pricing._limits import AMOUNT_LEAST as AMOUNT_LEAST
+from tidegate.pricing._limits import AMOUNT_MOST as AMOUNT_MOST
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -22,6 +24,12 @@ BoolArray = npt.NDArray[np.bool_]
 # What a public function accepts: a number, a list of numbers, an array, or a series.
 ArrayLike = Any
 
+_Kind = TypeVar("_Kind")
+
+# Times beyond the year 3900, or as long before 1970, are of another unit.
+TIME_MAX_MS = 6.1e13
+
+_WHOLE_MAX = 2**31
 _NUMERIC_KINDS = "biufO"
 _EXPECTED = "expected a number, a list of numbers, a numpy array, or a pandas or polars Series"
 
@@ -106,12 +114,93 @@ def prepared(*inputs: ArrayLike) -> tuple[FloatArray, ...]:
     return Batch.of(*inputs).arrays
 
 
-def as_floats(label: str, value: ArrayLike) -> FloatArray:
+def as_floats(label: str, value: ArrayLike, where: str = "pricing") -> FloatArray:
     """One input as a float64 array of its own shape, a missing value as NaN.
 
     Raises: `InputError`, which names the input by its label, for what is not numbers.
     """
-    return np.asarray(_numbers(label, value), dtype=np.float64)
+    return np.asarray(_numbers(label, value, where), dtype=np.float64)
+
+
+def as_number(label: str, value: ArrayLike, where: str = "pricing") -> float:
+    """One input as a plain float, so that none of lower precision lowers that of others.
+
+    Raises: `InputError`, which names the input, for what is not one finite number.
+    """
+    return _one(label, value, where, "a finite number")
+
+
+def as_positive(label: str, value: ArrayLike, where: str = "pricing") -> float:
+    """One input as a plain float above zero; otherwise as `as_number`."""
+    number = _one(label, value, where, "a positive number")
+    if number <= 0.0:
+        raise InputError(where, label, f"expected a positive number, got {number}")
+    return number
+
+
+def _one(label: str, value: ArrayLike, where: str, expected: str) -> float:
+    try:
+        number = as_floats(label, value, where)
+    except InputError:
+        number = np.full((), np.nan)
+    if number.ndim or not np.isfinite(number):
+        raise InputError(where, label, f"expected {expected}, got {value!r:.40}")
+    return float(number)
+
+
+def as_whole(label: str, value: ArrayLike, least: int, where: str = "pricing") -> int:
+    """One input as a plain integer from the least to 2**31; otherwise as `as_number`."""
+    expected = f"a whole number from {least}"
+    number = _one(label, value, where, expected)
+    if number != np.rint(number) or not least <= number <= _WHOLE_MAX:
+        raise InputError(where, label, f"expected {expected}, got {number}")
+    return int(number)
+
+
+def as_moment(label: str, ts_ms: ArrayLike, where: str) -> int:
+    """A time as whole milliseconds since 1970; `InputError`, which names it, if it is none."""
+    moment = as_number(label, ts_ms, where)
+    if moment != np.rint(moment) or abs(moment) > TIME_MAX_MS:
+        raise InputError(where, label, "expected whole milliseconds since 1970")
+    return int(moment)
+
+
+def as_row(label: str, value: ArrayLike, where: str = "pricing") -> FloatArray:
+    """One input as float64[n]; `InputError` for any other number of axes, or no numbers."""
+    row = as_floats(label, value, where)
+    if row.ndim != 1:
+        raise InputError(where, label, f"expected one axis of numbers, got the shape {row.shape}")
+    return row
+
+
+def as_kind(label: str, value: _Kind, kind: type[Any], where: str = "pricing") -> _Kind:
+    """The value, if it is of a kind; else `InputError`, which names the argument."""
+    if not isinstance(value, kind):
+        got = type(value).__name__
+        raise InputError(where, label, f"expected a value of type {kind.__name__}, got {got}")
+    return value
+
+
+def bearable(values: FloatArray) -> FloatArray:
+    """The numbers that float64 can square, and NaN for the others."""
+    return np.where(np.abs(values) <= AMOUNT_MOST, values, np.nan)
+
+
+def own(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A copy that shares no memory and cannot be written to, for a value to keep."""
+    copy = np.array(values)
+    copy.flags.writeable = False
+    return copy
+
+
+class Rebuilt:
+    """A dataclass whose copies and pickles come from its constructor: checked, and read-only."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = [each.name for each in fields(self) if each.init]  # type: ignore[arg-type]
+        return type(self), tuple(getattr(self, name) for name in names)
 
 
 def _column(array: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -139,7 +228,7 @@ def _broadcast_shape(values: dict[str, npt.NDArray[Any]]) -> tuple[int, ...]:
         ) from None
 
 
-def _numbers(label: str, value: ArrayLike) -> FloatArray | BoolArray:
+def _numbers(label: str, value: ArrayLike, where: str = "pricing") -> FloatArray | BoolArray:
     """One input as a float64 array, a missing value as NaN; booleans stay what they are."""
     try:
         kind = _kind(value)
@@ -149,7 +238,7 @@ def _numbers(label: str, value: ArrayLike) -> FloatArray | BoolArray:
             value = value.to_numpy()
         return _number_array(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError("pricing", label, _EXPECTED) from None
+        raise InputError(where, label, _EXPECTED) from None
 
 
 def _dtype_of_pandas(series: Any) -> Any:

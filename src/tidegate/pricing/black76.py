@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.model.errors import InputError
-from tidegate.pricing.arrays import ArrayLike, Batch, FloatArray
+from tidegate.pricing.arrays import ArrayLike, Batch, FloatArray, as_whole
 
 GREEKS = 8
 
@@ -110,12 +110,22 @@ class GreeksBuffer:
     """Memory for the Greeks of up to `size` options at a time, used again by every call.
 
     New memory costs more than the formula where options are many. What a call returns is valid
-    until the next call.
+    until the next call. A buffer is for one thread: two that share one overwrite each other's
+    answers, so each thread makes its own.
+
+    Args: size: number of options, at least 1. Raises: `InputError` for anything else.
     """
 
+    __slots__ = ("_memory", "_size")
+
     def __init__(self, size: int) -> None:
-        self.size = size
-        self._memory = _kernels().aligned(GREEKS, size)
+        self._size = as_whole("size", size, 1)
+        self._memory: FloatArray = _kernels().aligned(GREEKS, self._size)
+
+    @property
+    def size(self) -> int:
+        """How many options there is memory for."""
+        return self._size
 
     def greeks(
         self,
@@ -126,7 +136,11 @@ class GreeksBuffer:
         is_call: ArrayLike,
         discount: ArrayLike = 1.0,
     ) -> Greeks:
-        """As the function `greeks`, into this memory; `InputError` for more than `size` options."""
+        """As the function `greeks`, into this memory.
+
+        Args, Returns, Source: as `greeks`; views of the memory, until the next call.
+        Raises: `InputError` for more than `size` options, and as `greeks`.
+        """
         batch = option_batch(forward, strike, expiry_years, vol_annual, is_call, discount)
         if batch.size > self.size:
             expected = f"expected at most {self.size}, got {batch.size}"

@@ -15,13 +15,19 @@ chosen before, among 23 trials of forms and losses that saw both parts.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tidegate.model.errors import InputError
-from tidegate.pricing.arrays import FloatArray
+from tidegate.pricing.arrays import (
+    FloatArray,
+    as_floats,
+    as_kind,
+    as_number,
+    as_row,
+    as_whole,
+)
 from tidegate.pricing.essvi import WING_MAX, Essvi
 from tidegate.pricing.option_chain import (
     BoolArray,
@@ -69,10 +75,14 @@ class Settings:
     anchor: float = 0.01
 
     def __post_init__(self) -> None:
+        for name, least in (("regimes", 1), ("quotes_least", 1)):
+            number = as_whole(name, getattr(self, name), least, "calibration")
+            object.__setattr__(self, name, number)
+        for name in ("high_share", "huber", "level_walk", "wing_walk", "anchor"):
+            object.__setattr__(self, name, as_number(name, getattr(self, name), "calibration"))
         rules = {
             "regimes": (self.regimes in _STARTS, "1 or 2"),
             "high_share": (0.0 < self.high_share < 1.0, "a number between 0 and 1"),
-            "quotes_least": (self.quotes_least >= 1, "at least 1"),
             "huber": (0.0 < self.huber <= 1e6, "a number between 0 and 1e6"),
             "level_walk": (0.0 <= self.level_walk <= 1e6, "a number between 0 and 1e6"),
             "wing_walk": (0.0 <= self.wing_walk <= 1e6, "a number between 0 and 1e6"),
@@ -99,10 +109,12 @@ def calibrate(
         held_out: rows that must not inform the fit, shape (n,).
     Returns: a `Surface` with its quality, and with the venue's marks beside it. An expiry with too
     few quotes has no slice of its own and is interpolated; quality says so.
-    Raises: `InputError` where no expiry has enough quotes, or `held_out` has another shape.
+    Raises: `InputError` where no expiry has enough quotes, `held_out` is not a boolean for each
+    row, or an argument is of another kind.
     Source: eSSVI of Hendriks and Martini (2019), fitted as in Corbetta et al. (2019), but all
     slices at once and with interior points; mixing in price is ours.
     """
+    as_kind("settings", settings, Settings, "calibration")
     used = _without(quotes(chain), chain, held_out)
     slices = _slices(used, chain, settings)
     problem = _problem(used, slices, settings)
@@ -129,9 +141,10 @@ def _without(every: Quotes, chain: OptionChain, held_out: BoolArray | None) -> Q
     """The quotes with the held-out rows excluded, where nothing else excludes them."""
     if held_out is None:
         return every
-    if np.shape(held_out) != every.exclusion.shape:
+    rows = as_floats("held_out", held_out, chain.where)
+    if rows.shape != every.exclusion.shape or not np.isin(rows, (0.0, 1.0)).all():
         raise InputError(chain.where, "held_out", f"expected {every.exclusion.size} booleans")
-    every.exclusion[every.used & np.asarray(held_out, dtype=np.bool_)] = Exclusion.HELD_OUT
+    every.exclusion[every.used & (rows == 1.0)] = Exclusion.HELD_OUT
     return every
 
 
@@ -226,7 +239,7 @@ def _with_quality(
         _median(error),
         table,
         count_exclusions(used.exclusion),
-        MappingProxyType({int(ms): reason for ms in listed}),
+        {int(ms): reason for ms in listed},
         converged,
     )
     return replace(surface, quality=quality)
@@ -243,7 +256,15 @@ def fit_of(surface: Surface, every: Quotes, rows: IntArray) -> tuple[BoolArray, 
 
     Args: a surface; quotes in the units of the fit; the rows asked for, none excluded as unusable.
     Returns: booleans and 100 |model vol - mid vol|, of the shape of `rows`.
+    Raises: `InputError` for rows that are no places among the quotes, or arguments of other kinds.
+    Source: w of `Surface.smile`, vol = sqrt(w / T).
     """
+    as_kind("surface", surface, Surface, "fit")
+    size = as_kind("quotes", every, Quotes, "fit").exclusion.size
+    places = as_row("rows", rows, "fit")
+    if not np.all((places == np.rint(places)) & (places >= 0.0) & (places < size)):
+        raise InputError("fit", "rows", f"expected places among {size} quotes")
+    rows = places.astype(np.int64)
     k, years = every.log_strike[rows], every.expiry_years[rows]
     smile = surface.smile(k, years)
     inside = (smile.value >= every.bid[rows]) & (smile.value <= every.ask[rows])

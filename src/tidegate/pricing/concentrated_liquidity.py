@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from scipy.special import erfcx, ndtr
 
 from tidegate.model.errors import InputError
-from tidegate.pricing.arrays import ArrayLike, Batch
+from tidegate.pricing.arrays import AMOUNT_LEAST, AMOUNT_MOST, ArrayLike, Batch, as_number
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -41,7 +40,8 @@ class LiquidityPosition:
     0 < lower < upper. USD stands for whatever the coin is quoted in.
 
     Every method takes prices as a number, list, array or Series and gives the same back. A price
-    that is not a finite number above zero gives NaN.
+    that is not a number of at least 1e-100 and at most 1e100 gives NaN, as does a volatility or a
+    horizon that is negative or above 1e100.
     Raises: `InputError` for fields outside those bounds.
     Source: Adams, Zinsmeister, Salem, Keefer, Robinson 2021, Uniswap v3 Core.
     """
@@ -52,7 +52,8 @@ class LiquidityPosition:
 
     def __post_init__(self) -> None:
         for field in ("liquidity", "lower_price", "upper_price"):
-            object.__setattr__(self, field, _finite(field, getattr(self, field)))
+            number = as_number(field, getattr(self, field), "liquidity position")
+            object.__setattr__(self, field, number)
         _require(self.liquidity >= 0, "liquidity", ">= 0")
         _require(self.lower_price > 0, "lower_price", "> 0")
         _require(
@@ -65,6 +66,7 @@ class LiquidityPosition:
         """Coins in the position: x = L (1/sqrt(c) - 1/sqrt(pb)), c = p held within [pa, pb].
 
         Args: price in USD per coin, any shape. Returns: coins >= 0, zero at and above pb.
+        Raises: `InputError` for what is not numbers. Source: Adams et al. (2021), equation 2.2.
         """
         batch = Batch.of(price=price)
         return batch.wrap(self._coins(_positive(batch.arrays[0])))
@@ -73,6 +75,7 @@ class LiquidityPosition:
         """USD in the position: y = L (sqrt(c) - sqrt(pa)), c = p held within [pa, pb].
 
         Args: price in USD per coin, any shape. Returns: USD >= 0, zero at and below pa.
+        Raises: `InputError` for what is not numbers. Source: Adams et al. (2021), equation 2.2.
         """
         batch = Batch.of(price=price)
         return batch.wrap(self._dollars(_positive(batch.arrays[0])))
@@ -81,6 +84,7 @@ class LiquidityPosition:
         """Worth of the position without its fees: V = x p + y, concave and increasing in p.
 
         Args: price in USD per coin, any shape. Returns: USD.
+        Raises: `InputError` for what is not numbers. Source: Adams et al. (2021), equation 2.2.
         """
         batch = Batch.of(price=price)
         known = _positive(batch.arrays[0])
@@ -90,6 +94,7 @@ class LiquidityPosition:
         """dV/dp, which is the coins held: the pool trades at its own price, so p dx + dy = 0.
 
         Args: price in USD per coin, any shape. Returns: coins; continuous at both borders.
+        Raises: `InputError` for what is not numbers. Source: derivative of `value_usd`.
         """
         return self.amount_coin(price)
 
@@ -97,6 +102,7 @@ class LiquidityPosition:
         """d2V/dp2 = -L / (2 p^(3/2)) inside the range, borders included; zero outside.
 
         Args: price in USD per coin, any shape. Returns: coins per USD, <= 0.
+        Raises: `InputError` for what is not numbers. Source: second derivative of `value_usd`.
         """
         batch = Batch.of(price=price)
         return batch.wrap(self._gamma(_positive(batch.arrays[0])))
@@ -106,6 +112,7 @@ class LiquidityPosition:
 
         Args: price in USD per coin and vol_annual >= 0, annualised; broadcast.
         Returns: USD a year, >= 0; zero outside the range; NaN for a negative volatility.
+        Raises: `InputError` for what is not numbers or does not broadcast.
         Source: Milionis, Moallemi, Roughgarden, Zhang 2022, Automated Market Making and
         Loss-Versus-Rebalancing: the rate is sigma^2 p^2 / 2 times |dx/dp|.
         """
@@ -127,6 +134,7 @@ class LiquidityPosition:
         Args: price in USD per coin, vol_annual >= 0, horizon_years >= 0; broadcast.
         Returns: USD >= 0, not discounted, fees not counted; NaN for a negative volatility or
         horizon. Error at most 2e-14 of L sigma^2 sqrt(p_0) H / 4.
+        Raises: `InputError` for what is not numbers or does not broadcast.
         Source: the rate is that of Milionis et al. 2022; its integral is derived in `_time_below`.
         """
         batch = Batch.of(price=price, vol_annual=vol_annual, horizon_years=horizon_years)
@@ -207,18 +215,11 @@ def _second_difference(distance: FloatArray, step: FloatArray) -> FloatArray:
 
 
 def _positive(price: FloatArray) -> FloatArray:
-    return np.where((price > 0) & np.isfinite(price), price, np.nan)
+    return np.where((price >= AMOUNT_LEAST) & (price <= AMOUNT_MOST), price, np.nan)
 
 
 def _not_negative(values: FloatArray) -> FloatArray:
-    return np.where((values >= 0) & np.isfinite(values), values, np.nan)
-
-
-def _finite(field: str, value: object) -> float:
-    """A plain float, so that a float32 of the caller does not lower the precision of all."""
-    number = float(value) if isinstance(value, Real) else math.nan
-    _require(math.isfinite(number), field, "")
-    return number
+    return np.where((values >= 0) & (values <= AMOUNT_MOST), values, np.nan)
 
 
 def _require(condition: bool, field: str, bound: str) -> None:

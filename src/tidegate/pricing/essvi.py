@@ -49,10 +49,19 @@ from typing import Any
 import numpy as np
 
 from tidegate.model.errors import InputError
-from tidegate.pricing.arrays import ArrayLike, Batch, FloatArray
+from tidegate.pricing._limits import CURVATURE_MAX as CURVATURE_MAX
+from tidegate.pricing._limits import WING_MAX as WING_MAX
+from tidegate.pricing.arrays import (
+    AMOUNT_LEAST,
+    ArrayLike,
+    Batch,
+    FloatArray,
+    Rebuilt,
+    as_floats,
+    bearable,
+    own,
+)
 
-WING_MAX = 3.999
-CURVATURE_MAX = 4.0
 # A bound passed by less, relative to its size, is met: that much is lost in rounding.
 ROUNDING = 1e-14
 
@@ -68,43 +77,71 @@ class BrokenBound:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
-    """theta, put wing and call wing of any number of slices: three arrays of one shape, all > 0."""
+    """theta, put wing and call wing of any number of slices: three arrays of one shape, all > 0.
+
+    Methods take k = ln(K / F) as arrays that broadcast against the slices, and give arrays; NaN
+    where a number is missing or beyond 1e100. Raises: `InputError` for shapes that do not.
+    Source: the module's text.
+    """
 
     theta: FloatArray
     put_wing: FloatArray
     call_wing: FloatArray
 
     def total_variance(self, log_strike: FloatArray) -> FloatArray:
-        """w(k) at k = ln(K / F), broadcast against the parameters."""
+        """w(k) = (A + D) / 2, without cancellation where A < 0.
+
+        Args: k = ln(K / F), broadcast against the parameters. Returns: w of the broadcast shape.
+        Raises, Source: see the class.
+        """
         a, d, pull = self._root(log_strike)
         below = pull / np.where(a >= 0.0, 1.0, d - a)
         return np.asarray(np.where(a >= 0.0, a + d, below) / 2.0)
 
     def derivatives(self, log_strike: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """w, dw/dk and d2w/dk2: with x = rho psi and Q = p_put p_call,
-        w' = (x w + Q k / 2) / D and w'' = Q theta**2 / (2 D**3)."""
+        w' = (x w + Q k / 2) / D and w'' = Q theta**2 / (2 D**3).
+
+        Args, Raises, Source: as `total_variance`. Returns: three arrays of the broadcast shape.
+        """
         _, d, _ = self._root(log_strike)
         w = self.total_variance(log_strike)
         tilt, product = (self.call_wing - self.put_wing) / 2.0, self.call_wing * self.put_wing
-        slope = (tilt * w + product * log_strike / 2.0) / d
+        slope = (tilt * w + product * self._strikes(log_strike) / 2.0) / d
         return w, slope, product * self.theta**2 / (2.0 * d**3)
 
     def durrleman(self, log_strike: FloatArray) -> FloatArray:
-        """Durrleman's g(k) from the derivatives in closed form; see `durrleman`."""
+        """Durrleman's g(k) from the derivatives in closed form, by the function `durrleman`.
+
+        Args, Raises: as `total_variance`. Returns: g of the broadcast shape.
+        Source: Gatheral and Jacquier (2014), lemma 2.2.
+        """
         return np.asarray(durrleman(log_strike, *self.derivatives(log_strike)))
+
+    def _strikes(self, log_strike: FloatArray) -> FloatArray:
+        k = bearable(as_floats("log_strike", log_strike, "eSSVI"))
+        try:
+            np.broadcast_shapes(k.shape, np.shape(self.theta))
+        except ValueError:
+            slices = np.shape(self.theta)
+            expected = f"expected what broadcasts against {slices}, got the shape {k.shape}"
+            raise InputError("eSSVI", "log_strike", expected) from None
+        return k
 
     def _root(self, k: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """A, D = 2 w - A and p_put p_call k**2, all without cancellation."""
+        k = self._strikes(k)
         a = self.theta + (self.call_wing - self.put_wing) / 2.0 * k
         pull = self.call_wing * self.put_wing * np.square(k)
         return np.asarray(a), np.sqrt(a * a + pull), np.asarray(pull)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Essvi:
+class Essvi(Rebuilt):
     """Slices of eSSVI at increasing expiries, and every expiry between and beyond them.
 
-    Args: expiry_years, theta, put_wing, call_wing, each of shape (slices,) and positive.
+    Args: expiry_years, theta, put_wing, call_wing, each of shape (slices,) and positive; kept as
+    copies that cannot be written to.
     Raises: `InputError` for what is not that. Broken bounds are no error: they are reported.
     """
 
@@ -114,11 +151,12 @@ class Essvi:
     call_wing: FloatArray
 
     def __post_init__(self) -> None:
-        arrays = {name: getattr(self, name) for name in self.__slots__}
-        for name, values in arrays.items():
-            good = np.ndim(values) == 1 and len(values) == len(self.expiry_years) > 0
+        for name in ("expiry_years", "theta", "put_wing", "call_wing"):
+            values = as_floats(name, getattr(self, name), "eSSVI")
+            good = values.ndim == 1 and values.size == np.size(self.expiry_years) > 0
             if not (good and np.all(np.isfinite(values)) and np.all(values > 0.0)):
                 raise InputError("eSSVI", name, "expected one positive number for each slice")
+            object.__setattr__(self, name, own(values))
         if np.any(np.diff(self.expiry_years) <= 0.0):
             raise InputError("eSSVI", "expiry_years", "expected increasing expiries")
 
@@ -128,8 +166,14 @@ class Essvi:
         return Parameters(self.theta, self.put_wing, self.call_wing)
 
     def at(self, expiry_years: FloatArray) -> Parameters:
-        """The parameters at any expiries, by the rules that the module's text proves."""
-        years, first, last = np.asarray(expiry_years), self.expiry_years[0], self.expiry_years[-1]
+        """The parameters at any expiries, by the rules that the module's text proves.
+
+        Args: T in years, any shape. Returns: `Parameters` of that shape; NaN where T is not
+        positive. Raises: `InputError` for what is not numbers. Source: the module's text.
+        """
+        years = as_floats("expiry_years", expiry_years, "eSSVI")
+        years = bearable(np.where(years > 0.0, years, np.nan))
+        first, last = self.expiry_years[0], self.expiry_years[-1]
         inside = [
             np.interp(years, self.expiry_years, values)
             for values in (self.theta, self.put_wing, self.call_wing)
@@ -143,14 +187,19 @@ class Essvi:
         """w(k, T) of the module's text.
 
         Args: k = ln(K / F), T in years, positive, broadcast. Returns: a float, array or Series as
-        the inputs were. Raises: `InputError` for shapes that do not broadcast.
+        the inputs were; NaN where T is not positive, or a number is missing or beyond 1e100.
+        Raises: `InputError` for what is not numbers or does not broadcast.
+        Source: Hendriks and Martini (2019), as the module's text has it.
         """
         batch = Batch.of(log_strike=log_strike, expiry_years=expiry_years)
         k, years = batch.arrays
         return batch.wrap(self.at(years).total_variance(k))
 
     def durrleman(self, log_strike: ArrayLike, expiry_years: ArrayLike) -> Any:
-        """Durrleman's g(k, T), whose sign is that of the density; as `total_variance`."""
+        """Durrleman's g(k, T), whose sign is that of the density.
+
+        Args, Raises, Source: as `total_variance`. Returns: g, as the inputs were.
+        """
         batch = Batch.of(log_strike=log_strike, expiry_years=expiry_years)
         k, years = batch.arrays
         return batch.wrap(self.at(years).durrleman(k))
@@ -186,12 +235,14 @@ def durrleman(log_strike: ArrayLike, variance: ArrayLike, slope: ArrayLike, bend
     g(k) = (1 - k w' / (2 w))**2 - w'**2 / 4 (1 / w + 1 / 4) + w'' / 2
 
     Args: k = ln(K / F), w > 0, dw/dk, d2w/dk2, broadcast. Returns: g, a float, array or Series as
-    the inputs were; a butterfly costs less than nothing exactly where g < 0.
-    Raises: `InputError` for shapes that do not broadcast.
+    the inputs were; NaN where w is not positive; a butterfly costs less than nothing exactly where
+    g < 0. Raises: `InputError` for what is not numbers or does not broadcast.
     Source: Durrleman (2003); Gatheral and Jacquier (2014), lemma 2.2.
     """
     batch = Batch.of(log_strike=log_strike, variance=variance, slope=slope, bend=bend)
-    k, w, first, second = batch.arrays
-    level = 1.0 - k * first / (2.0 * w)
-    steep = np.square(first) / 4.0 * (1.0 / w + 0.25)
-    return batch.wrap(np.square(level) - steep + second / 2.0)
+    k, w, first, second = (bearable(array) for array in batch.arrays)
+    w = np.where(w >= AMOUNT_LEAST, w, np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is an infinity or no number
+        level = 1.0 - k * first / (2.0 * w)
+        steep = np.square(first) / 4.0 * (1.0 / w + 0.25)
+        return batch.wrap(np.square(level) - steep + second / 2.0)

@@ -136,7 +136,8 @@ def averaged_share(to_delivery_s: ArrayLike) -> Any:
     """Share of the delivery average that is fixed already, 1 - min(t, 1800 s) / 1800 s.
 
     Args: to_delivery_s: t, seconds until 08:00 UTC of the day of expiry; after it the share is 1.
-    Returns: 0 until the average begins, 1 from delivery on, linear between; NaN for NaN.
+    Returns: 0 until the average begins, 1 from delivery on, linear between; NaN for NaN; as t was.
+    Raises: `InputError` for what is not numbers.
     Source: Deribit contract specifications, read in November 2026.
     """
     batch = Batch.of(to_delivery_s=to_delivery_s)
@@ -161,7 +162,8 @@ def net_transaction_delta(
         mark_price_coin: the venue's mark, coins.
         to_delivery_s: t, seconds to delivery; infinite where delivery is not near.
 
-    Returns: coins of the underlying per unit held.
+    Returns: coins of the underlying per unit held, as the inputs were; NaN for a negative mark.
+    Raises: `InputError` for what is not numbers or does not broadcast.
     Source: Deribit, "Delta decay during settlement" (support article 25944751433757), read in
     November 2026, with the example above.
     """
@@ -169,6 +171,7 @@ def net_transaction_delta(
         delta_usd=delta_usd, mark_price_coin=mark_price_coin, to_delivery_s=to_delivery_s
     )
     delta, mark, left = batch.arrays
+    mark = np.where(mark >= 0.0, mark, np.nan)
     return batch.wrap((delta - mark) * _live_share(left))
 
 
@@ -190,7 +193,8 @@ def delivery_inputs(
         to_delivery_s: t, seconds to delivery.
         vol_annual: sigma.
 
-    Returns: `DeliveryInputs`; Black's T is t in years. At t <= 0 the average is fixed, vol 0.
+    Returns: `DeliveryInputs`; Black's T is t in years. At t <= 0 the average is fixed, vol 0. All
+    three are NaN where forward, or an average that is read, is not positive, or vol is negative.
     Raises: `InputError` for what is not numbers or does not broadcast.
     Source: Kemna, A., Vorst, A. (1990), A pricing method for options based on average asset
     values, Journal of Banking and Finance 14; moments as in Levy (1992).
@@ -199,11 +203,12 @@ def delivery_inputs(
         forward=forward, average=average, to_delivery_s=to_delivery_s, vol_annual=vol_annual
     )
     forward_usd, so_far, left, vol = batch.arrays
-    live = _live_share(left)
+    good = (forward_usd > 0.0) & np.isfinite(forward_usd) & (vol >= 0.0) & np.isfinite(vol)
+    good &= (left >= DELIVERY_AVERAGE_S) | ((so_far > 0.0) & np.isfinite(so_far))
+    live = np.where(good, _live_share(left), np.nan)
     mean = np.where(live < 1.0, so_far, 0.0) * (1.0 - live) + live * forward_usd
     before = 1.0 - 2.0 / 3.0 * DELIVERY_AVERAGE_S / np.maximum(left, DELIVERY_AVERAGE_S)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a mean of 0 is no forward, and NaN
-        within = (live * forward_usd / mean) ** 2 / 3.0
+    within = (live * forward_usd / np.where(good, mean, np.nan)) ** 2 / 3.0
     share_of_variance = np.where(left > DELIVERY_AVERAGE_S, before, within)
     return DeliveryInputs(
         batch.wrap(mean), batch.wrap(vol * np.sqrt(share_of_variance)), batch.wrap(live)

@@ -13,33 +13,39 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from tidegate.model.errors import InputError
-from tidegate.pricing import black76
-from tidegate.pricing.arrays import ArrayLike, Batch
+from tidegate.pricing.arrays import (
+    AMOUNT_MOST,
+    ArrayLike,
+    Batch,
+    FloatArray,
+    as_floats,
+    as_number,
+    as_positive,
+    bearable,
+)
 from tidegate.pricing.cos_method import (
+    LOG_PRICE_MAX,
     NEGLECTED_MAX,
     CosineSeries,
     LawAtExpiry,
-    in_blocks,
     inverted,
     support,
 )
+from tidegate.pricing.normal_mixture import NormalMixture, jump_counts, poisson_weights
 
-FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 Curve = Callable[[FloatArray], FloatArray]
 
+# An expiry beyond this is a mistake of units.
+EXPIRY_MAX_YEARS = 1000.0
 # A jump of the log price beyond this is a mistake of units.
 LOG_JUMP_MAX = 5.0
-# A strike or a forward further than this from the forward is not an option's (`black76`).
-LOG_PRICE_MAX = 230.0
 # More expected jumps than this are a diffusion, and their series is not worth its length.
 EXPECTED_JUMPS_MAX = 1e5
 # A deviation of 1e-15 is less than float64 resolves.
@@ -110,7 +116,7 @@ class JumpDiffusion(ABC):
         Returns: >= 0; NaN where an input is not finite or the expiry is not above zero.
         Raises: `InputError` as `price`. Source: the law's.
         """
-        return _mapped(lambda t: self.at(t).density, log_return, expiry_years)
+        return _mapped(lambda t: self.at(t).density, expiry_years, log_return=log_return)
 
     def cumulative(self, log_return: ArrayLike, expiry_years: ArrayLike) -> Any:
         """P(X <= x).
@@ -119,7 +125,7 @@ class JumpDiffusion(ABC):
         Returns: in [0, 1]; NaN where an input is not finite or the expiry is not above zero.
         Raises: `InputError` as `price`. Source: the law's.
         """
-        return _mapped(lambda t: self.at(t).cumulative, log_return, expiry_years)
+        return _mapped(lambda t: self.at(t).cumulative, expiry_years, log_return=log_return)
 
     def quantile(self, probability: ArrayLike, expiry_years: ArrayLike) -> Any:
         """The log return x with P(X <= x) = probability; of uniform draws it makes scenarios.
@@ -129,13 +135,13 @@ class JumpDiffusion(ABC):
         Returns: log returns; NaN where an input is out of bounds.
         Raises: `InputError` as `price`. Source: the law's, inverted by Newton within a bracket.
         """
-        return _mapped(self._quantiles, probability, expiry_years)
+        return _mapped(self._quantiles, expiry_years, probability=probability)
 
     def cumulants(self, expiry_years: ArrayLike) -> Cumulants:
         """The first four cumulants of X, each proportional to the expiry.
 
         Args: expiry_years >= 0, any shape. Returns: four answers of that shape; NaN below zero.
-        Source: derivatives at 0 of `log_moment`.
+        Raises: `InputError` for what is not numbers. Source: derivatives at 0 of `log_moment`.
         """
         batch = Batch.of(expiry_years=expiry_years)
         (years,) = _known(*batch.arrays)
@@ -149,15 +155,21 @@ class JumpDiffusion(ABC):
 
     @abstractmethod
     def characteristic(self, frequency: FloatArray, expiry_years: float) -> ComplexArray:
-        """E exp(i u X) at real frequencies u of any shape, for one expiry in years."""
+        """E exp(i u X). Args: u, any shape; T in years. Returns: of that shape, complex.
+
+        Raises: `InputError` for what is not numbers or no T > 0. Source: the law's.
+        """
 
     @abstractmethod
     def log_moment(self, order: FloatArray, expiry_years: float) -> FloatArray:
-        """ln E exp(s X) at real orders s of any shape, infinite where it cannot be had."""
+        """ln E exp(s X). Args: s, any shape. Returns: of that shape, infinite where there is none.
+
+        Raises, Source: as `characteristic`.
+        """
 
     def diffusion_variance(self, expiry_years: float) -> float:
         """sigma^2 T, the variance without the jumps; refused where no price would show it."""
-        variance = self.vol_annual**2 * expiry_years
+        variance = self.vol_annual**2 * _expiry(self, expiry_years)
         bound = f"with a variance of at least {VARIANCE_MIN} at {expiry_years} years"
         _require(self, variance >= VARIANCE_MIN, "vol_annual", bound)
         return variance
@@ -232,15 +244,15 @@ class Merton(JumpDiffusion):
         return _TINY
 
     def characteristic(self, frequency: FloatArray, expiry_years: float) -> ComplexArray:
-        """E exp(i u X) at real frequencies u of any shape, for one expiry in years."""
-        jump = np.exp(
-            1j * frequency * self.jump_mean - 0.5 * (self.jump_deviation * frequency) ** 2
-        )
-        smooth = 1j * frequency * self._drift - 0.5 * (self.vol_annual * frequency) ** 2
+        """Args, Returns, Raises, Source: as `JumpDiffusion.characteristic`."""
+        u, expiry_years = _frequencies(self, frequency), _expiry(self, expiry_years)
+        jump = np.exp(1j * u * self.jump_mean - 0.5 * (self.jump_deviation * u) ** 2)
+        smooth = 1j * u * self._drift - 0.5 * (self.vol_annual * u) ** 2
         return np.asarray(np.exp(expiry_years * (smooth + self.jumps_annual * (jump - 1.0))))
 
     def log_moment(self, order: FloatArray, expiry_years: float) -> FloatArray:
-        """ln E exp(s X) at real orders s of any shape, infinite where float64 ends."""
+        """Args, Returns, Raises, Source: as `JumpDiffusion.log_moment`; finite up to e**700."""
+        order, expiry_years = _orders(self, order), _expiry(self, expiry_years)
         power = order * self.jump_mean + 0.5 * (self.jump_deviation * order) ** 2
         jump = np.expm1(np.minimum(power, 700.0))
         smooth = order * self._drift + 0.5 * (self.vol_annual * order) ** 2
@@ -248,18 +260,19 @@ class Merton(JumpDiffusion):
         return np.where(power < 700.0, known, np.inf)
 
     def at(self, expiry_years: float) -> LawAtExpiry:
-        """The mixture over the number of jumps at one expiry > 0."""
+        """The mixture over the number of jumps at one expiry > 0; `InputError` for another."""
+        expiry_years = _expiry(self, expiry_years)
         expected = self.jumps_annual * expiry_years
         # A call weighs the number of jumps by the price they lead to, which changes their rate.
         weighted = expected * math.exp(self._growth)
         most = max(expected, weighted)
         _require(self, most <= EXPECTED_JUMPS_MAX, "jumps_annual", "with at most 1e5 jumps")
-        counts = _counts(min(expected, weighted), most)
+        counts = jump_counts(min(expected, weighted), most)
         means = self._drift * expiry_years + counts * self.jump_mean
         variances = self.diffusion_variance(expiry_years) + counts * self.jump_deviation**2
         largest = float(np.max(means + 0.5 * variances))
         _require(self, largest <= LOG_PRICE_MAX, "jump_mean", "with forwards below exp(230)")
-        return _Mixture(_poisson(counts, expected), means, variances)
+        return NormalMixture(poisson_weights(counts, expected), means, variances)
 
     @property
     def _growth(self) -> float:
@@ -285,7 +298,8 @@ class Kou(JumpDiffusion):
     """Jumps of the log price are exponential on either side; answers are cosine series.
 
     A jump is up with probability p, then exponential with rate eta1, and else down with rate eta2.
-    Prices are right to about 1e-15 of the larger of forward and strike, probabilities to 1e-15.
+    Prices are right to about 1e-15 of the larger of forward and strike, and 4e-16 more for each
+    jump that is expected; probabilities to 1e-15.
 
     `vol_annual` > 0 is sigma, `jumps_annual` >= 0 is lambda, `up_share` in [0, 1] is p; `up_rate`
     > 1 and `down_rate` > 0 are eta1 and eta2, one over the mean size of a jump of the log price.
@@ -314,15 +328,18 @@ class Kou(JumpDiffusion):
         return 1e-10
 
     def characteristic(self, frequency: FloatArray, expiry_years: float) -> ComplexArray:
-        """E exp(i u X) at real frequencies u of any shape, for one expiry in years."""
+        """Args, Returns, Raises, Source: as `JumpDiffusion.characteristic`."""
+        frequency, expiry_years = _frequencies(self, frequency), _expiry(self, expiry_years)
         wave = 1j * frequency
-        up = self.up_share * self.up_rate / (self.up_rate - wave)
-        down = (1.0 - self.up_share) * self.down_rate / (self.down_rate + wave)
+        with np.errstate(invalid="ignore"):  # a missing number stays one
+            up = self.up_share * self.up_rate / (self.up_rate - wave)
+            down = (1.0 - self.up_share) * self.down_rate / (self.down_rate + wave)
         smooth = wave * self._drift - 0.5 * (self.vol_annual * frequency) ** 2
         return np.asarray(np.exp(expiry_years * (smooth + self.jumps_annual * (up + down - 1.0))))
 
     def log_moment(self, order: FloatArray, expiry_years: float) -> FloatArray:
-        """ln E exp(s X) at real orders s of any shape, infinite outside (-eta2, eta1)."""
+        """Args, Returns, Raises, Source: as `JumpDiffusion.log_moment`; within (-eta2, eta1)."""
+        order, expiry_years = _orders(self, order), _expiry(self, expiry_years)
         exists = (order < self.up_rate) & (order > -self.down_rate)
         held = np.where(exists, order, 0.0)
         smooth = held * self._drift + 0.5 * (self.vol_annual * held) ** 2
@@ -330,8 +347,8 @@ class Kou(JumpDiffusion):
         return np.where(exists, known, np.inf)
 
     def at(self, expiry_years: float) -> LawAtExpiry:
-        """The cosine series at one expiry > 0."""
-        return CosineSeries.of(self, expiry_years)
+        """The cosine series at one expiry > 0; `InputError` for another."""
+        return CosineSeries.of(self, _expiry(self, expiry_years))
 
     def _jump(self, order: Any) -> Any:
         """E exp(s J) - 1, for s inside (-eta2, eta1)."""
@@ -353,80 +370,13 @@ class Kou(JumpDiffusion):
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Mixture:
-    """A mixture of normal laws of X: weights, means and variances of shape (m,)."""
-
-    weights: FloatArray
-    means: FloatArray
-    variances: FloatArray
-
-    @property
-    def rounding(self) -> float:
-        """None, for all of the terms are positive: a small probability has all of its digits."""
-        return 0.0
-
-    def density(self, log_return: FloatArray) -> FloatArray:
-        scale = np.sqrt(2.0 * np.pi * self.variances)
-        return self._mixed(lambda z: np.exp(-0.5 * z**2) / scale, log_return)
-
-    def cumulative(self, log_return: FloatArray) -> FloatArray:
-        return np.minimum(self._mixed(ndtr, log_return), 1.0)
-
-    def cumulative_and_density(self, log_return: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return self.cumulative(log_return), self.density(log_return)
-
-    def out_of_the_money(self, log_strike: FloatArray) -> FloatArray:
-        """The mean of Black-76 prices, each on the forward that its number of jumps leads to."""
-        # A forward of exp(-230) is as good as none, and it is still a number.
-        forwards = np.exp(np.maximum(self.means + 0.5 * self.variances, -LOG_PRICE_MAX))
-        vols = np.sqrt(self.variances)
-
-        def prices(points: FloatArray) -> FloatArray:
-            strikes, is_call = np.exp(points)[:, None], points[:, None] > 0
-            return np.asarray(black76.price(forwards, strikes, 1.0, vols, is_call) @ self.weights)
-
-        return in_blocks(prices, log_strike, self.weights.size)
-
-    def _mixed(self, curve: Curve, points: FloatArray) -> FloatArray:
-        deviations = np.sqrt(self.variances)
-
-        def block(part: FloatArray) -> FloatArray:
-            return np.asarray(curve((part[:, None] - self.means) / deviations) @ self.weights)
-
-        return in_blocks(block, points, self.weights.size)
-
-
-def _counts(least: float, most: float) -> FloatArray:
-    """Numbers of jumps that matter for every Poisson mean m in [least, most].
-
-    By Bernstein's inequality less than exp(-50) lies above m + 10 sqrt(m) + 40, and less than that
-    below m - 10 sqrt(m).
-    """
-    low = math.floor(max(least - 10.0 * math.sqrt(least), 0.0))
-    high = math.ceil(most + 10.0 * math.sqrt(most) + 40.0)
-    return np.arange(low, high + 1, dtype=np.float64)
-
-
-def _poisson(counts: FloatArray, mean: float) -> FloatArray:
-    """Poisson weights of consecutive counts that hold all of the mass but exp(-50).
-
-    Ratios of neighbours are exact where factorials are not, and the sum is known to be one.
-    """
-    if mean < _TINY:
-        return np.where(counts == 0, 1.0, 0.0)
-    logs = np.concatenate(([0.0], np.cumsum(np.log(mean / counts[1:]))))
-    weights = np.exp(logs - np.max(logs))
-    return np.asarray(weights / np.sum(weights))
-
-
 def _known(*arrays: FloatArray) -> tuple[FloatArray, ...]:
     """What is not finite becomes NaN, which every answer keeps."""
     return tuple(np.where(np.isfinite(array), array, np.nan) for array in arrays)
 
 
-def _mapped(curve_at: Callable[[float], Curve], points: ArrayLike, years: ArrayLike) -> Any:
-    batch = Batch.of(points, expiry_years=years)
+def _mapped(curve_at: Callable[[float], Curve], years: ArrayLike, **points: ArrayLike) -> Any:
+    batch = Batch.of(**points, expiry_years=years)
     return batch.wrap(_by_expiry(curve_at, *_known(*batch.arrays)))
 
 
@@ -445,13 +395,35 @@ def _by_expiry(
 def _require_floats(law: JumpDiffusion) -> None:
     """Every parameter becomes a plain float, so that none lowers the precision of the rest."""
     for field in fields(law):  # type: ignore[arg-type]
-        value = getattr(law, field.name)
-        number = float(value) if isinstance(value, Real) else math.nan
-        _require(law, math.isfinite(number), field.name, "")
+        number = as_number(field.name, getattr(law, field.name), _name(law))
         object.__setattr__(law, field.name, number)
+
+
+def _expiry(law: JumpDiffusion, expiry_years: float) -> float:
+    years = as_positive("expiry_years", expiry_years, _name(law))
+    _require(law, years <= EXPIRY_MAX_YEARS, "expiry_years", f"up to {EXPIRY_MAX_YEARS:g}")
+    return years
+
+
+def _orders(law: JumpDiffusion, order: ArrayLike) -> FloatArray:
+    return bearable(as_floats("order", order, _name(law)))
+
+
+def _frequencies(law: JumpDiffusion, frequency: Any) -> Any:
+    """Numbers as an array; complex ones continue the function."""
+    try:
+        values = np.asarray(frequency)
+    except ValueError:
+        values = np.asarray("ragged")
+    _require(law, values.dtype.kind in "biufc", "frequency", "at each place")
+    return np.where(np.abs(values) <= AMOUNT_MOST, values, np.nan)
+
+
+def _name(law: JumpDiffusion) -> str:
+    return f"{type(law).__name__} law"
 
 
 def _require(law: JumpDiffusion, condition: bool, field: str, bound: str) -> None:
     if not condition:
         expected = f"expected a finite number {bound}".rstrip()
-        raise InputError(f"{type(law).__name__} law", field, expected)
+        raise InputError(_name(law), field, expected)

@@ -9,7 +9,7 @@ an implied volatility. Everything else is excluded, each quote for one reason: t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any
@@ -19,17 +19,27 @@ import numpy.typing as npt
 
 from tidegate.model.errors import InputError
 from tidegate.model.times import YEAR_MS, format_time
-from tidegate.pricing.arrays import FloatArray
+from tidegate.pricing.arrays import (
+    AMOUNT_LEAST,
+    AMOUNT_MOST,
+    TIME_MAX_MS,
+    FloatArray,
+    Rebuilt,
+    as_floats,
+    as_kind,
+    as_moment,
+    as_row,
+    own,
+)
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 CodeArray = npt.NDArray[np.uint8]
 
 RELATIVE_SPREAD_MAX = 0.5
+_COLUMNS = "expiry_ms strike_usd is_call bid ask forward_usd mark_vol_annual discount".split()
 # Prices stand on a grid of ticks: many spreads are half of the mid but for rounding.
 ROUNDING = 1e-9
-# An amount outside this range is no amount.
-LEAST, MOST = 1e-100, 1e100
 
 
 class Exclusion(IntEnum):
@@ -65,13 +75,15 @@ _REASONS = MappingProxyType(
 
 def exclusion_reason(code: int) -> str:
     """The reason that an exclusion code stands for, in words; `InputError` for no such code."""
-    if code not in _REASONS:
-        raise InputError("option chain", "exclusion", f"expected one of 0 to {max(_REASONS):d}")
-    return _REASONS[Exclusion(code)]
+    try:
+        return _REASONS[Exclusion(code)]
+    except ValueError:
+        expected = f"expected one of 0 to {max(_REASONS):d}"
+        raise InputError("option chain", "exclusion", expected) from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OptionChain:
+class OptionChain(Rebuilt):
     """Quotes of one coin's options at one time, each row an option.
 
     Attributes:
@@ -83,6 +95,9 @@ class OptionChain:
         mark_vol_annual: the venue's mark volatility, NaN if unknown; no fit reads it.
         discount: value now of one unit of the settlement currency at expiry; one number or rows.
         inverse: whether options settle in coin.
+
+    A number that is missing (None, NA, null, masked) is NaN; expiry and side must be known. The
+    chain keeps copies of its own that cannot be written to.
 
     Raises: `InputError` for no rows, and for columns that are no numbers or of unlike length.
     """
@@ -100,14 +115,20 @@ class OptionChain:
     inverse: bool = True
 
     def __post_init__(self) -> None:
-        kinds = {"expiry_ms": np.int64, "is_call": np.bool_}
-        rows = np.size(self.expiry_ms)
+        object.__setattr__(
+            self, "currency", as_kind("currency", self.currency, str, "option chain")
+        )
+        object.__setattr__(self, "ts_ms", as_moment("ts_ms", self.ts_ms, "option chain"))
+        if not isinstance(self.inverse, bool | np.bool_):
+            raise InputError(self.where, "inverse", "expected True or False")
+        object.__setattr__(self, "inverse", bool(self.inverse))
+        rows = np.size(as_floats("expiry_ms", self.expiry_ms, self.where))
         if rows == 0:
             raise InputError(self.where, "rows", "expected at least one option")
-        for field in fields(self):
-            if field.name not in {"ts_ms", "currency", "inverse"}:
-                kind = kinds.get(field.name, np.float64)
-                object.__setattr__(self, field.name, self._column(field.name, kind, rows))
+        kinds = {"expiry_ms": self._expiries, "is_call": self._sides}
+        for name in _COLUMNS:
+            column = kinds.get(name, self._numbers)(name, rows)
+            object.__setattr__(self, name, own(column))
 
     @property
     def where(self) -> str:
@@ -119,29 +140,30 @@ class OptionChain:
         """Time to expiry of each row, in years of 365 days."""
         return np.asarray((self.expiry_ms - self.ts_ms) / YEAR_MS)
 
-    def _column(self, name: str, kind: type[np.generic], rows: int) -> npt.NDArray[Any]:
-        expected = f"expected a number for each of the {rows} rows"
-        if name == "is_call" and not _all_sides(getattr(self, name)):
-            raise InputError(
-                self.where, name, "expected True or 1 for a call, False or 0 for a put"
-            )
-        try:
-            column = np.asarray(getattr(self, name), dtype=kind)
-        except (TypeError, ValueError):
-            raise InputError(self.where, name, expected) from None
+    def _numbers(self, name: str, rows: int) -> FloatArray:
+        column = as_floats(name, getattr(self, name), self.where)
         if name == "discount" and column.ndim == 0:
-            column = np.full(rows, float(column))
+            return np.full(rows, float(column))
         if column.shape != (rows,):
+            expected = f"expected a number for each of the {rows} rows"
             raise InputError(self.where, name, expected)
-        column = column.view()
-        column.flags.writeable = False
         return column
 
+    def _expiries(self, name: str, rows: int) -> IntArray:
+        column = self._numbers(name, rows)
+        if not np.all((column == np.rint(column)) & (np.abs(column) <= TIME_MAX_MS)):
+            raise InputError(self.where, name, "expected whole milliseconds since 1970 in each row")
+        return column.astype(np.int64)
 
-def _all_sides(given: Any) -> bool:
-    """Whether each is a call or a put; a word or -1 would silently be taken for a call."""
-    sides = np.asarray(given)
-    return sides.dtype.kind in "biuf" and bool(np.isin(sides, (0, 1)).all())
+    def _sides(self, name: str, rows: int) -> BoolArray:
+        expected = "expected True or 1 for a call, False or 0 for a put"
+        try:
+            column = self._numbers(name, rows)
+        except InputError:
+            raise InputError(self.where, name, expected) from None
+        if not np.isin(column, (0.0, 1.0)).all():
+            raise InputError(self.where, name, expected)
+        return np.asarray(column == 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,8 +199,10 @@ def quotes(chain: OptionChain) -> Quotes:
     most 50 %; beyond that only what cannot be computed with (expired, not positive, crossed, no
     implied volatility).
 
-    Args: chain of n rows. Returns: `Quotes` of n rows.
+    Args: chain of n rows. Returns: `Quotes` of n rows. Raises: `InputError` for no chain.
+    Source: the filter above; mids are solved by `implied_vol`.
     """
+    as_kind("chain", chain, OptionChain, "quotes")
     sound = _sound(chain.forward_usd) & _sound(chain.strike_usd) & _sound(chain.discount)
     forward = np.where(sound, chain.forward_usd, 1.0)
     k = np.log(np.where(sound, chain.strike_usd, 1.0) / forward)
@@ -203,15 +227,17 @@ def quotes(chain: OptionChain) -> Quotes:
 
 
 def count_exclusions(codes: CodeArray) -> Mapping[str, int]:
-    """How many rows are excluded for each reason, in words; the used ones are not counted."""
-    numbers, counts = np.unique(codes[codes != Exclusion.NONE], return_counts=True)
-    return MappingProxyType(
-        {exclusion_reason(int(n)): int(count) for n, count in zip(numbers, counts, strict=True)}
-    )
+    """How many rows are excluded for each reason, in words; the used ones are not counted.
+
+    Args: codes of `Exclusion`, shape (n,). Raises: `InputError` for numbers that are none.
+    """
+    known = as_row("codes", codes, "exclusions")
+    numbers, counts = np.unique(known[known != Exclusion.NONE], return_counts=True)
+    return {exclusion_reason(n): int(count) for n, count in zip(numbers, counts, strict=True)}
 
 
 def _sound(amount: FloatArray) -> BoolArray:
-    return np.asarray((amount > LEAST) & (amount < MOST))
+    return np.asarray((amount >= AMOUNT_LEAST) & (amount <= AMOUNT_MOST))
 
 
 def _first_reason(tests: Mapping[Exclusion, BoolArray], size: int) -> CodeArray:

@@ -11,16 +11,15 @@ bought below, or sold above, what it pays for certain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 
 import numpy as np
 
-from tidegate.model.errors import InputError
 from tidegate.model.times import YEAR_MS, format_time
-from tidegate.pricing.arrays import FloatArray
+from tidegate.pricing.arrays import FloatArray, as_kind, as_moment, as_positive
 from tidegate.pricing.option_chain import IntArray, OptionChain
 
 # Below this many strikes parity says too little to replace the venue's own forward.
@@ -99,15 +98,23 @@ def parity(
 
     Args: a chain; prices in USD of futures by their expiry in ms, where there are any.
     Returns: one `ExpiryParity` for each expiry after the chain's time.
-    Raises: `InputError` for a future's price that is not positive.
+    Raises: `InputError` for no chain, and for a future's price that is not positive.
     Source: put-call parity, Stoll (1969); for inverse options Alexander, Chen and Imeraj (2023).
     """
-    for expiry_ms, price in futures_usd.items():
-        if not (np.isfinite(price) and price > 0.0):
-            where = f"future that expires at {format_time(expiry_ms)}"
-            raise InputError(where, "price", f"expected a positive number, got {price}")
+    as_kind("chain", chain, OptionChain, "parity")
+    futures = _futures(futures_usd)
     expiries = np.unique(chain.expiry_ms[chain.expiry_ms > chain.ts_ms])
-    return tuple(_of_expiry(chain, int(ms), futures_usd.get(int(ms))) for ms in expiries)
+    return tuple(_of_expiry(chain, int(ms), futures.get(int(ms))) for ms in expiries)
+
+
+def _futures(futures_usd: Mapping[int, float]) -> dict[int, float]:
+    """Prices by whole milliseconds, each above 0."""
+    as_kind("futures_usd", futures_usd, Mapping, "parity")
+    times = {ms: as_moment("futures_usd", ms, "parity") for ms in futures_usd}
+    return {
+        time: as_positive("price", futures_usd[ms], f"future that expires at {format_time(time)}")
+        for ms, time in times.items()
+    }
 
 
 def forwards(
@@ -116,12 +123,12 @@ def forwards(
     """The forward of each expiry: the future's price, else parity's from at least three strikes,
     else the median of what the venue says.
 
-    Args, errors: as `parity`. Returns: one `ExpiryForward` for each expiry.
+    Args, Raises, Source: as `parity`. Returns: one `ExpiryForward` for each expiry.
     """
-    found = []
+    futures, found = _futures(futures_usd), []
     for row in parity(chain, futures_usd):
-        if row.expiry_ms in futures_usd:
-            source, forward = ForwardSource.FUTURE, futures_usd[row.expiry_ms]
+        if row.expiry_ms in futures:
+            source, forward = ForwardSource.FUTURE, futures[row.expiry_ms]
         elif row.strikes >= STRIKES_LEAST and np.isfinite(row.forward_usd):
             source, forward = ForwardSource.PARITY, row.forward_usd
         else:
@@ -131,9 +138,13 @@ def forwards(
 
 
 def with_forwards(chain: OptionChain, curve: tuple[ExpiryForward, ...]) -> OptionChain:
-    """The chain with the forwards of a curve; an expiry that is not on it keeps the venue's."""
-    column = chain.forward_usd.copy()
-    for point in curve:
+    """The chain with the forwards of a curve; an expiry that is not on it keeps the venue's.
+
+    Args: a chain; what `forwards` returns, or some of it. Raises: `InputError` for anything else.
+    """
+    column = as_kind("chain", chain, OptionChain, "parity").forward_usd.copy()
+    for point in as_kind("curve", curve, Sequence, "parity"):
+        as_kind("curve", point, ExpiryForward, "parity")
         column[chain.expiry_ms == point.expiry_ms] = point.forward_usd
     return replace(chain, forward_usd=column)
 

@@ -8,13 +8,22 @@ It says how near any such curve comes to the quotes, and how much arbitrage that
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from tidegate.model.errors import InputError
-from tidegate.pricing.arrays import ArrayLike, Batch, FloatArray
+from tidegate.pricing.arrays import (
+    ArrayLike,
+    Batch,
+    FloatArray,
+    as_number,
+    as_positive,
+    as_row,
+    bearable,
+)
 from tidegate.pricing.essvi import durrleman
 from tidegate.pricing.option_chain import IntArray, OptionChain, Quotes, quotes
 from tidegate.pricing.static_arbitrage import TOLERANCE, log_strikes
@@ -39,13 +48,22 @@ class JumpWings:
     least_variance: float
     expiry_years: float
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            number = as_number(each.name, getattr(self, each.name), "jump wings")
+            object.__setattr__(self, each.name, number)
+        as_positive("expiry_years", self.expiry_years, "jump wings")
+
     def repaired(self) -> JumpWings:
         """The SSVI smile of the same variance, skew and put wing.
 
         c' = p + 2 psi, v~' = v 4 p c' / (p + c')**2. It holds no butterfly if sqrt(v T) max(p, c')
-        < 2 and (p + c') max(p, c') <= 2. Source: Gatheral and Jacquier (2014), section 5.1.
+        < 2 and (p + c') max(p, c') <= 2. Raises: `InputError` where p or c' is not positive.
+        Source: Gatheral and Jacquier (2014), section 5.1.
         """
         call = self.put_slope + 2.0 * self.atm_skew
+        if not (self.put_slope > 0.0 and call > 0.0):
+            raise InputError("jump wings", "slopes", "expected positive numbers")
         least = 4.0 * self.put_slope * call / (self.put_slope + call) ** 2
         return replace(self, call_slope=call, least_variance=self.atm_variance * least)
 
@@ -82,7 +100,11 @@ def _radius(rise: float, b: float, spread: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RawSvi:
-    """The five raw parameters of one expiry's total variance."""
+    """The five raw parameters of one expiry's total variance.
+
+    a and m are any numbers, b >= 0 is the mean slope of the wings, |rho| <= 1 tilts them, and
+    sigma > 0 rounds the vertex. Raises: `InputError` for anything else.
+    """
 
     a: float
     b: float
@@ -90,29 +112,58 @@ class RawSvi:
     m: float
     sigma: float
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            number = as_number(each.name, getattr(self, each.name), "raw SVI")
+            object.__setattr__(self, each.name, number)
+        rules = {
+            "b": (self.b >= 0.0, "a number not negative"),
+            "rho": (abs(self.rho) <= 1.0, "a number between -1 and 1"),
+            "sigma": (self.sigma > 0.0, "a positive number"),
+        }
+        for name, (holds, expected) in rules.items():
+            if not holds:
+                raise InputError("raw SVI", name, f"expected {expected}")
+
     def total_variance(self, log_strike: ArrayLike) -> Any:
-        """w(k) at k = ln(K / F); a float, array or Series as k was."""
+        """w(k) = a + b (rho (k - m) + sqrt((k - m)**2 + sigma**2)), which may be negative.
+
+        Args: k = ln(K / F), any shape. Returns: as k was; NaN where k is missing or beyond 1e100.
+        Raises: `InputError` for what is not numbers. Source: Gatheral (2004).
+        """
         batch = Batch.of(log_strike=log_strike)
-        x = batch.arrays[0] - self.m
-        root = np.sqrt(x * x + self.sigma**2)
-        return batch.wrap(self.a + self.b * (self.rho * x + root))
+        return batch.wrap(
+            _variance((self.a, self.b, self.rho, self.m, self.sigma), bearable(batch.arrays[0]))
+        )
 
     def durrleman(self, log_strike: ArrayLike) -> Any:
         """Durrleman's g(k) with the derivatives in closed form; below 0 a butterfly is free.
 
-        Args: k = ln(K / F), where w(k) > 0. Returns: as k was.
+        Args: k = ln(K / F), any shape. Returns: g, as k was; NaN where w(k) is not positive.
+        Raises: `InputError` for what is not numbers. Source: Durrleman (2003).
         """
         batch = Batch.of(log_strike=log_strike)
-        k = batch.arrays[0]
+        k = bearable(batch.arrays[0])
         root = np.sqrt((k - self.m) ** 2 + self.sigma**2)
         slope = self.b * (self.rho + (k - self.m) / root)
         bend = self.b * self.sigma**2 / root**3
         return batch.wrap(durrleman(k, self.total_variance(k), slope, bend))
 
-    def jump_wings(self, expiry_years: float) -> JumpWings:
-        """The traders' terms at an expiry in years (Gatheral and Jacquier 2014, section 3.3)."""
-        radius = np.hypot(self.m, self.sigma)
+    def _at_the_money(self) -> float:
         w = float(self.total_variance(0.0))
+        if not w > 0.0:
+            raise InputError("raw SVI", "a", "expected a positive variance at the money")
+        return w
+
+    def jump_wings(self, expiry_years: float) -> JumpWings:
+        """The traders' terms at an expiry.
+
+        Args: T in years. Returns: `JumpWings`. Raises: `InputError` for a T that is not positive,
+        and where w(0) is not. Source: Gatheral and Jacquier (2014), section 3.3.
+        """
+        expiry_years = as_positive("expiry_years", expiry_years, "raw SVI")
+        radius = np.hypot(self.m, self.sigma)
+        w = self._at_the_money()
         root = np.sqrt(w)
         least = self.a + self.b * self.sigma * np.sqrt(1.0 - self.rho**2)
         return JumpWings(
@@ -155,7 +206,11 @@ def fit_raw_svi(log_strike: FloatArray, variance: FloatArray, weight: FloatArray
     """
     from scipy.optimize import least_squares
 
-    columns = np.column_stack([log_strike, variance, weight])
+    given = {"log_strike": log_strike, "variance": variance, "weight": weight}
+    rows = [as_row(name, values, "raw SVI") for name, values in given.items()]
+    if len({row.size for row in rows}) > 1:
+        raise InputError("raw SVI", "quotes", "expected rows of one length")
+    columns = np.column_stack(rows)
     if len(columns) < QUOTES_LEAST or not np.all(np.isfinite(columns)):
         raise InputError("raw SVI", "quotes", f"expected at least {QUOTES_LEAST} finite quotes")
     k = columns[:, 0]
@@ -163,7 +218,7 @@ def fit_raw_svi(log_strike: FloatArray, variance: FloatArray, weight: FloatArray
     _, first = min(starts, key=lambda start: start[0])
 
     def residual(p: FloatArray) -> FloatArray:
-        return np.asarray((RawSvi(*p).total_variance(k) - columns[:, 1]) * columns[:, 2])
+        return np.asarray((_variance(p, k) - columns[:, 1]) * columns[:, 2])
 
     def jacobian(p: FloatArray) -> FloatArray:
         return _gradient(p, k) * columns[:, 2:]
@@ -179,6 +234,13 @@ def fit_raw_svi(log_strike: FloatArray, variance: FloatArray, weight: FloatArray
         max_nfev=100,
     )
     return RawSvi(*(float(p) for p in found.x))
+
+
+def _variance(p: Sequence[float] | FloatArray, k: FloatArray) -> FloatArray:
+    """w(k) of parameters in the order of `RawSvi`."""
+    a, b, rho, m, sigma = p
+    x = k - m
+    return np.asarray(a + b * (rho * x + np.sqrt(x * x + sigma**2)))
 
 
 def _gradient(p: FloatArray, k: FloatArray) -> FloatArray:
@@ -197,6 +259,7 @@ def diagnose(chain: OptionChain) -> tuple[SliceDiagnosis, ...]:
     The weight of a quote is its vega over its half spread, as in the arbitrage-free fit.
 
     Args: a chain. Returns: a `SliceDiagnosis` for each such expiry, none if there is none.
+    Raises: `InputError` for no chain. Source: as `fit_raw_svi`.
     """
     used, grid = quotes(chain), log_strikes()
     found: list[SliceDiagnosis] = []
@@ -254,5 +317,5 @@ def _inner(columns: FloatArray, m: float, sigma: float) -> tuple[float, FloatArr
     b = max(float(line[2]), 1e-8)
     rho = float(np.clip(line[1] / b, -0.999, 0.999))
     raw = np.array([line[0], b, rho, m, sigma])
-    miss = (RawSvi(*raw).total_variance(k) - variance) * weight
+    miss = (_variance(raw, k) - variance) * weight
     return float(miss @ miss), raw

@@ -15,7 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.model.errors import InputError
-from tidegate.pricing.arrays import ArrayLike, FloatArray, as_floats
+from tidegate.pricing.arrays import (
+    AMOUNT_LEAST,
+    AMOUNT_MOST,
+    ArrayLike,
+    FloatArray,
+    Rebuilt,
+    as_floats,
+    as_kind,
+)
 
 if TYPE_CHECKING:
     from tidegate.pricing._scenarios import Scenarios
@@ -23,12 +31,9 @@ if TYPE_CHECKING:
 IndexArray = npt.NDArray[np.int64]
 VolShock = Literal["additive", "relative"]
 
-# What the formula bears without overflow; nothing that is traded is near it.
-AMOUNT_LEAST, AMOUNT_MOST = 1e-100, 1e100
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OptionBook:
+class OptionBook(Rebuilt):
     """Options of one underlying; every field is a number for all, or one for each of n options.
 
     After construction every field is a read-only float64[n].
@@ -165,6 +170,7 @@ def revalue_grid(
     Source: full revaluation on a grid of price and vol, as venues' portfolio margin does it; the
     pricing is Black's (1976).
     """
+    as_kind("book", book, OptionBook, "scenarios")
     ratios = _rows("forward_ratios", forward_ratios, len(book))
     shifts = _rows("vol_shifts", vol_shifts, len(book))
     elapsed = as_floats("elapsed_years", elapsed_years)
@@ -197,7 +203,9 @@ def revalue_paths(
 
     Returns: `BookRevaluation` with the shapes [P] and [P, n].
     Raises: `InputError` for what is not numbers, does not fit the book, or differs in length.
+    Source: as `revalue_grid`.
     """
+    as_kind("book", book, OptionBook, "scenarios")
     ratios = _rows("forward_ratios", forward_ratios, len(book))
     shifts = _rows("vol_shifts", vol_shifts, len(book))
     elapsed = as_floats("elapsed_years", elapsed_years)
@@ -257,9 +265,11 @@ def _rows(label: str, shocks: ArrayLike, options: int) -> FloatArray:
 def _revalue(
     book: OptionBook, walk: _Walk, vol_shock: VolShock, by_option: bool
 ) -> BookRevaluation:
-    if vol_shock not in {"additive", "relative"}:
+    if not (isinstance(vol_shock, str) and vol_shock in {"additive", "relative"}):
         expected = f"expected additive or relative, not {vol_shock}"
         raise InputError("scenarios", "vol_shock", expected)
+    if not isinstance(by_option, bool | np.bool_):
+        raise InputError("scenarios", "by_option", "expected True or False")
     if vol_shock not in book._matrices:
         book._matrices[vol_shock] = _with_base(_matrix(book, vol_shock))
     matrix = book._matrices[vol_shock]

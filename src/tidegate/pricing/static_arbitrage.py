@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from tidegate.model.errors import InputError
-from tidegate.pricing.arrays import FloatArray
+from tidegate.pricing.arrays import FloatArray, as_floats, as_positive, as_row, as_whole
 
+_WHERE = "static arbitrage"
 # Rounding may take this much off g, or off a total variance.
 TOLERANCE = 1e-12
 LOG_STRIKES, LOG_STRIKE_MAX = 300, 1.5
@@ -69,21 +70,37 @@ class ArbitrageReport:
 
 
 def log_strikes(points: int = LOG_STRIKES, farthest: float = LOG_STRIKE_MAX) -> FloatArray:
-    """Evenly spaced k = ln(K / F) over |k| <= farthest; shape (points,)."""
-    return np.linspace(-farthest, farthest, points)
+    """Evenly spaced k = ln(K / F) over |k| <= farthest.
+
+    Args: how many, at least 2; farthest, positive. Returns: shape (points,).
+    Raises: `InputError` for anything else.
+    """
+    far = as_positive("farthest", farthest, _WHERE)
+    return np.linspace(-far, far, as_whole("points", points, 2, _WHERE))
 
 
 def expiries_between(expiry_years: FloatArray, between: int = BETWEEN) -> FloatArray:
     """The expiries, as many evenly spaced ones before the first and between each two of them as
     asked for, and one a quarter beyond the last; increasing.
 
-    Args: expiry_years, increasing and positive, shape (m,). Returns: shape (m (between + 1) + 1,).
+    Args: expiry_years, increasing and positive, shape (m,); how many between.
+    Returns: shape (m (between + 1) + 1,). Raises: `InputError` for anything else.
+    Source: a grid of ours, which looks where a surface interpolates and extrapolates.
     """
-    starts = np.concatenate([np.zeros(1), expiry_years[:-1]])
+    years = _increasing(expiry_years)
+    between = as_whole("between", between, 0, _WHERE)
+    starts = np.concatenate([np.zeros(1), years[:-1]])
     steps = np.arange(1, between + 1) / (between + 1)
-    inner = starts[:, None] + np.outer(expiry_years - starts, steps)
-    last = expiry_years[-1:] * BEYOND_LAST
-    return np.concatenate([np.column_stack([inner, expiry_years]).reshape(-1), last])
+    inner = starts[:, None] + np.outer(years - starts, steps)
+    return np.concatenate([np.column_stack([inner, years]).reshape(-1), years[-1:] * BEYOND_LAST])
+
+
+def _increasing(expiry_years: FloatArray) -> FloatArray:
+    years = as_floats("expiry_years", expiry_years, _WHERE)
+    good = years.ndim == 1 and years.size and np.all(np.diff(years, prepend=0.0) > 0.0)
+    if not (good and np.isfinite(years[-1])):
+        raise InputError(_WHERE, "expiry_years", "expected increasing positive years")
+    return years
 
 
 def check(
@@ -94,13 +111,16 @@ def check(
     Butterfly: g(k, T) < -1e-12. Calendar: w(k, T') < w(k, T) - 1e-12 for successive T < T'.
 
     Args: a surface; expiries in years, increasing, shape (m,); log-strikes, by default 300 over
-    |k| <= 1.5. Returns: `ArbitrageReport`. Raises: `InputError` for expiries that do not increase.
+    |k| <= 1.5. Returns: `ArbitrageReport`. Raises: `InputError` for expiries that do not increase,
+    log-strikes that are no row of finite numbers, and what has no smiles.
     Source: Durrleman (2003); Gatheral and Jacquier (2014).
     """
-    years = np.asarray(expiry_years, dtype=np.float64)
-    if years.ndim != 1 or years.size == 0 or not np.all(np.diff(years, prepend=0.0) > 0.0):
-        raise InputError("static arbitrage", "expiry_years", "expected increasing positive years")
-    k = log_strikes() if log_strike is None else np.asarray(log_strike, dtype=np.float64)
+    if not hasattr(surface, "smile"):
+        raise InputError(_WHERE, "surface", "expected something that has smiles")
+    years = _increasing(expiry_years)
+    k = log_strikes() if log_strike is None else as_row("log_strike", log_strike, _WHERE)
+    if not (k.size and np.all(np.isfinite(k))):
+        raise InputError(_WHERE, "log_strike", "expected finite log-strikes")
     grid_k, grid_t = (part.reshape(-1) for part in np.meshgrid(k, years))
     shape = (years.size, k.size)
     curves = surface.smile(grid_k, grid_t)

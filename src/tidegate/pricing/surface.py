@@ -17,20 +17,38 @@ move may lose it, and then says which bound is broken. `static_arbitrage.check` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from tidegate.model.errors import InputError
-from tidegate.pricing.arrays import ArrayLike, Batch, FloatArray
+from tidegate.pricing.arrays import (
+    AMOUNT_LEAST,
+    AMOUNT_MOST,
+    TIME_MAX_MS,
+    ArrayLike,
+    Batch,
+    FloatArray,
+    Rebuilt,
+    as_floats,
+    as_kind,
+    as_number,
+    as_positive,
+    as_row,
+    own,
+)
 from tidegate.pricing.essvi import BrokenBound, Essvi
 from tidegate.pricing.option_chain import BoolArray, IntArray
 
 DAYS_A_YEAR = 365.0
 TERM_DAYS = 30.0
+# A skew beyond would multiply a wing by more than float64 holds of its square.
+_SKEW_MAX = 300.0
 
 
 class Dynamics(Enum):
@@ -66,7 +84,7 @@ class ExpiryQuality:
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Rebuilt):
     """How a surface meets the quotes it was fitted to, and what it was not fitted to.
 
     Attributes:
@@ -87,15 +105,39 @@ class Quality:
     dropped_expiries: Mapping[int, str]
     converged: bool
 
+    def __post_init__(self) -> None:
+        for name in ("excluded", "dropped_expiries"):
+            counts = dict(as_kind(name, getattr(self, name), Mapping, "quality"))
+            object.__setattr__(self, name, MappingProxyType(counts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind, values = Rebuilt.__reduce__(self)
+        plain = (dict(each) if isinstance(each, Mapping) else each for each in values)
+        return kind, tuple(plain)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class VenueMarks:
+class VenueMarks(Rebuilt):
     """The venue's own mark volatilities, which its liquidation uses and no fit of ours reads."""
 
     expiry_ms: IntArray
     strike_usd: FloatArray
     is_call: BoolArray
     vol_annual: FloatArray
+
+    def __post_init__(self) -> None:
+        names = ("expiry_ms", "strike_usd", "is_call", "vol_annual")
+        columns = {name: as_row(name, getattr(self, name), "venue marks") for name in names}
+        expiry_ms, is_call = columns["expiry_ms"], columns["is_call"]
+        if len({column.size for column in columns.values()}) > 1:
+            raise InputError("venue marks", "rows", "expected columns of one length")
+        if not np.all((expiry_ms == np.rint(expiry_ms)) & (np.abs(expiry_ms) <= TIME_MAX_MS)):
+            raise InputError("venue marks", "expiry_ms", "expected whole milliseconds since 1970")
+        if not np.all((is_call == 0.0) | (is_call == 1.0)):
+            raise InputError("venue marks", "is_call", "expected True or False in each row")
+        columns |= {"expiry_ms": expiry_ms.astype(np.int64), "is_call": is_call == 1.0}
+        for name, column in columns.items():
+            object.__setattr__(self, name, own(column))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +152,7 @@ class Smile:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Surface:
+class Surface(Rebuilt):
     """Implied volatility of one coin's options at any strike and expiry.
 
     Attributes:
@@ -136,11 +178,23 @@ class Surface:
     marks: VenueMarks | None = None
 
     def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            as_kind(name, getattr(self, name), Essvi, "surface")
+        for name in ("high_share", "log_shift"):
+            object.__setattr__(self, name, as_number(name, getattr(self, name), "surface"))
         alike = self.high_share == 0.0 and self.low is self.high
         if not (alike or 0.0 < self.high_share < 1.0):
             raise InputError(
                 "surface", "high_share", "expected between 0 and 1, or 0 and one regime twice"
             )
+        if not np.array_equal(self.low.expiry_years, self.high.expiry_years):
+            raise InputError("surface", "high", "expected the expiries of the low regime")
+        for name in ("expiry_ms", "forward_usd", "discount"):
+            values = as_floats(name, getattr(self, name), "surface")
+            if values.shape != self.expiry_years.shape or not np.all(_positive(values)):
+                raise InputError("surface", name, "expected a positive number for each slice")
+            object.__setattr__(self, name, own(values))
+        object.__setattr__(self, "expiry_ms", own(self.expiry_ms.astype(np.int64)))
 
     @property
     def expiry_years(self) -> FloatArray:
@@ -171,11 +225,14 @@ class Surface:
         return Smile(*(batch.wrap(row) for row in self._rows(*batch.arrays)))
 
     def total_variance(self, log_strike: ArrayLike, expiry_years: ArrayLike) -> Any:
-        """w(k, T) = vol**2 T; arguments and errors as `smile`."""
+        """w(k, T) = vol**2 T. Args, Raises, Source: as `smile`. Returns: w, as the inputs were."""
         return self.smile(log_strike, expiry_years).total_variance
 
     def durrleman(self, log_strike: ArrayLike, expiry_years: ArrayLike) -> Any:
-        """Durrleman's g(k, T), below 0 where a butterfly would be free; as `smile`."""
+        """Durrleman's g(k, T), below 0 where a butterfly would be free.
+
+        Args, Raises, Source: as `smile`. Returns: g, as the inputs were.
+        """
         return self.smile(log_strike, expiry_years).durrleman
 
     def vol(self, strike_usd: ArrayLike, expiry_years: ArrayLike) -> Any:
@@ -183,6 +240,7 @@ class Surface:
 
         Args: K in USD and T in years, positive, broadcast. Returns: as the inputs were; NaN where
         an input is not positive. Raises: `InputError` for shapes that do not broadcast.
+        Source: the module's text; w by `smile`.
         """
         batch = Batch.of(strike_usd=strike_usd, expiry_years=expiry_years)
         strike, years = batch.arrays
@@ -190,16 +248,24 @@ class Surface:
         return batch.wrap(np.sqrt(w / np.where(years > 0.0, years, np.nan)))
 
     def forward_at(self, expiry_years: ArrayLike) -> Any:
-        """Forward in USD: ln F is linear in T between the slices, constant outside."""
+        """Forward in USD: ln F is linear in T between the slices, constant outside.
+
+        Args: T in years, not negative, any shape. Returns: USD, as T was; NaN where T is no time.
+        Raises: `InputError` for what is not numbers. Source: no arbitrage needs any such line.
+        """
         batch = Batch.of(expiry_years=expiry_years)
-        logs = np.interp(batch.arrays[0], self.expiry_years, np.log(self.forward_usd))
-        return batch.wrap(np.exp(logs))
+        years = _times(batch.arrays[0])
+        return batch.wrap(np.exp(np.interp(years, self.expiry_years, np.log(self.forward_usd))))
 
     def discount_at(self, expiry_years: ArrayLike) -> Any:
         """Value now of one unit of the settlement currency: ln D is linear in T from ln 1 at 0,
-        and goes on with the last rate."""
+        and goes on with the last rate.
+
+        Args, Raises: as `forward_at`. Returns: D, as T was; NaN where T is no time.
+        Source: constant forward rates between the slices.
+        """
         batch = Batch.of(expiry_years=expiry_years)
-        years, nodes = batch.arrays[0], np.concatenate([np.zeros(1), self.expiry_years])
+        years, nodes = _times(batch.arrays[0]), np.concatenate([np.zeros(1), self.expiry_years])
         logs = np.concatenate([np.zeros(1), np.log(self.discount)])
         beyond = np.maximum(years / nodes[-1], 1.0) * logs[-1]
         inside = np.interp(years, nodes, logs)
@@ -210,6 +276,7 @@ class Surface:
 
         Args: K in USD, T in years, true for a call; broadcast. Returns: as the inputs were.
         An inverse option is worth this over the forward in coin. Raises: as `vol`.
+        Source: Black (1976), see `black76.price`.
         """
         from tidegate.pricing import black76
 
@@ -234,11 +301,12 @@ class Surface:
         0 if sticky at the strike; -(d sigma / dk) / F = -w' / (2 F sqrt(w T)) if sticky in delta.
         A smile-adjusted delta is Black's plus vega times this (Alexander and Imeraj 2023).
 
-        Args: K in USD, T in years, broadcast. Returns: 1 / USD, as the inputs were.
+        Args: K in USD, T in years, broadcast; `Dynamics`. Returns: 1 / USD, as the inputs were.
+        Raises: as `vol`, and for what is no `Dynamics`. Source: as above, section 2.
         """
         batch = Batch.of(strike_usd=strike_usd, expiry_years=expiry_years)
         strike, years = batch.arrays
-        if dynamics is Dynamics.STICKY_STRIKE:
+        if as_kind("dynamics", dynamics, Dynamics, "surface") is Dynamics.STICKY_STRIKE:
             return batch.wrap(np.where((strike > 0.0) & (years > 0.0), 0.0, np.nan))
         _, w, slope, _ = self._rows(self._log_strike(strike, years), years)
         spread = 2.0 * self.forward_at(years) * np.sqrt(w * np.where(years > 0.0, years, np.nan))
@@ -251,15 +319,15 @@ class Surface:
         strike stays, w(k + ln ratio); it was proved for the old forward, not for the new one, so
         `arbitrage_free` is then false.
 
-        Args: new forward over old, positive. Raises: `InputError` if it is not.
+        Args: new forward over old, positive; `Dynamics`. Returns: a new `Surface`.
+        Raises: `InputError` for anything else. Source: Derman (1999), Regimes of volatility.
         """
-        if not (np.isfinite(forward_ratio) and forward_ratio > 0.0):
-            raise InputError("surface", "forward_ratio", "expected a positive number")
-        stays = dynamics is Dynamics.STICKY_DELTA
-        shift = 0.0 if stays else float(np.log(forward_ratio))
-        return replace(
-            self, forward_usd=self.forward_usd * forward_ratio, log_shift=self.log_shift + shift
-        )
+        ratio = as_positive("forward_ratio", forward_ratio, "surface")
+        if not AMOUNT_LEAST <= ratio <= AMOUNT_MOST:
+            raise InputError("surface", "forward_ratio", "expected a positive number of some size")
+        stays = as_kind("dynamics", dynamics, Dynamics, "surface") is Dynamics.STICKY_DELTA
+        shift = 0.0 if stays else math.log(ratio)
+        return replace(self, forward_usd=self.forward_usd * ratio, log_shift=self.log_shift + shift)
 
     def shocked(self, shock: Shock) -> Surface:
         """The surface under relative shocks of level, term and skew.
@@ -269,19 +337,25 @@ class Surface:
         units of its own deviation. A level shock keeps all bounds but the one on the wings, a
         downward-sloping term shock or a skew shock may break others; `broken_bounds` says so.
 
-        Raises: `InputError` for what is no number, or leaves no volatility.
+        Args: `Shock`. Returns: a new `Surface`. Raises: `InputError` for what is no number, or
+        leaves no volatility. Source: ours, in the parameters of `tidegate.pricing.essvi`.
         """
+        as_kind("shock", shock, Shock, "surface")
+        level, term, skew = (
+            as_number(f"shock.{name}", getattr(shock, name), "surface")
+            for name in ("level", "term", "skew")
+        )
         fade = np.sqrt(TERM_DAYS / np.maximum(self.expiry_years * DAYS_A_YEAR, TERM_DAYS))
-        scale = 1.0 + shock.level + shock.term * fade
-        if not (np.all(np.isfinite(scale)) and np.all(scale > 0.0) and np.isfinite(shock.skew)):
+        scale = 1.0 + level + term * fade
+        if not (np.all(scale > 0.0) and abs(skew) <= _SKEW_MAX):
             raise InputError("surface", "shock", "expected numbers that leave volatility")
 
         def struck(regime: Essvi) -> Essvi:
             return Essvi(
                 regime.expiry_years,
                 regime.theta * scale**2,
-                regime.put_wing * scale * np.exp(-shock.skew),
-                regime.call_wing * scale * np.exp(shock.skew),
+                regime.put_wing * scale * math.exp(-skew),
+                regime.call_wing * scale * math.exp(skew),
             )
 
         low = struck(self.low)
@@ -309,3 +383,11 @@ class Surface:
             rows = _essvi.shifted(rows, inputs[0], k)
         rows[:, ~good] = np.nan
         return rows
+
+
+def _times(years: FloatArray) -> FloatArray:
+    return np.where((years >= 0.0) & np.isfinite(years), years, np.nan)
+
+
+def _positive(values: FloatArray) -> BoolArray:
+    return np.asarray((values > 0.0) & np.isfinite(values))

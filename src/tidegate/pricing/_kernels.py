@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the room's kernels are compiled, and where they are kept for later processes.
+
+numba's cache trusts a kernel as long as the kernel's own file is unchanged, though it inlines what
+stands in others; so everything compiled is kept in a folder named after the text of all kernels.
+Where no folder can be written, kernels are compiled anew in every process.
+
+Loading from the cache needs numba's runtime and none of its tables of types and functions, which
+only a compiler reads; leaving those out takes two fifths off the time to a first answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pkgutil import get_data, iter_modules
+from typing import Any, TypeVar, cast
+
+from numba import njit
+from numba.core import caching, runtime
+
+import tidegate.pricing
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+# Some of numba's insides have types, and others not.
+_caching: Any = caching
+_runtime: Any = cast(Any, runtime).rtsys
+
+# Contraction and signs of zero only: NaN and infinity are answers here.
+FASTMATH = {"contract", "nsz"}
+KERNEL: Any = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+INLINE: Any = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True}
+# Sums may be reordered where no answer hangs on their last bit: that vectorises them.
+SUMMING: Any = KERNEL | {"fastmath": FASTMATH | {"reassoc", "arcp"}}
+
+
+def kernel(function: _Function) -> _Function:
+    """Compiled when first called, and kept on disk for later processes."""
+    return _kept(function, KERNEL)
+
+
+def summing_kernel(function: _Function) -> _Function:
+    """As `kernel`, with sums in any order."""
+    return _kept(function, SUMMING)
+
+
+def inner(function: _Function) -> _Function:
+    """Compiled with the kernel that calls it."""
+    compiled: _Function = njit(**KERNEL)(function)
+    return compiled
+
+
+def _kept(function: _Function, options: Any) -> _Function:
+    compiled: Any = njit(**options)(function)
+    # Without a folder to write to, or a text of the kernels, nothing is kept.
+    with suppress(RuntimeError, OSError):
+        compiled._cache = _Cache(function)
+    kept: _Function = compiled
+    return kept
+
+
+@cache
+def _folder() -> str:
+    """A name made of the texts of the private modules of the room."""
+    digest = sha256()
+    for name in sorted(module.name for module in iter_modules(tidegate.pricing.__path__)):
+        if name.startswith("_"):
+            text = get_data(tidegate.pricing.__name__, f"{name}.py") or b""
+            digest.update(b"%s %d\n%s" % (name.encode(), len(text), text))
+    return f"tidegate-{digest.hexdigest()[:16]}"
+
+
+def _apart(locator: Any) -> Any:
+    """numba's way to a folder, and behind it the one of this text."""
+
+    class Apart(locator):  # type: ignore[misc]
+        def get_cache_path(self) -> str:
+            return f"{super().get_cache_path()}/{_folder()}"
+
+    return Apart
+
+
+class _Storage(_caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = tuple(map(_apart, _caching.CompileResultCacheImpl._locator_classes))
+
+
+class _Cache(_caching.FunctionCache):  # type: ignore[misc]
+    """numba's cache of one function, except that a disk that fails costs time and no answer."""
+
+    _impl_class = _Storage
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        _runtime.initialize(target_context)
+        with suppress(OSError):
+            return self._load_overload(sig, target_context)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):
+            self._save_overload(sig, data)
