@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an account is valued with: each figure with its time and the venue's confidence in it.
+
+A figure that is not there, or is too old, is an error that names it; nothing stands in for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from tidegate.model.errors import InputError
+from tidegate.model.instruments import InstrumentId
+from tidegate.model.times import format_time
+
+WHERE = "market"
+Key = tuple[str, ...]
+
+
+def index_of(coin: str) -> Key:
+    """Spot index of a coin in USD."""
+    return ("index", coin)
+
+
+def mark_of(name: InstrumentId) -> Key:
+    """The venue's mark of an instrument: quote currency, of options per coin in the settlement."""
+    return ("mark", name)
+
+
+def forward_of(coin: str, expiry_ms: int) -> Key:
+    """Forward of a coin at an expiry, USD."""
+    return ("forward", coin, format_time(expiry_ms))
+
+
+def rate_of(coin: str, expiry_ms: int) -> Key:
+    """Continuously compounded annual rate of a coin to an expiry."""
+    return ("rate", coin, format_time(expiry_ms))
+
+
+def vol_of(name: InstrumentId) -> Key:
+    """The venue's mark volatility of an option, annual decimal."""
+    return ("vol", name)
+
+
+def dollar_of(asset: str) -> Key:
+    """What one dollar coin is worth in USD."""
+    return ("dollar", asset)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A figure, when it was seen, and how sure the venue is of it (1 where it does not say)."""
+
+    value: float
+    as_of_ms: int
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MarketValues:
+    """Figures by key at `now_ms`; one older than `stale_after_ms` is as good as missing."""
+
+    now_ms: int
+    values: Mapping[Key, Seen]
+    stale_after_ms: int
+
+    def seen(self, key: Key) -> Seen:
+        """The figure with its confidence; raises `InputError` where it is missing, not finite, of
+        the future, or stale."""
+        found, name = self.values.get(key), " ".join(key)
+        if found is None:
+            raise InputError(WHERE, name, "expected a value; it is missing")
+        if not isfinite(found.value) or not 0 <= found.confidence <= 1:
+            raise InputError(WHERE, name, f"expected a finite value, got {found}")
+        age_ms = self.now_ms - found.as_of_ms
+        if not 0 <= age_ms <= self.stale_after_ms:
+            expected = f"expected at most {self.stale_after_ms} ms old, got {age_ms} ms"
+            raise InputError(WHERE, name, expected)
+        return found
+
+    def value(self, key: Key) -> float:
+        """The figure alone; raises as `seen` does."""
+        return self.seen(key).value
