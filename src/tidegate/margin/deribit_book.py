@@ -34,7 +34,14 @@ from tidegate.margin.scenario.shocks import (
     least_vols,
     vol_multipliers,
 )
-from tidegate.margin.scenario.table import EXTRA_ROWS, Group, Pool, ScenarioTable, stacked
+from tidegate.margin.scenario.table import (
+    EXTRA_ROWS,
+    Group,
+    IndexArray,
+    Pool,
+    ScenarioTable,
+    stacked,
+)
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Future, Instrument, Option, Perpetual
 
@@ -226,7 +233,7 @@ class DeribitBook:
         reach = 0.0 if pair is None else pair.price_range
         return np.clip(self._moves(coin), -reach, reach)
 
-    def _table(self, values: FloatArray, starts: FloatArray) -> ScenarioTable:
+    def _table(self, values: FloatArray, starts: IndexArray) -> ScenarioTable:
         names = _names(self.terms.buckets)
         count = len(names)
         scale = np.ones(count)
@@ -237,7 +244,7 @@ class DeribitBook:
             names=names,
             skews=np.zeros(count, dtype=bool),
             values=values,
-            starts=starts.astype(np.int64),
+            starts=starts,
             groups=tuple(Group("/".join(pool), place) for place, pool in enumerate(self.pools)),
             pools=tuple(self._pool_terms(pool) for pool in self.pools),
             weights=np.stack([self._weights(coin) for coin, _ in self.pools]),
@@ -285,11 +292,11 @@ class DeribitBook:
     def _roll_charges(self) -> list[Charge]:
         expiries: dict[tuple[PoolKey, int], dict[str, float]] = {}
         for each in self.instruments:
-            expiry = 0 if isinstance(each, Perpetual) else each.expiry_ms
+            expiry = each.expiry_ms if isinstance(each, Future | Option) else 0
             weights = expiries.setdefault((self._pool(each), expiry), {})
             weights[each.id] = self.deltas[each.id]
         rows = []
-        for ((coin, currency), expiry), weights in expiries.items():
+        for ((coin, currency), _), weights in expiries.items():
             terms = self._currency(currency, coin)
             held = [each for each in self.instruments if each.id in weights]
             rate = max(terms.min_annualised_move, _roll_growth(terms, held, self.market))
@@ -349,7 +356,7 @@ def _vol_shock(pair: PairTerms) -> VolShock:
     )
 
 
-def _vol_moves(buckets: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _vol_moves(buckets: int) -> IndexArray:
     standard = [int(vol) for _ in range(2 * buckets + 1) for vol in STANDARD_VOLS]
     return np.array([*standard, *([int(VolMove.UP)] * len(FAR_MOVES))])
 
@@ -363,9 +370,7 @@ def _names(buckets: int) -> tuple[str, ...]:
     return (*standard, *(f"price {move:+.0%}, vol up" for move in FAR_MOVES))
 
 
-def _roll_growth(
-    terms: CurrencyTerms, held: Sequence[Instrument], market: MarketValues
-) -> float:
+def _roll_growth(terms: CurrencyTerms, held: Sequence[Instrument], market: MarketValues) -> float:
     """exp(risk T) - 1 of an expiry; 0 of perpetuals."""
     first = held[0]
     if isinstance(first, Perpetual) or not isinstance(first, Future | Option):

@@ -153,5 +153,3 @@ def _cost(holding: Holding) -> float:
     if holding.instrument.inverse:
         return -holding.size / holding.entry
     return holding.size * holding.entry
-
-

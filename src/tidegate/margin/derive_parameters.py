@@ -68,6 +68,49 @@ class PortfolioParameters:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class StandardParameters:
+    """Everything the standard manager takes; shares are of spot, the perpetual's of its mark."""
+
+    most_of_spot: float
+    least_of_spot: float
+    call_maintenance: float
+    put_maintenance: float
+    put_mark_maintenance: float
+    unpaired_initial: float
+    unpaired_maintenance: float
+    put_offset: float
+    perpetual_initial: float
+    perpetual_maintenance: float
+    confidence_threshold: float
+    oracle_factor: float
+    peg_threshold: float
+    peg_factor: float
+    as_of: str
+    source: str
+
+
+MAINNET_STANDARD_2026 = StandardParameters(
+    most_of_spot=0.15,
+    least_of_spot=0.13,
+    call_maintenance=0.09,
+    put_maintenance=0.09,
+    put_mark_maintenance=0.09,
+    unpaired_initial=1.2,
+    unpaired_maintenance=1.1,
+    put_offset=1.05,
+    perpetual_initial=0.10,
+    perpetual_maintenance=0.065,
+    confidence_threshold=0.55,
+    oracle_factor=1.0,
+    peg_threshold=0.99,
+    peg_factor=2.0,
+    as_of="2026-01-31",
+    source="derivexyz/v2-core@7736900d, mainnet configuration",
+)
+# What a coin's worth counts, and what of that for initial margin, under the same configuration.
+MAINNET_FACTORS_2026 = {"ETH": (0.8, 0.9375), "BTC": (0.75, 0.93)}
+
 _TAILS = (
     (0.34, 0.21),
     (0.67, 0.42),

@@ -112,3 +112,14 @@ def stacked_charges(rows: Sequence[Charge], columns: Sequence[str]) -> Charges:
         weights=np.array([w for row in kept for w in row.weights.values()], dtype=float),
         rates=np.array([row.rates() for row in kept], dtype=float).reshape(len(kept), RATES),
     )
+
+
+def stacked_together(first: Charges, second: Charges) -> Charges:
+    """The rows of both over the same columns."""
+    return Charges(
+        labels=first.labels + second.labels,
+        starts=np.concatenate([first.starts, first.starts[-1] + second.starts[1:]]),
+        columns=np.concatenate([first.columns, second.columns]),
+        weights=np.concatenate([first.weights, second.weights]),
+        rates=np.concatenate([first.rates, second.rates]),
+    )

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tidegate.margin.scenario.charges import Charges, Side
 from tidegate.margin.scenario.table import ScenarioTable
+from tidegate.margin.scenario.what_if import WhatIf
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
 
@@ -103,6 +104,10 @@ class Prepared:
         from tidegate.margin.scenario import _losses as kernels
 
         return kernels.statements(self, self.books(sizes))
+
+    def what_if(self, book: ArrayLike) -> WhatIf:
+        """The book made ready for single orders; raises `InputError` as `books` does."""
+        return WhatIf(self, np.asarray(book, dtype=float))
 
     def statements_twin(self, sizes: ArrayLike) -> BookStatements:
         """The same by numpy, which needs no compiler."""

@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tidegate.margin.market_values import MarketValues, fixed_of, forward_of, vol_of
+from tidegate.margin.market_values import (
+    MarketValues,
+    fixed_of,
+    fixed_share_of,
+    forward_of,
+    vol_of,
+)
 from tidegate.margin.scenario.revaluation import OptionColumns
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Future, Instrument, Option
@@ -25,11 +31,20 @@ def years_left(instrument: Option | Future, market: MarketValues) -> float:
     return left_ms / YEAR_MS
 
 
-def settled_usd(option: Option, market: MarketValues) -> float:
-    """What the delivery average has fixed of the forward: 0 until the last half hour."""
+def delivery_forward(option: Option, market: MarketValues) -> tuple[float, float]:
+    """Forward of what an option settles on, and the part of it that is fixed, USD.
+
+    Over the last half hour that is fixed + (1 - share) F; before, F, of which nothing is fixed.
+    """
+    live = positive(market, forward_of(option.base, option.expiry_ms))
     if option.expiry_ms - market.now_ms >= AVERAGING_MS:
-        return 0.0
-    return market.value(fixed_of(option.base, option.expiry_ms))
+        return live, 0.0
+    fixed = market.value(fixed_of(option.base, option.expiry_ms))
+    share = market.value(fixed_share_of(option.base, option.expiry_ms))
+    if not (fixed >= 0.0 and 0.0 <= share <= 1.0 and fixed + (1.0 - share) * live > 0.0):
+        expected = f"expected fixed >= 0 and a share of 0 to 1, got {fixed} and {share}"
+        raise InputError("market", f"fixed {option.base}", expected)
+    return fixed + (1.0 - share) * live, fixed
 
 
 def positive(market: MarketValues, key: tuple[str, ...]) -> float:
@@ -54,10 +69,10 @@ def option_columns(
     for option, vol in zip(options, vols, strict=True):
         if vol < 0.0:
             raise InputError("market", f"vol {option.id}", f"expected at least 0, got {vol}")
-    forwards = [positive(market, forward_of(option.base, option.expiry_ms)) for option in options]
+    forwards = [delivery_forward(option, market) for option in options]
     return OptionColumns(
-        forward=np.array(forwards, dtype=float),
-        fixed=np.array([settled_usd(option, market) for option in options], dtype=float),
+        forward=np.array([forward for forward, _ in forwards], dtype=float),
+        fixed=np.array([fixed for _, fixed in forwards], dtype=float),
         strike=np.array([float(option.strike) for option in options], dtype=float),
         expiry_years=np.array([years_left(option, market) for option in options], dtype=float),
         vol=np.array(vols, dtype=float),

@@ -71,6 +71,7 @@ def option_values(rows: FloatArray, shocked_vols: FloatArray, moves: Moves) -> F
     Args: `rows` of `OptionColumns`; `shocked_vols` by `VolMove`, [5, n].
     """
     from tidegate.pricing import _scenarios as pricing
+    from tidegate.pricing._elementary import mills_
 
     moving, fixed, strike, root, _, sign, discount = rows
     if not len(strike):
@@ -78,5 +79,5 @@ def option_values(rows: FloatArray, shocked_vols: FloatArray, moves: Moves) -> F
     forward = np.maximum(np.multiply.outer(moves.ratios, moving) + fixed, LEAST_FORWARD)
     deviation, inverse = pricing.deviation_(shocked_vols[moves.vols], 0.0, root)
     d = pricing.arguments_(np.log(forward / strike), deviation, inverse)
-    mills = (pricing.mills_(abs(d[0])), pricing.mills_(abs(d[1])))
+    mills = (mills_(abs(d[0])), mills_(abs(d[1])))
     return np.asarray(pricing.revalued_((forward, strike, sign), d, mills, deviation) * discount)

@@ -88,19 +88,20 @@ class ScenarioTable:
 
         The numpy twin of the kernel in `_losses`.
         """
-        count = len(self.names)
-        total = np.zeros((sums.shape[1], count))
+        total = np.zeros((sums.shape[1], len(self.names)))
         for c, pool in enumerate(self.pools):
             members = [g for g, group in enumerate(self.groups) if group.pool == c]
             if members:
-                gains = sum(self._group_gains(sums[g], g) for g in members)
-                total += self._pooled(np.asarray(gains), pool, self.shrink_usd[c])
-        basis = np.zeros((sums.shape[1], 1))
-        for g, group in enumerate(self.groups):
-            base, up, down = (sums[g][:, count + row] for row in (2, 0, 1))
-            fall = np.minimum(np.minimum(up - base, down - base), 0.0)
-            basis[:, 0] += fall * group.basis_factor
+                gains = sum(self.group_gains(sums[g], g) for g in members)
+                total += self.pooled(np.asarray(gains), pool, self.shrink_usd[c])
+        basis = self.basis_falls(sums).sum(axis=0)[:, None]
         return np.concatenate([total / self.scale, basis], axis=1)
+
+    def basis_falls(self, sums: FloatArray) -> FloatArray:
+        """What each group adds to the basis of books, [G, B]."""
+        up, down, now = sums[:, :, -3], sums[:, :, -2], sums[:, :, -1]
+        factors = np.array([group.basis_factor for group in self.groups])[:, None]
+        return np.asarray(np.minimum(np.minimum(up, down) - now, 0.0) * factors)
 
     def worst(self, sums: FloatArray) -> tuple[FloatArray, IndexArray]:
         """Worst loss >= 0 of each book and which of `binding_names` it is, [B] each."""
@@ -109,14 +110,16 @@ class ScenarioTable:
         least = np.take_along_axis(results, index[:, None], axis=1)[:, 0]
         return np.maximum(-least, 0.0), np.where(least < 0.0, index, results.shape[1])
 
-    def _group_gains(self, sums: FloatArray, g: int) -> FloatArray:
+    def group_gains(self, sums: FloatArray, g: int) -> FloatArray:
+        """x_g by scenario of books, [B, P], from the group's sums [B, P + 3]."""
         worth, base, group = sums[:, : len(self.names)], sums[:, -1:], self.groups[g]
         factor = np.where(worth >= 0.0, group.long_factor, group.short_factor)
         gains = (worth * factor - base) * self.weights[g]
-        return np.where(self.skews & group.smiles, -np.abs(gains), gains)
+        return np.asarray(np.where(self.skews & group.smiles, -np.abs(gains), gains))
 
     @staticmethod
-    def _pooled(gains: FloatArray, pool: Pool, shrink_usd: FloatArray) -> FloatArray:
+    def pooled(gains: FloatArray, pool: Pool, shrink_usd: FloatArray) -> FloatArray:
+        """t_c by scenario after shrinking, gains in part."""
         left = np.copysign(np.maximum(np.abs(gains) - shrink_usd, 0.0), gains)
         return np.where(left > 0.0, np.minimum(pool.keep * left, pool.cap_usd), left)
 
