@@ -27,7 +27,12 @@ from tidegate.margin.scenario.quotes import (
     positive,
     years_left,
 )
-from tidegate.margin.scenario.revaluation import FloatArray, Moves, option_values
+from tidegate.margin.scenario.revaluation import (
+    FloatArray,
+    Moves,
+    black_deltas,
+    option_values,
+)
 from tidegate.margin.scenario.shocks import (
     VolMove,
     VolShock,
@@ -185,7 +190,7 @@ class DeribitBook:
         priced = Moves(np.append(ratios, 1.0), np.append(moves, VolMove.NONE))
         values = option_values(columns.rows(), vols, priced)
         forward = (columns.forward - columns.fixed) * ratios[:, None] + columns.fixed
-        deltas = _deltas(columns.rows(), columns.forward)
+        deltas = black_deltas(columns)
         for place, each in enumerate(options):
             now, then = values[-1, place], values[:-1, place]
             self.rows[each.id] = then - now
@@ -376,14 +381,3 @@ def _roll_growth(terms: CurrencyTerms, held: Sequence[Instrument], market: Marke
     if isinstance(first, Perpetual) or not isinstance(first, Future | Option):
         return 0.0
     return float(np.expm1(terms.annualised_move_risk * years_left(first, market)))
-
-
-def _deltas(rows: FloatArray, forward: FloatArray) -> FloatArray:
-    """Black-76 deltas of options, undiscounted, [n]."""
-    from tidegate.pricing import _scenarios as pricing
-    from tidegate.pricing._elementary import normal_cdf_
-
-    _, _, strike, root, vol, sign, _ = rows
-    deviation, inverse = pricing.deviation_(vol, 0.0, root)
-    d1, _ = pricing.arguments_(np.log(forward / strike), deviation, inverse)
-    return np.asarray(sign * normal_cdf_(sign * d1))

@@ -81,3 +81,14 @@ def option_values(rows: FloatArray, shocked_vols: FloatArray, moves: Moves) -> F
     d = pricing.arguments_(np.log(forward / strike), deviation, inverse)
     mills = (mills_(abs(d[0])), mills_(abs(d[1])))
     return np.asarray(pricing.revalued_((forward, strike, sign), d, mills, deviation) * discount)
+
+
+def black_deltas(columns: OptionColumns) -> FloatArray:
+    """Black-76 delta of each option on its forward, undiscounted, coins per unit, [n]."""
+    from tidegate.pricing import _scenarios as pricing
+    from tidegate.pricing._elementary import normal_cdf_
+
+    root, sign = np.sqrt(columns.expiry_years), columns.sign
+    deviation, inverse = pricing.deviation_(columns.vol, 0.0, root)
+    d1, _ = pricing.arguments_(-columns.log_strike, deviation, inverse)
+    return np.asarray(sign * normal_cdf_(sign * d1))
