@@ -78,7 +78,7 @@ class DeribitBook:
             self._require_known(each)
         self.index = {coin: self._index(coin) for coin in self._coins()}
         self.pools: list[PoolKey] = sorted(
-            {*map(self._pool, instruments), *map(self._asset_pool, assets)}
+            {*map(self.pool, instruments), *map(self.asset_pool, assets)}
         )
         self.marks = {each.id: self._mark(each) for each in instruments}
         self.deltas: dict[str, float] = {}
@@ -91,7 +91,7 @@ class DeribitBook:
         names = [*(each.id for each in self.instruments), *self.assets]
         rows = [self.rows[each.id] for each in self.instruments]
         rows += [self._asset_row(asset) for asset in self.assets]
-        pools = [*map(self._pool, self.instruments), *map(self._asset_pool, self.assets)]
+        pools = [*map(self.pool, self.instruments), *map(self.asset_pool, self.assets)]
         labels = [self.pools.index(pool) for pool in pools]
         padded = np.concatenate([np.stack(rows, axis=1), np.zeros((EXTRA_ROWS, len(rows)))])
         values, order, starts = stacked([padded], labels, len(self.pools))
@@ -127,16 +127,18 @@ class DeribitBook:
     def _index(self, coin: str) -> float:
         return positive(self.market, index_of(coin))
 
-    def _pool(self, each: Instrument) -> PoolKey:
+    def pool(self, each: Instrument) -> PoolKey:
+        """The coin of an instrument and the currency whose terms apply to it."""
         return each.base, _of(each)
 
-    def _asset_pool(self, asset: str) -> PoolKey:
+    def asset_pool(self, asset: str) -> PoolKey:
         """Where a coin's own moves count; dollars, and a segregated account's cash, do not move."""
         if asset in DOLLARS:
             return USD, USD
         return asset, asset.lower()
 
-    def _currency(self, name: str, where: str) -> CurrencyTerms:
+    def currency(self, name: str, where: str) -> CurrencyTerms:
+        """Terms of a currency; raises `InputError` at `where` for one without."""
         if name not in self.terms.currencies:
             raise InputError(WHERE, where, f"expected terms of {name}")
         return self.terms.currencies[name]
@@ -157,36 +159,36 @@ class DeribitBook:
             return value
         return positive(self.market, mark_of(each.id))
 
-    def _impacts(self, each: Instrument) -> bool:
+    def impacts(self, each: Instrument) -> bool:
         """Whether what is settled in a coin also moves with it: across currencies."""
         if not self.rule.cross or each.settle in DOLLARS:
             return False
-        return self._currency(_of(each), each.id).equity_side_impact == "both"
+        return self.currency(_of(each), each.id).equity_side_impact == "both"
 
     def _linear_row(self, each: Instrument) -> FloatArray:
-        ratios = self._ratios(each.base)
+        ratios = self.ratios(each.base)
         mark, index = self.marks[each.id], self.index[each.base]
         self.deltas[each.id] = 1.0 / mark if each.inverse else 1.0
         if not each.inverse:
             return np.asarray(mark * (ratios - 1.0))
         # Worth -1 / mark coins per dollar of face, which is worth the same in dollars at any price.
-        return np.zeros_like(ratios) if self._impacts(each) else index * (ratios - 1.0) / mark
+        return np.zeros_like(ratios) if self.impacts(each) else index * (ratios - 1.0) / mark
 
     def _add_options(self, pool: PoolKey) -> None:
         """Rows and deltas of a pool's options."""
         options = [
             each
             for each in self.instruments
-            if isinstance(each, Option) and self._pool(each) == pool
+            if isinstance(each, Option) and self.pool(each) == pool
         ]
         if not options:
             return
         columns = option_columns(options, self.market)
         pair = self.terms.pairs[pool[0].lower()]
-        shock = _vol_shock(pair)
+        shock = vol_shock(pair)
         by = vol_multipliers(shock, None, columns.log_strike, columns.expiry_years)
         vols = np.maximum(by * columns.vol, least_vols(shock))
-        ratios, moves = self._ratios(pool[0]), _vol_moves(self.terms.buckets)
+        ratios, moves = self.ratios(pool[0]), vol_moves(self.terms.buckets)
         priced = Moves(np.append(ratios, 1.0), np.append(moves, VolMove.NONE))
         values = option_values(columns.rows(), vols, priced)
         forward = (columns.forward - columns.fixed) * ratios[:, None] + columns.fixed
@@ -203,7 +205,7 @@ class DeribitBook:
         self, option: Option, coins: tuple[float, FloatArray], ratios: FloatArray
     ) -> FloatArray:
         index, (now, then) = self.index[option.base], coins
-        counted = 1.0 if self._impacts(option) else ratios
+        counted = 1.0 if self.impacts(option) else ratios
         return np.asarray(index * (ratios * then - counted * now))
 
     def _net_delta(self, option: Option, delta: float) -> float:
@@ -213,12 +215,12 @@ class DeribitBook:
         return (delta - paid) * min(1.0, left)
 
     def _asset_row(self, asset: str) -> FloatArray:
-        still = np.zeros(len(_vol_moves(self.terms.buckets)))
+        still = np.zeros(len(vol_moves(self.terms.buckets)))
         if not self.rule.cross or asset in DOLLARS:
             return still
-        if self._currency(asset.lower(), asset).equity_side_impact == "none":
+        if self.currency(asset.lower(), asset).equity_side_impact == "none":
             return still
-        return np.asarray(self.index[asset] * (self._ratios(asset) - 1.0))
+        return np.asarray(self.index[asset] * (self.ratios(asset) - 1.0))
 
     def _moves(self, coin: str) -> FloatArray:
         """Relative moves of a coin in every scenario, [P]."""
@@ -229,10 +231,11 @@ class DeribitBook:
         far = [0.0] * len(FAR_MOVES) if pair is None else FAR_MOVES
         return np.array([*standard, *far])
 
-    def _ratios(self, coin: str) -> FloatArray:
+    def ratios(self, coin: str) -> FloatArray:
+        """What a coin's prices are multiplied with in every scenario, [P]."""
         return 1.0 + self._moves(coin)
 
-    def _limited(self, coin: str) -> FloatArray:
+    def limited(self, coin: str) -> FloatArray:
         """The moves, those beyond the range at its edge."""
         pair = self._pair(coin)
         reach = 0.0 if pair is None else pair.price_range
@@ -244,7 +247,7 @@ class DeribitBook:
         scale = np.ones(count)
         if not self.rule.cross and self.rule.currency not in DOLLARS and self.instruments:
             coin = self.rule.currency
-            scale = self.index[coin] * (1.0 + self._limited(coin))
+            scale = self.index[coin] * (1.0 + self.limited(coin))
         return ScenarioTable(
             names=names,
             skews=np.zeros(count, dtype=bool),
@@ -258,7 +261,7 @@ class DeribitBook:
         )
 
     def _pool_terms(self, pool: PoolKey) -> Pool:
-        terms = self._currency(pool[1], pool[0])
+        terms = self.currency(pool[1], pool[0])
         return Pool("/".join(pool), terms.pnl_offset, terms.max_offsetable_usd)
 
     def _weights(self, coin: str) -> FloatArray:
@@ -273,7 +276,7 @@ class DeribitBook:
         pair, moves = self._pair(coin), np.abs(self._moves(coin))
         if pair is None:
             return np.zeros_like(moves)
-        dampener = self._currency(currency, coin).extended_dampener_usd
+        dampener = self.currency(currency, coin).extended_dampener_usd
         beyond = np.maximum(moves / pair.price_range, 1.0) - 1.0
         standard = len(moves) - len(FAR_MOVES)
         return np.where(np.arange(len(moves)) < standard, 0.0, beyond * dampener)
@@ -298,13 +301,13 @@ class DeribitBook:
         expiries: dict[tuple[PoolKey, int], dict[str, float]] = {}
         for each in self.instruments:
             expiry = each.expiry_ms if isinstance(each, Future | Option) else 0
-            weights = expiries.setdefault((self._pool(each), expiry), {})
+            weights = expiries.setdefault((self.pool(each), expiry), {})
             weights[each.id] = self.deltas[each.id]
         rows = []
         for ((coin, currency), _), weights in expiries.items():
-            terms = self._currency(currency, coin)
+            terms = self.currency(currency, coin)
             held = [each for each in self.instruments if each.id in weights]
-            rate = max(terms.min_annualised_move, _roll_growth(terms, held, self.market))
+            rate = max(terms.min_annualised_move, roll_growth(terms, held, self.market))
             side = self._both(rate * self._per_coin(coin))
             rows.append(Charge("roll shock", weights, side, side))
         return rows
@@ -325,7 +328,7 @@ class DeribitBook:
         rows = []
         for asset in self.assets:
             name = USD if asset in DOLLARS else asset.lower()
-            haircut = self._currency(name, asset).haircut
+            haircut = self.currency(name, asset).haircut
             settled = [each.id for each in self.instruments if each.settle == asset]
             weights = {column: self._equity(column) for column in (*settled, asset)}
             if haircut:
@@ -350,7 +353,8 @@ def _of(each: Instrument) -> str:
     return USD if each.settle in DOLLARS else each.settle.lower()
 
 
-def _vol_shock(pair: PairTerms) -> VolShock:
+def vol_shock(pair: PairTerms) -> VolShock:
+    """The pair's shocks of volatility, which have no floor of days."""
     return VolShock(
         pair.volatility_range_up,
         pair.volatility_range_down,
@@ -361,7 +365,8 @@ def _vol_shock(pair: PairTerms) -> VolShock:
     )
 
 
-def _vol_moves(buckets: int) -> IndexArray:
+def vol_moves(buckets: int) -> IndexArray:
+    """Vol move of every scenario, [P]: three in each bucket, then up in the far moves."""
     standard = [int(vol) for _ in range(2 * buckets + 1) for vol in STANDARD_VOLS]
     return np.array([*standard, *([int(VolMove.UP)] * len(FAR_MOVES))])
 
@@ -375,7 +380,7 @@ def _names(buckets: int) -> tuple[str, ...]:
     return (*standard, *(f"price {move:+.0%}, vol up" for move in FAR_MOVES))
 
 
-def _roll_growth(terms: CurrencyTerms, held: Sequence[Instrument], market: MarketValues) -> float:
+def roll_growth(terms: CurrencyTerms, held: Sequence[Instrument], market: MarketValues) -> float:
     """exp(risk T) - 1 of an expiry; 0 of perpetuals."""
     first = held[0]
     if isinstance(first, Perpetual) or not isinstance(first, Future | Option):

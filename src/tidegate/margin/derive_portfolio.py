@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tidegate.margin.derive_moving import HAIRCUT, MovingDerive, table_scenarios
 from tidegate.margin.derive_parameters import (
     MAINNET_2026,
     CollateralTerms,
@@ -54,8 +55,6 @@ from tidegate.margin.scenario.revaluation import (
     option_values,
 )
 from tidegate.margin.scenario.shocks import (
-    Scenario,
-    VolMove,
     least_vols,
     vol_multipliers,
 )
@@ -90,17 +89,32 @@ class DerivePortfolio:
         held = [each for each in holdings.positions if each.size != 0.0]
         assets = [name for name, amount in holdings.collateral.items() if amount != 0.0]
         prepared = self.prepare([each.instrument for each in held], market, assets)
-        amounts = {self.cash: 0.0, **{name: holdings.collateral[name] for name in assets}}
-        for each in held:
-            amounts[each.instrument.id] = each.size
-            entry = 0.0 if isinstance(each.instrument, Option) else each.size * each.entry
-            amounts[self.cash] += each.funding - entry
-        for name in assets:
-            if name != self.cash and amounts[name] < 0.0:
-                raise InputError(WHERE, name, "expected collateral of at least 0: none is lent")
-        stated = prepared.statement(prepared.sizes(amounts))
+        stated = prepared.statement(prepared.sizes(self.amounts(holdings)))
         free = min(holdings.collateral.get(self.cash, 0.0), stated.equity - stated.initial)
         return replace(stated, withdrawable=max(0.0, free))
+
+    def moving(self, holdings: Holdings, market: MarketValues) -> MovingDerive:
+        """The account, ready for many markets; raises `InputError` as `statement` does."""
+        held = [each for each in holdings.positions if each.size != 0.0]
+        assets = [name for name, amount in holdings.collateral.items() if amount != 0.0]
+        prepared = self.prepare([each.instrument for each in held], market, assets)
+        sizes = prepared.sizes(self.amounts(holdings))
+        return MovingDerive(self, prepared, sizes, [each.instrument for each in held], market)
+
+    def amounts(self, holdings: Holdings) -> dict[str, float]:
+        """Sizes by column: positions, collateral, and cash with what perpetuals have cost."""
+        amounts = {self.cash: 0.0}
+        for name, amount in holdings.collateral.items():
+            if amount != 0.0:
+                amounts[name] = amount
+            if name != self.cash and amount < 0.0:
+                raise InputError(WHERE, name, "expected collateral of at least 0: none is lent")
+        for each in holdings.positions:
+            if each.size != 0.0:
+                amounts[each.instrument.id] = each.size
+                entry = 0.0 if isinstance(each.instrument, Option) else each.size * each.entry
+                amounts[self.cash] += each.funding - entry
+        return amounts
 
     def prepare(
         self,
@@ -202,15 +216,8 @@ class _Book:
 
     def _option_rows(self) -> FloatArray:
         """Options in each scenario, at the basis moves up and down, and now, [P + 3, n]."""
-        p = self.parameters
-        extra = (
-            Scenario("basis up", p.basis_up, VolMove.NONE),
-            Scenario("basis down", p.basis_down, VolMove.NONE),
-            Scenario("now", 1.0, VolMove.NONE),
-        )
-        return option_values(
-            self.columns.rows(), self._shocked_vols(self.columns), Moves.of((*p.scenarios, *extra))
-        )
+        moves = Moves.of(table_scenarios(self.rule))
+        return option_values(self.columns.rows(), self._shocked_vols(self.columns), moves)
 
     def _shocked_vols(self, columns: OptionColumns) -> FloatArray:
         p = self.parameters
@@ -311,7 +318,7 @@ class _Book:
         )
         maintenance = price * terms.maintenance_haircut
         initial = maintenance + price * terms.initial_haircut + self._penalty(confidence, price)
-        return Charge("collateral haircut", {name: 1.0}, long=Side(initial, maintenance))
+        return Charge(HAIRCUT, {name: 1.0}, long=Side(initial, maintenance))
 
 
 def _discounted(terms: DiscountTerms, rate: float, years: float) -> float:

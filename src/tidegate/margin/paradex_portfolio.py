@@ -4,9 +4,9 @@
     initial     = core + funding + fees        core = max(scan, least for delta)
     maintenance = core / 2 + funding + fees
 
-Scan is the worst weighted loss of 24 scenarios of price and vol; the least for delta is (2 % |net| +
-1 % hedged) x spot, hedged = (gross - |net|) / 2 with gross summed by position. Funding is what eight
-hours of it may cost, fees a share of the positions' worth.
+Scan is the worst weighted loss of 24 scenarios of price and vol; the least for delta is
+(2 % |net| + 1 % hedged) x spot, hedged = (gross - |net|) / 2 with gross summed by position. Funding
+is what eight hours of it may cost, fees a share of the positions' worth.
 
 Source: docs.paradex.trade, Portfolio Margin (beta, undated; the stored copy with the table of
 scenarios, and the later one with the funding provision and the floor of days; read in November

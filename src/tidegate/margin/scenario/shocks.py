@@ -101,16 +101,21 @@ class SkewShock:
 
     def multipliers(self, log_strike: FloatArray, expiry_years: FloatArray) -> FloatArray:
         """What vols are multiplied with under linear and absolute skew, [2, n], each >= 0."""
-        root = np.sqrt(expiry_years)
-        deviation = self.vol_static + root * self.vol_slope
-        width = np.maximum(self.least_width, root * self.width * deviation)
+        most_of, width = self.caps(expiry_years)
         rows = []
-        for cap, k in ((self.linear, log_strike), (self.absolute, np.abs(log_strike))):
-            most = cap.slope * root + cap.intercept
+        for most, k in zip(most_of, (log_strike, np.abs(log_strike)), strict=True):
             tilt = k * most / width
             held = np.where(k >= 0.0, np.minimum(tilt, most), np.maximum(tilt, -most))
             rows.append(np.maximum(1.0 + held, 0.0))
         return np.stack(rows)
+
+    def caps(self, expiry_years: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Caps of linear and absolute skew, [2, n], and the width k*, [n]."""
+        root = np.sqrt(expiry_years)
+        deviation = self.vol_static + root * self.vol_slope
+        width = np.maximum(self.least_width, root * self.width * deviation)
+        caps = [cap.slope * root + cap.intercept for cap in (self.linear, self.absolute)]
+        return np.stack(caps), width
 
 
 def vol_multipliers(
