@@ -177,7 +177,7 @@ def _prepared(
         ),
         equity_per_unit=np.array(equity),
         factors=Side(1.0, p.maintenance_share),
-        floor=stacked_charges(_delta_floor(p, spot, deltas), names),
+        floor=stacked_charges(delta_floor(p, spot, deltas), names),
     )
 
 
@@ -197,7 +197,7 @@ def _table(rule: ParadexPortfolio, values: FloatArray) -> ScenarioTable:
     )
 
 
-def _delta_floor(p: PortfolioParameters, spot: float, deltas: dict[str, float]) -> list[Charge]:
+def delta_floor(p: PortfolioParameters, spot: float, deltas: dict[str, float]) -> list[Charge]:
     """(net - hedged / 2) |sum delta| + hedged / 2 sum |delta|, in USD."""
     half = p.hedged_delta / 2.0
     net, gross = Side(spot * (p.net_delta - half)), Side(spot * half)
