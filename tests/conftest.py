@@ -16,7 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def kernel_cache() -> str:
     """A folder of its own for every text of the kernels: numba looks only at the file in which a
     kernel stands, and would run old code after an edit of what it calls."""
-    kernels = sorted((REPOSITORY / "src" / "tidegate" / "pricing").glob("_*.py"))
+    source = REPOSITORY / "src" / "tidegate"
+    kernels = sorted([*(source / "pricing").glob("_*.py"), *source.glob("margin/scenario/*.py")])
     text = b"".join(path.read_bytes() for path in kernels)
     return str(REPOSITORY / ".numba_cache" / sha256(text).hexdigest()[:16])
 

@@ -407,7 +407,8 @@ def test_convex_form_bounds_a_charge_whose_rate_is_capped() -> None:
     nets = np.abs(prepared.charges.nets(books)[:, row])
     # Some nets lie below the threshold, some on the slope, some beyond the cap.
     rates = prepared.charges.rates[row]
-    assert (nets < rates[7]).any() and (nets > rates[7] + rates[8] / rates[6]).any()
+    assert (nets < rates[7]).any()
+    assert (nets > rates[7] + rates[8] / rates[6]).any()
     assert (form.requirements(books)[0] >= exact.initial * (1.0 - 1e-12)).all()
 
 

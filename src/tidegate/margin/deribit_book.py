@@ -12,7 +12,6 @@ S (r - 1), and what is settled in it S r c(r) - S c(1), c being its worth in coi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +48,7 @@ from tidegate.margin.scenario.table import (
 )
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Future, Instrument, Option, Perpetual
+from tidegate.model.times import YEAR_MS
 
 if TYPE_CHECKING:
     from tidegate.margin.deribit_portfolio import DeribitPortfolio
@@ -119,6 +119,8 @@ class DeribitBook:
         for known, name in ((self.terms.pairs, each.base), (self.terms.currencies, _of(each))):
             if name.lower() not in known:
                 raise InputError(WHERE, each.id, f"expected terms of {name}")
+        if isinstance(each, Future | Option):
+            years_left(each, self.market)
 
     def _coins(self) -> list[str]:
         coins = {each.base for each in self.instruments}
@@ -304,13 +306,19 @@ class DeribitBook:
             weights = expiries.setdefault((self.pool(each), expiry), {})
             weights[each.id] = self.deltas[each.id]
         rows = []
-        for ((coin, currency), _), weights in expiries.items():
-            terms = self.currency(currency, coin)
-            held = [each for each in self.instruments if each.id in weights]
-            rate = max(terms.min_annualised_move, roll_growth(terms, held, self.market))
+        for ((coin, currency), expiry), weights in expiries.items():
+            rate = self.roll_rate((coin, currency), expiry)
             side = self._both(rate * self._per_coin(coin))
             rows.append(Charge("roll shock", weights, side, side))
         return rows
+
+    def roll_rate(self, pool: PoolKey, expiry_ms: int) -> float:
+        """max(least move, exp(risk T) - 1) of an expiry; perpetuals, of expiry 0, the least."""
+        terms = self.currency(pool[1], pool[0])
+        if expiry_ms == 0:
+            return terms.min_annualised_move
+        years = (expiry_ms - self.market.now_ms) / YEAR_MS
+        return max(terms.min_annualised_move, float(np.expm1(terms.annualised_move_risk * years)))
 
     def _delta_charges(self) -> list[Charge]:
         rows = []
@@ -378,11 +386,3 @@ def _names(buckets: int) -> tuple[str, ...]:
         for vol in STANDARD_VOLS
     )
     return (*standard, *(f"price {move:+.0%}, vol up" for move in FAR_MOVES))
-
-
-def roll_growth(terms: CurrencyTerms, held: Sequence[Instrument], market: MarketValues) -> float:
-    """exp(risk T) - 1 of an expiry; 0 of perpetuals."""
-    first = held[0]
-    if isinstance(first, Perpetual) or not isinstance(first, Future | Option):
-        return 0.0
-    return float(np.expm1(terms.annualised_move_risk * years_left(first, market)))

@@ -36,6 +36,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tidegate.margin.deribit_book import DeribitBook
+from tidegate.margin.deribit_moving import MovingDeribit
 from tidegate.margin.deribit_parameters import TERMS_2026, PortfolioTerms
 from tidegate.margin.holdings import Holding, Holdings
 from tidegate.margin.market_values import MarketValues, index_of
@@ -89,6 +90,13 @@ class DeribitPortfolio:
         )
         free = min(cash, stated.equity) - stated.initial
         return replace(stated, withdrawable=max(0.0, free))
+
+    def moving(self, holdings: Holdings, market: MarketValues) -> MovingDeribit:
+        """The account without its orders, ready for many markets; raises as `statement` does."""
+        held = [each.instrument for each in holdings.positions if each.size != 0.0]
+        assets = self._assets(held, sorted({*holdings.collateral, *holdings.realised}))
+        book = DeribitBook(self, tuple(held), assets, market)
+        return MovingDeribit(book, self.amounts(holdings))
 
     def amounts(self, holdings: Holdings) -> dict[str, float]:
         """Sizes by column: positions, and each currency's cash with what positions have cost."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One book of options in many markets: the compiled loop; `moving` has its numpy twin.
+"""One book of options in many markets, compiled; the twin is each market's own statement.
 
 A market's forwards and vols move, what depends on time stays. The loop runs over scenarios inside,
 so that each is an accumulator of its own and nothing is summed across lanes.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tidegate.pricing._black76 import NO_DEVIATION
 from tidegate.pricing._blocks import inner, kernel
-from tidegate.pricing._elementary import log_, mills_
+from tidegate.pricing._elementary import log_, mills_, normal_cdf_
 from tidegate.pricing._scenarios import arguments_, revalued_
 
 FloatArray = NDArray[np.float64]
@@ -116,3 +116,29 @@ def expiry_sums(
                 for p in range(width):
                     worth = work[TOTAL * STRETCH + p] * expiries[DISCOUNT, e]
                     out[e, m, first + p] = worth
+
+
+@kernel
+def present(
+    prices: tuple[FloatArray, FloatArray],
+    expiries: FloatArray,
+    options: FloatArray,
+    starts: IndexArray,
+    out: FloatArray,
+) -> None:
+    """Value of one unit, undiscounted, and Black-76 delta of every option in every market, into
+    out[2, M, n]."""
+    forwards, vols = prices
+    for m in range(len(forwards)):
+        for e in range(len(starts) - 1):
+            forward = forwards[m, e] * expiries[LIVE_SHARE, e] + expiries[FIXED, e]
+            log_forward = log_(forward)
+            for i in range(starts[e], starts[e + 1]):
+                sign = options[i, SIGN]
+                deviation = vols[m, i] * options[i, ROOT]
+                inverse = 1.0 / max(deviation, NO_DEVIATION)
+                d = arguments_(log_forward - options[i, LOG_STRIKE], deviation, inverse)
+                mills = (mills_(abs(d[0])), mills_(abs(d[1])))
+                terms = (forward, options[i, STRIKE], sign)
+                out[0, m, i] = revalued_(terms, d, mills, deviation)
+                out[1, m, i] = sign * normal_cdf_(sign * d[0])

@@ -124,6 +124,15 @@ class MovingOptions:
         kernels.expiry_sums(prices, self.expiries, self.rows, self.starts, moves, out)
         return out
 
+    def present(self, paths: Paths) -> tuple[FloatArray, FloatArray]:
+        """Value of one unit of each option, USD undiscounted, and its delta, [M, n] each."""
+        from tidegate.margin.scenario import _moving as kernels
+
+        out = np.empty((2, paths.count, len(self.options)))
+        prices = (self.forwards(paths), self.vols(paths))
+        kernels.present(prices, self.expiries, self.rows, self.starts, out)
+        return out[0], out[1]
+
     def delivery(self, paths: Paths) -> FloatArray:
         """Forwards of the delivery average, [M, E]."""
         from tidegate.margin.scenario import _moving as kernels
