@@ -66,6 +66,19 @@ def with_collateral(book: Book, asset: str, more: float) -> Book:
     return replace(book, holdings=replace(book.holdings, collateral=collateral))
 
 
+@pytest.mark.parametrize("kind", sorted(set(RULES) - set(ORACLES)))
+def test_unsure_figure_is_refused_by_name_where_the_venue_has_no_penalty(kind: str) -> None:
+    book = drawn_book(7, kind)
+    for key in read_keys(book):
+        values = dict(book.market.values)
+        values[key] = replace(values[key], confidence=0.54)
+        with pytest.raises(InputError, match=f"{key[0]}.*confidence"):
+            book.rule.statement(book.holdings, replace(book.market, values=values))
+        values[key] = replace(values[key], confidence=0.55)
+        one = book.rule.statement(book.holdings, replace(book.market, values=values))
+        assert one == stated(book)
+
+
 @given(SEEDS, KINDS)
 def test_requirements_are_never_negative_and_initial_is_at_least_maintenance(
     seed: int, kind: str

@@ -111,6 +111,13 @@ def test_skew_with_a_negative_cap_is_held_on_the_side_of_the_strike() -> None:
     assert absolute == pytest.approx([0.0, 0.0, 0.0, 0.0])
 
 
+def test_skew_of_no_width_puts_every_strike_but_the_forward_at_its_cap() -> None:
+    shock = SkewShock(SkewCap(0.2, 0.0), SkewCap(0.2, 0.0), 0.0, 0.0, 0.0, 0.0)
+    linear, absolute = shock.multipliers(np.array([-1e-3, 0.0, 1e-3]), np.ones(3))
+    assert linear == pytest.approx([0.8, 1.0, 1.2])
+    assert absolute == pytest.approx([1.2, 1.0, 1.2])
+
+
 def test_grid_has_every_move_inside_and_one_at_its_edges() -> None:
     made = grid((1.1, 1.0, 0.9), (VolMove.DOWN, VolMove.UP), (VolMove.UP,))
     assert [(one.ratio, one.vol) for one in made] == [

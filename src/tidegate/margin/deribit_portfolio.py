@@ -75,8 +75,8 @@ class DeribitPortfolio:
     def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
         """The account now.
 
-        Raises: `InputError` naming a value that is missing or stale, an instrument that the account
-        cannot hold, or a coin without terms.
+        Raises: `InputError` naming a value that is missing, stale or unsure, an instrument that the
+        account cannot hold, or a coin without terms.
         """
         held = [each for each in holdings.positions if each.size != 0.0]
         assets = sorted({*holdings.collateral, *holdings.realised})
@@ -95,7 +95,7 @@ class DeribitPortfolio:
         """The account without its orders, ready for many markets; raises as `statement` does."""
         held = [each.instrument for each in holdings.positions if each.size != 0.0]
         assets = self._assets(held, sorted({*holdings.collateral, *holdings.realised}))
-        book = DeribitBook(self, tuple(held), assets, market)
+        book = DeribitBook(self, tuple(held), assets, market.trusted())
         return MovingDeribit(book, self.amounts(holdings))
 
     def amounts(self, holdings: Holdings) -> dict[str, float]:
@@ -121,7 +121,8 @@ class DeribitPortfolio:
         Raises: `InputError` as `statement` does.
         """
         require_no_doubles(instruments)
-        book = DeribitBook(self, tuple(instruments), self._assets(instruments, assets), market)
+        known = self._assets(instruments, assets)
+        book = DeribitBook(self, tuple(instruments), known, market.trusted())
         return replace(book.prepared(), extra={"protection": Side(self.protection)})
 
     def _assets(self, instruments: Sequence[Instrument], assets: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ A figure that is not there, or is too old, is an error that names it; nothing st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from tidegate.model.errors import InputError
@@ -15,6 +15,8 @@ from tidegate.model.instruments import InstrumentId
 from tidegate.model.times import format_time
 
 WHERE = "market"
+# The confidence below which Derive, the one venue that publishes any, asks for more margin.
+TRUSTED = 0.55
 Key = tuple[str, ...]
 
 
@@ -74,15 +76,17 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class MarketValues:
-    """Figures by key at `now_ms`; one older than `stale_after_ms` is as good as missing."""
+    """Figures by key at `now_ms`; one older than `stale_after_ms` is as good as missing, and so is
+    one that the venue is less sure of than `least_confidence`."""
 
     now_ms: int
     values: Mapping[Key, Seen]
     stale_after_ms: int
+    least_confidence: float = 0.0
 
     def seen(self, key: Key) -> Seen:
         """The figure with its confidence; raises `InputError` where it is missing, not finite, of
-        the future, or stale."""
+        the future, stale, or too unsure."""
         found, name = self.values.get(key), " ".join(key)
         if found is None:
             raise InputError(WHERE, name, "expected a value; it is missing")
@@ -92,7 +96,14 @@ class MarketValues:
         if not 0 <= age_ms <= self.stale_after_ms:
             expected = f"expected at most {self.stale_after_ms} ms old, got {age_ms} ms"
             raise InputError(WHERE, name, expected)
+        if found.confidence < self.least_confidence:
+            expected = f"expected a confidence of at least {self.least_confidence}"
+            raise InputError(WHERE, name, f"{expected}, got {found.confidence}")
         return found
+
+    def trusted(self) -> MarketValues:
+        """The same for a venue that has no penalty of its own: an unsure figure is an error."""
+        return replace(self, least_confidence=max(self.least_confidence, TRUSTED))
 
     def value(self, key: Key) -> float:
         """The figure alone; raises as `seen` does."""

@@ -110,8 +110,8 @@ class ParadexPortfolio:
     def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
         """The account now.
 
-        Raises: `InputError` naming a value that is missing or stale, an instrument of another coin
-        or kind, or collateral other than cash.
+        Raises: `InputError` naming a value that is missing, stale or unsure, an instrument of
+        another coin or kind, or collateral other than cash.
         """
         for asset, amount in holdings.collateral.items():
             if asset != self.cash and amount != 0.0:
@@ -146,7 +146,7 @@ class ParadexPortfolio:
                 raise InputError(WHERE, asset, f"expected {self.cash}: no other collateral counts")
         options = [each for each in instruments if isinstance(each, Option)]
         perpetuals = [each for each in instruments if isinstance(each, Perpetual)]
-        return _prepared(self, options, perpetuals, market)
+        return _prepared(self, options, perpetuals, market.trusted())
 
 
 def _prepared(

@@ -27,6 +27,7 @@ FloatArray = NDArray[np.float64]
 
 SWITCH_DAYS = 30.0
 DAYS_PER_YEAR = 365.0
+LEAST_WIDTH = 1e-100
 WHERE = "scenarios"
 
 
@@ -113,7 +114,9 @@ class SkewShock:
         """Caps of linear and absolute skew, [2, n], and the width k*, [n]."""
         root = np.sqrt(expiry_years)
         deviation = self.vol_static + root * self.vol_slope
-        width = np.maximum(self.least_width, root * self.width * deviation)
+        # With a width of nothing every strike but the forward itself is at its cap.
+        least = max(self.least_width, LEAST_WIDTH)
+        width = np.maximum(least, root * self.width * deviation)
         caps = [cap.slope * root + cap.intercept for cap in (self.linear, self.absolute)]
         return np.stack(caps), width
 
