@@ -133,7 +133,7 @@ def test_an_account_without_positions_requires_nothing_for_its_cash(seed: int, k
 
 
 @given(SEEDS, KINDS)
-def test_twice_the_book_needs_at_least_as_much_and_no_cheaper_than_the_dampener_allows(
+def test_twice_the_book_needs_twice_as_much_and_more_where_a_dampener_fades(
     seed: int, kind: str
 ) -> None:
     book = drawn_book(seed, kind)
@@ -141,8 +141,10 @@ def test_twice_the_book_needs_at_least_as_much_and_no_cheaper_than_the_dampener_
     collateral = {asset: 2.0 * amount for asset, amount in book.holdings.collateral.items()}
     twice = stated(replace(book, holdings=Holdings(doubled, collateral)))
     once = stated(book)
-    assert twice.maintenance >= 2.0 * once.maintenance * (1.0 - 1e-12)
-    if kind not in {"deribit-btc", "deribit-usdc", "deribit-cross"}:
+    if kind in {"deribit-btc", "deribit-usdc"}:
+        assert twice.maintenance >= 2.0 * once.maintenance * (1.0 - 1e-12)
+    elif kind != "deribit-cross":
+        # Across currencies a gain that is dampened less covers more, so that nothing is promised.
         assert twice.maintenance == pytest.approx(2.0 * once.maintenance, rel=1e-12)
 
 

@@ -24,8 +24,9 @@ moves and dampener of linear positions, mm_factor. Not pinned, and so taken as f
 - 1 above the floor; the delta shock's shape; positions of one coin settled in coins and in dollars
 are pools of their own; results of pools add up bucket by bucket, and no correlation contingency is
 asked; a haircut is on positive equity in the coin; open orders reserve what each would require by
-itself, which no combination of fills exceeds where gains do not offset (`pnl_offset` 0); spot
-orders reserve nothing; an option's delta is decayed and its mark with it over the last half hour.
+itself, which no combination of fills exceeds where gains do not offset (`pnl_offset` 0) and the
+delta shock is not reached; spot orders reserve nothing; over the last half hour an option's delta
+is decayed, and its mark with it.
 """
 
 from __future__ import annotations
