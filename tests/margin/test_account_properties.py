@@ -30,6 +30,8 @@ from tidegate.margin.market_values import (
     Key,
     MarketValues,
     dollar_of,
+    fixed_of,
+    fixed_share_of,
     forward_of,
     index_of,
     mark_of,
@@ -333,3 +335,28 @@ def test_an_instrument_that_the_account_cannot_hold_is_refused(kind: str) -> Non
     holdings, market = foreign(kind)
     with pytest.raises(InputError, match="expected"):
         RULES[kind].statement(holdings, market)
+
+
+def test_delta_of_an_option_decays_over_the_last_half_hour_and_its_mark_with_it() -> None:
+    # support.deribit.com, 25944751433757: a decayed delta of 0.5 and a mark of 0.3 at 15 minutes
+    # make 0.35; a call as deep as this one has a delta of 1 before it decays.
+    call = replace(option("BTC", "BTC", 1, 70_000.0, True), expiry_ms=NOW_MS + 15 * 60_000)
+    expiry_ms = call.expiry_ms
+    values = {
+        index_of("BTC"): 1e5,
+        forward_of("BTC", expiry_ms): 1e5,
+        fixed_of("BTC", expiry_ms): 5e4,
+        fixed_share_of("BTC", expiry_ms): 0.5,
+        vol_of(call.id): 0.5,
+        mark_of(call.id): 0.3,
+    }
+    rule = RULES["deribit-btc"]
+    holdings = Holdings((Holding(call, 1.0, 0.0),), {"BTC": 1.0})
+    one = rule.statement(holdings, at(values))
+    assert one.parts["initial: roll shock"] == pytest.approx(0.35 * 0.01)
+    # Half of the forward no longer moves: at -16 % the average falls by 8 %.
+    then = 1.0 - 70_000.0 / 92_000.0
+    assert one.parts["initial: worst loss"] == pytest.approx(0.3 - then, rel=1e-9)
+    for gone in (fixed_of("BTC", expiry_ms), fixed_share_of("BTC", expiry_ms)):
+        with pytest.raises(InputError, match="fixed"):
+            rule.statement(holdings, at({k: v for k, v in values.items() if k != gone}))
