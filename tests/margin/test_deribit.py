@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.margin.parity import read
 from tidegate.margin.deribit import DeribitStandard, SizedRate, SizeMargin
 from tidegate.margin.liquidation import LiquidationPrices, liquidation_prices
 from tidegate.model.account import Account, Position, fill_position
@@ -64,27 +64,22 @@ def quanta(amount: object) -> int:
     return ceil_div(exact.numerator, exact.denominator)
 
 
-def test_every_published_linear_example_is_met_to_the_quantum(cases_root: Path) -> None:
-    found = sorted((cases_root / "deribit").glob("standard-linear*.json"))
-    assert found
-    for path in found:
-        cases = json.loads(path.read_text(), parse_float=Decimal, parse_int=Decimal)["cases"]
-        assert cases
-        for case in cases:
-            (tick, ticks), (lot, lots) = steps(case["price"]), steps(case["size"])
-            contract = Perpetual("deribit", case["instrument"], "BASE", "USDC", tick, lot)
-            rates = SizeMargin(
-                sized(str(case["im_base"]), str(case["im_slope"])),
-                sized(str(case["mm_base"]), str(case["mm_slope"])),
-                "",
-                path.name,
+def test_parity_linear_contracts_to_the_quantum(cases_root: Path) -> None:
+    for case in read(cases_root, "deribit/standard-linear", exact=True):
+        (tick, ticks), (lot, lots) = (steps(Decimal(case[one])) for one in ("price", "size"))
+        contract = Perpetual("deribit", case["instrument"], "BASE", "USDC", tick, lot)
+        rates = SizeMargin(
+            sized(str(case["im_base"]), str(case["im_slope"])),
+            sized(str(case["mm_base"]), str(case["mm_slope"])),
+            "",
+            case["instrument"],
+        )
+        for side in (lots, -lots):
+            state = rule(contract, rates).state(
+                book(contract, 0, side, ticks), {contract.id: ticks}
             )
-            for side in (lots, -lots):
-                state = rule(contract, rates).state(
-                    book(contract, 0, side, ticks), {contract.id: ticks}
-                )
-                assert state.initial == quanta(case["expected_im_usdc"])
-                assert state.maintenance == quanta(case["expected_mm_usdc"])
+            assert state.initial == quanta(case["expected_im_usdc"])
+            assert state.maintenance == quanta(case["expected_mm_usdc"])
 
 
 @pytest.mark.parametrize(

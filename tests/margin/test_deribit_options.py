@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -32,6 +31,7 @@ from tests.margin.option_books import (
     option,
     rule,
 )
+from tests.margin.parity import read
 from tidegate.margin.deribit_options import DeribitOptions, OptionRates
 from tidegate.model.account import Account, Position
 from tidegate.model.errors import InputError
@@ -92,19 +92,9 @@ class Case:
         return Account("deribit", {self.rule.collateral: 10**4 * unit}, positions)
 
 
-def published(root: Path) -> list[Any]:
-    found = sorted((root / "deribit").glob("standard-options*.json"))
-    assert found, f"no standard-options*.json under {root / 'deribit'}"
-    read = [json.loads(path.read_text(), parse_float=Decimal, parse_int=Decimal) for path in found]
-    cases = [case for one in read for case in one["cases"]]
-    assert cases
-    return cases
-
-
 @pytest.mark.parametrize("settle", ["BTC", "USDC"])
 def test_parity_of_every_published_option_is_exact(cases_root: Path, settle: str) -> None:
-    cases = published(cases_root)
-    for said in cases:
+    for said in read(cases_root, "deribit/standard-options", exact=True):
         case = Case(said, settle)
         state = case.rule.state(case.held(case.lots), case.marks)
         short = case.lots < 0
@@ -112,16 +102,14 @@ def test_parity_of_every_published_option_is_exact(cases_root: Path, settle: str
         maintenance = said["expected_mm_usd"] if short else said["position_mm_usd"]
         assert state.initial * case.usd == initial
         assert state.maintenance * case.usd == maintenance
-    print(f"deribit/standard-options: {len(cases)} cases, settled in {settle}")
 
 
 @pytest.mark.parametrize("settle", ["BTC", "USDC"])
 def test_parity_order_for_a_long_option_takes_its_premium_from_what_is_available(
     cases_root: Path, settle: str
 ) -> None:
-    longs = [case for case in published(cases_root) if case["side"] == "long"]
-    assert longs
-    for said in longs:
+    cases = read(cases_root, "deribit/standard-options", exact=True)
+    for said in (case for case in cases if case["side"] == "long"):
         case = Case(said, settle)
         before, after = (case.rule.state(case.held(n), case.marks) for n in (0, case.lots))
         taken = (before.equity - before.initial) - (after.equity - after.initial)

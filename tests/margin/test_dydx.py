@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.margin.parity import read
 from tidegate.margin.dydx import DydxCross, LiquidityTier
 from tidegate.margin.liquidation import liquidation_prices
 from tidegate.model.account import Account, Position, fill_position
@@ -42,15 +42,8 @@ def account(wallet: int, positions: dict[str, Position]) -> Account:
     return Account("dydx", {"USDC": wallet}, positions)
 
 
-def vectors(root: Path) -> list[Any]:
-    found = sorted((root / "dydx").glob("margin_requirements*.json"))
-    cases = [case for path in found for case in json.loads(path.read_text())["cases"]]
-    assert cases, f"no margin_requirements*.json under {root / 'dydx'}"
-    return cases
-
-
-def test_every_vector_of_the_chain_is_met_to_the_integer_on_either_side(cases_root: Path) -> None:
-    for case in vectors(cases_root):
+def test_parity_dydx_to_the_integer_on_either_side(cases_root: Path) -> None:
+    for case in read(cases_root, "dydx/margin_requirements"):
         contract = Perpetual(
             "dydx",
             "CASE",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -12,23 +11,17 @@ from typing import Any
 import pytest
 
 from tests.margin.books import ladder
+from tests.margin.parity import read
 from tidegate.margin.tiers import TierTable, tier_table
 from tidegate.model.units import MICRO
 
 AROUND = (-1_000_000, -1, 0, 1, 1_000_000)
 
 
-def cases(root: Path, pattern: str) -> list[Any]:
-    """The decoded files of a pattern under `other`; at least one must be there."""
-    found = sorted((root / "other").glob(pattern))
-    assert found, f"no {pattern} under {root / 'other'}"
-    return [json.loads(path.read_text(), parse_float=Decimal) for path in found]
-
-
 def hyperliquid_tables(root: Path) -> dict[str, list[tuple[int, int]]]:
     return {
         coin: [(int(floor), int(leverage)) for floor, leverage in tiers]
-        for case in cases(root, "hyperliquid-tiers*.json")
+        for case in read(root, "other/hyperliquid-tiers", exact=True)
         for coin, tiers in case["tiers"].items()
     }
 
@@ -43,13 +36,13 @@ def binance_table(case: Any) -> TierTable:
     return tier_table(rows, "USDT", "2021-03-18", case["symbol"])
 
 
-def test_hyperliquid_bitcoin_of_200_million_needs_exactly_3125000(cases_root: Path) -> None:
+def test_parity_hyperliquid_bitcoin_of_200_million_needs_exactly_3125000(cases_root: Path) -> None:
     # Margin tiers page of Hyperliquid's documentation: 5.0M - 1.875M = 3.125M.
     table = ladder(hyperliquid_tables(cases_root)["BTC"])
     assert table.maintenance(200_000_000 * MICRO) == 3_125_000 * MICRO
 
 
-def test_every_hyperliquid_table_charges_half_the_initial_rate_on_each_slice(
+def test_parity_every_hyperliquid_table_charges_half_the_initial_rate_on_each_slice(
     cases_root: Path,
 ) -> None:
     for tiers in hyperliquid_tables(cases_root).values():
@@ -63,10 +56,10 @@ def test_every_hyperliquid_table_charges_half_the_initial_rate_on_each_slice(
             assert table.maintenance(notional) == -(-sliced.numerator // sliced.denominator)
 
 
-def test_every_binance_bracket_follows_the_recurrence_and_one_off_by_a_dollar_is_refused(
+def test_parity_every_binance_bracket_follows_the_recurrence_and_one_off_by_a_dollar_is_refused(
     cases_root: Path,
 ) -> None:
-    for case in cases(cases_root, "binance-usdm-brackets*.json"):
+    for case in read(cases_root, "other/binance-usdm-brackets", exact=True):
         floor, rate, cum = Fraction(0), Fraction(0), Fraction(0)
         for index, tier in enumerate(case["tiers"]):
             cum += floor * (Fraction(tier["mmr"]) - rate) if index else 0
@@ -78,8 +71,8 @@ def test_every_binance_bracket_follows_the_recurrence_and_one_off_by_a_dollar_is
             binance_table(case)
 
 
-def test_binance_maintenance_at_and_around_every_boundary_is_exact(cases_root: Path) -> None:
-    for case in cases(cases_root, "binance-usdm-brackets*.json"):
+def test_parity_binance_maintenance_at_and_around_every_boundary_is_exact(cases_root: Path) -> None:
+    for case in read(cases_root, "other/binance-usdm-brackets", exact=True):
         table = binance_table(case)
         caps = [int(tier["notional_cap"]) * MICRO for tier in case["tiers"]]
         for cap in caps:
@@ -90,10 +83,12 @@ def test_binance_maintenance_at_and_around_every_boundary_is_exact(cases_root: P
                 assert table.maintenance(notional) == -(-exact.numerator // exact.denominator)
 
 
-def test_hyperliquid_funding_example_pays_size_times_oracle_times_rate(cases_root: Path) -> None:
+def test_parity_hyperliquid_funding_example_pays_size_times_oracle_times_rate(
+    cases_root: Path,
+) -> None:
     # The rate is the venue's to compute: premium plus the clamped distance of interest from it.
     # The exchange's payment of such a rate is held in tests/simulation/test_exchange_funding.py.
-    for case in [one for group in cases(cases_root, "hyperliquid-funding*.json") for one in group]:
+    for case in read(cases_root, "other/hyperliquid-funding", exact=True):
         premium = (Decimal(case["impact_bid"]) - case["oracle"]) / case["oracle"]
         assert premium == case["expected_premium"]
         nearer = max(Decimal("-0.0005"), min(Decimal("0.0005"), case["interest_8h"] - premium))

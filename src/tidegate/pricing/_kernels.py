@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the room's kernels are compiled, and where they are kept for later processes.
+"""How kernels are compiled, here and in rooms that call these, and where they are kept.
 
 numba's cache trusts a kernel as long as the kernel's own file is unchanged, though it inlines what
-stands in others; so everything compiled is kept in a folder named after the text of all kernels.
+stands in others; so everything compiled is kept in a folder named after the text of all kernels of
+this room and of the package in which the kernel stands.
 Where no folder can be written, kernels are compiled anew in every process.
 
 Loading from the cache needs numba's runtime and none of its tables of types and functions, which
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from pkgutil import get_data, iter_modules
 from typing import Any, TypeVar, cast
 
@@ -63,13 +65,14 @@ def _kept(function: _Function, options: Any) -> _Function:
 
 
 @cache
-def _folder() -> str:
-    """A name made of the texts of the private modules of the room."""
+def _folder(package: str) -> str:
+    """A name made of the texts of the private modules of this room and of a package."""
     digest = sha256()
-    for name in sorted(module.name for module in iter_modules(tidegate.pricing.__path__)):
-        if name.startswith("_"):
-            text = get_data(tidegate.pricing.__name__, f"{name}.py") or b""
-            digest.update(b"%s %d\n%s" % (name.encode(), len(text), text))
+    for home in sorted({tidegate.pricing.__name__, package}):
+        for name in sorted(module.name for module in iter_modules(import_module(home).__path__)):
+            if name.startswith("_"):
+                text = get_data(home, f"{name}.py") or b""
+                digest.update(b"%s.%s %d\n%s" % (home.encode(), name.encode(), len(text), text))
     return f"tidegate-{digest.hexdigest()[:16]}"
 
 
@@ -77,8 +80,12 @@ def _apart(locator: Any) -> Any:
     """numba's way to a folder, and behind it the one of this text."""
 
     class Apart(locator):  # type: ignore[misc]
+        def __init__(self, function: Callable[..., Any], file: str) -> None:
+            self._package = function.__module__.rpartition(".")[0]
+            super().__init__(function, file)
+
         def get_cache_path(self) -> str:
-            return f"{super().get_cache_path()}/{_folder()}"
+            return f"{super().get_cache_path()}/{_folder(self._package)}"
 
     return Apart
 

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One Deribit portfolio account in many markets at once; the formulas stand in `deribit_book`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tidegate.margin.deribit_book import (
+    DOLLARS,
+    USD,
+    DeribitBook,
+    PoolKey,
+    vol_moves,
+    vol_shock,
+)
+from tidegate.margin.market_values import Key, forward_of, index_of, mark_of, vol_of
+from tidegate.margin.scenario.moving import MovingOptions, Paths, moving_options
+from tidegate.margin.scenario.prepared import BookStatements, Prepared
+from tidegate.margin.scenario.quotes import AVERAGING_MS
+from tidegate.margin.scenario.revaluation import Moves
+from tidegate.margin.scenario.shocks import VolMove
+from tidegate.margin.scenario.table import EXTRA_ROWS
+from tidegate.model.instruments import Future, Instrument, Option, Perpetual
+
+FloatArray = NDArray[np.float64]
+ExpiryKey = tuple[PoolKey, int]
+
+
+@dataclass(frozen=True, eq=False)
+class MovingDeribit:
+    """An account's instruments and assets, and its amounts by column."""
+
+    book: DeribitBook
+    amounts: Mapping[str, float]
+
+    def statements(self, moved: Mapping[Key, ArrayLike]) -> BookStatements:
+        """The account in M markets, in each of which the figures of `moved` [M] are these.
+
+        Raises: `InputError` for a figure that does not value the book or is not in its range, and
+        where only some of the prices move. Equal to the rule's statement to 1e-9 where the marks
+        of options, if they are not among `moved`, are Black-76's.
+        """
+        from tidegate.margin.scenario import _losses as kernels
+
+        paths = Paths.of(self.book.market, moved)
+        paths.require(*self._keys())
+        state = _Market(self, paths)
+        sums = np.zeros((len(self.book.pools), paths.count, self._count + EXTRA_ROWS))
+        for g, pool in enumerate(self.book.pools):
+            sums[g, :, : self._count] = state.gains(pool)
+        loss, binding = np.empty(paths.count), np.empty(paths.count, dtype=np.int64)
+        table = self.prepared.table
+        kernels.worst(sums, kernels.terms(table), loss, binding)
+        loss *= self._rescaled(paths)
+        equity, haircut = state.equity()
+        charges = state.roll_shock() + state.delta_shock()
+        mm = self.book.terms.mm_factor
+        protection = sum(side.initial for side in self.prepared.extra.values())
+        return BookStatements(
+            equity=equity,
+            initial=loss + charges + haircut + protection,
+            maintenance=mm * (loss + charges),
+            loss=loss,
+            binding=binding,
+        )
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The rule at the market that the account was prepared at."""
+        rule = self.book.rule
+        return rule.prepare(self.book.instruments, self.book.market, self.book.assets)
+
+    @cached_property
+    def options(self) -> Mapping[PoolKey, MovingOptions]:
+        """The options of each pool, laid out for the kernel, with their present as the last row."""
+        found = {}
+        moves = vol_moves(self.book.terms.buckets)
+        for pool in self.book.pools:
+            held = [
+                each
+                for each in self.book.instruments
+                if isinstance(each, Option) and self.book.pool(each) == pool
+            ]
+            if held:
+                shock = vol_shock(self.book.terms.pairs[pool[0].lower()])
+                ratios = np.append(self.book.ratios(pool[0]), 1.0)
+                plan = Moves(ratios, np.append(moves, int(VolMove.NONE)))
+                market = self.book.market
+                found[pool] = moving_options(held, self.amounts, market, (shock, None), plan, {})
+        return found
+
+    @property
+    def _count(self) -> int:
+        return len(self.prepared.table.names)
+
+    def _keys(self) -> tuple[list[Key], list[Key]]:
+        prices: list[Key] = []
+        others: list[Key] = []
+        for each in self.book.instruments:
+            prices.append(index_of(each.base))
+            if isinstance(each, Option):
+                prices.append(forward_of(each.base, each.expiry_ms))
+                others += [vol_of(each.id), mark_of(each.id)]
+            else:
+                prices.append(mark_of(each.id))
+        if self.book.rule.cross:
+            others += [index_of(asset) for asset in self.book.assets]
+        return list(dict.fromkeys(prices)), others
+
+    def _rescaled(self, paths: Paths) -> FloatArray:
+        """The index at which the table was scaled, over the index of each market."""
+        coin = self.book.rule.currency
+        if self.book.rule.cross or coin in DOLLARS or not self.book.instruments:
+            return np.ones(paths.count)
+        return np.asarray(self.book.index[coin] / paths.positive(index_of(coin)))
+
+
+class _Market:
+    """The account's parts in every market of the paths."""
+
+    def __init__(self, moving: MovingDeribit, paths: Paths) -> None:
+        self.moving, self.book, self.paths = moving, moving.book, paths
+        self.index = {coin: paths.positive(index_of(coin)) for coin in self.book.index}
+        self.linear = {
+            each.id: paths.positive(mark_of(each.id))
+            for each in self.book.instruments
+            if not isinstance(each, Option)
+        }
+        self.marks: dict[str, FloatArray] = {}
+        self.deltas: dict[ExpiryKey, FloatArray] = {}
+        for pool, options in moving.options.items():
+            self._add_options(pool, options)
+        for each in self.book.instruments:
+            if isinstance(each, Perpetual | Future):
+                self._add_linear(each)
+
+    def _size(self, name: str) -> float:
+        return self.moving.amounts.get(name, 0.0)
+
+    def _add_linear(self, each: Perpetual | Future) -> None:
+        key = (self.book.pool(each), each.expiry_ms if isinstance(each, Future) else 0)
+        coins = 1.0 / self.linear[each.id] if each.inverse else np.ones(self.paths.count)
+        self._add_delta(key, self._size(each.id) * coins)
+
+    def _add_delta(self, key: ExpiryKey, coins: FloatArray) -> None:
+        self.deltas[key] = self.deltas.get(key, np.zeros(self.paths.count)) + coins
+
+    def _add_options(self, pool: PoolKey, options: MovingOptions) -> None:
+        """Marks, and deltas by expiry, decayed over the last half hour."""
+        value, delta = options.present(self.paths)
+        forward = np.repeat(options.delivery(self.paths), np.diff(options.starts), axis=1)
+        for i, each in enumerate(options.options):
+            model = value[:, i] / forward[:, i] if each.coin_settled else value[:, i]
+            self.marks[each.id] = self._option_mark(each, model)
+            paid = self.marks[each.id] if each.coin_settled else 0.0
+            left = min(1.0, (each.expiry_ms - self.book.market.now_ms) / AVERAGING_MS)
+            net = self._size(each.id) * (delta[:, i] - paid) * left
+            self._add_delta((pool, each.expiry_ms), net)
+
+    def _option_mark(self, each: Option, model: FloatArray) -> FloatArray:
+        moved = self.paths.moved
+        price = forward_of(each.base, each.expiry_ms)
+        if mark_of(each.id) in moved or not (price in moved or vol_of(each.id) in moved):
+            return self.paths.value(mark_of(each.id))
+        return model
+
+    def gains(self, pool: PoolKey) -> FloatArray:
+        """USD that a pool earns in every market and scenario, [M, P]."""
+        ratios = self.book.ratios(pool[0])
+        total = np.zeros((self.paths.count, len(ratios)))
+        for each in self.book.instruments:
+            if self.book.pool(each) == pool and not isinstance(each, Option):
+                total += np.multiply.outer(self._linear_worth(each), ratios - 1.0)
+        if pool in self.moving.options:
+            total += self._option_gains(pool, ratios)
+        for asset in self.book.assets:
+            if self.book.asset_pool(asset) == pool and self._asset_moves(asset):
+                worth = self._size(asset) * self.index[asset]
+                total += np.multiply.outer(worth, ratios - 1.0)
+        return total
+
+    def _linear_worth(self, each: Instrument) -> FloatArray:
+        """What a relative move of one earns, USD."""
+        mark, size = self.linear[each.id], self._size(each.id)
+        if not each.inverse:
+            return np.asarray(size * mark)
+        if self.book.impacts(each):
+            return np.zeros(self.paths.count)
+        return np.asarray(size * self.index[each.base] / mark)
+
+    def _option_gains(self, pool: PoolKey, ratios: FloatArray) -> FloatArray:
+        options = self.moving.options[pool]
+        worth = options.sums(self.paths)
+        if not options.options[0].coin_settled:
+            return np.asarray((worth[:, :, :-1] - worth[:, :, -1:]).sum(axis=0))
+        from tidegate.margin.scenario import _moving as kernels
+
+        fixed = options.expiries[kernels.FIXED]
+        now = options.delivery(self.paths).T[:, :, None]
+        then = (now - fixed[:, None, None]) * ratios + fixed[:, None, None]
+        coins = (worth[:, :, :-1] / then).sum(axis=0)
+        held = (worth[:, :, -1:] / now).sum(axis=0)
+        counted = 1.0 if self.book.impacts(options.options[0]) else ratios
+        return np.asarray(self.index[pool[0]][:, None] * (ratios * coins - counted * held))
+
+    def _asset_moves(self, asset: str) -> bool:
+        if not self.book.rule.cross or asset in DOLLARS:
+            return False
+        return self.book.currency(asset.lower(), asset).equity_side_impact == "both"
+
+    def _unit(self, asset: str) -> FloatArray:
+        cross = self.book.rule.cross
+        return self.index[asset] if cross else np.ones(self.paths.count)
+
+    def _per_coin(self, coin: str) -> FloatArray:
+        in_coins = not self.book.rule.cross and self.book.rule.currency == coin
+        return np.ones(self.paths.count) if in_coins else self.index[coin]
+
+    def equity(self) -> tuple[FloatArray, FloatArray]:
+        """Equity, and what haircuts take of it for initial margin, [M] each."""
+        total, haircuts = np.zeros(self.paths.count), np.zeros(self.paths.count)
+        for asset in self.book.assets:
+            held = np.full(self.paths.count, self._size(asset))
+            for each in self.book.instruments:
+                if each.settle == asset:
+                    held = held + self._size(each.id) * self._mark_value(each)
+            worth = held * self._unit(asset)
+            total += worth
+            if self.book.rule.cross:
+                name = USD if asset in DOLLARS else asset.lower()
+                haircuts += np.maximum(worth, 0.0) * self.book.currency(name, asset).haircut
+        return total, haircuts
+
+    def _mark_value(self, each: Instrument) -> FloatArray:
+        if isinstance(each, Option):
+            return self.marks[each.id]
+        mark = self.linear[each.id]
+        return np.asarray(-1.0 / mark) if each.inverse else mark
+
+    def roll_shock(self) -> FloatArray:
+        """The roll shock, [M]."""
+        total = np.zeros(self.paths.count)
+        for ((coin, currency), expiry_ms), coins in self.deltas.items():
+            rate = self.book.roll_rate((coin, currency), expiry_ms)
+            total += rate * np.abs(coins) * self._per_coin(coin)
+        return total
+
+    def delta_shock(self) -> FloatArray:
+        """The delta shock, [M]."""
+        total = np.zeros(self.paths.count)
+        for coin in sorted({each.base for each in self.book.instruments}):
+            pair = self.book.terms.pairs[coin.lower()]
+            held = [coins for ((base, _), _), coins in self.deltas.items() if base == coin]
+            size = np.abs(np.sum(held, axis=0))
+            beyond = np.maximum(size - pair.delta_threshold_usd / self.index[coin], 0.0)
+            rate = np.minimum(pair.m_inc * beyond, pair.max_delta_shock)
+            total += size * rate * self._per_coin(coin)
+        return total
