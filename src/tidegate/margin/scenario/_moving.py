@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.pricing._black76 import NO_DEVIATION
-from tidegate.pricing._kernels import inner, kernel
 from tidegate.pricing._elementary import log_, mills_, normal_cdf_
+from tidegate.pricing._kernels import inner, kernel
 from tidegate.pricing._scenarios import arguments_, revalued_
 
 FloatArray = NDArray[np.float64]
