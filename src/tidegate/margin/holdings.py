@@ -35,8 +35,12 @@ class WorkingOrder:
 @dataclass(frozen=True, slots=True)
 class Holdings:
     """One account: positions, one an instrument; `collateral` in whole coins per asset, negative
-    where borrowed; working orders."""
+    where borrowed; working orders.
+
+    Premiums of options have left `collateral` when they were paid. `realised` is profit since the
+    venue's last settlement that is not in `collateral` yet, by asset (Deribit's session)."""
 
     positions: tuple[Holding, ...] = ()
     collateral: Mapping[str, float] = field(default_factory=dict)
     orders: tuple[WorkingOrder, ...] = ()
+    realised: Mapping[str, float] = field(default_factory=dict)

@@ -33,6 +33,11 @@ def forward_of(coin: str, expiry_ms: int) -> Key:
     return ("forward", coin, format_time(expiry_ms))
 
 
+def fixed_of(coin: str, expiry_ms: int) -> Key:
+    """The part of a coin's forward at an expiry that the delivery average has fixed already, USD."""
+    return ("fixed", coin, format_time(expiry_ms))
+
+
 def rate_of(coin: str, expiry_ms: int) -> Key:
     """Continuously compounded annual rate of a coin to an expiry."""
     return ("rate", coin, format_time(expiry_ms))
@@ -41,6 +46,11 @@ def rate_of(coin: str, expiry_ms: int) -> Key:
 def vol_of(name: InstrumentId) -> Key:
     """The venue's mark volatility of an option, annual decimal."""
     return ("vol", name)
+
+
+def funding_of(name: InstrumentId) -> Key:
+    """What a long pays for the next eight hours, as a share of its worth."""
+    return ("funding", name)
 
 
 def dollar_of(asset: str) -> Key:
