@@ -34,7 +34,7 @@ def forward_of(coin: str, expiry_ms: int) -> Key:
 
 
 def fixed_of(coin: str, expiry_ms: int) -> Key:
-    """The part of a coin's forward at an expiry that the delivery average has fixed already, USD."""
+    """What prices seen so far have added to the delivery average of a coin at an expiry, USD."""
     return ("fixed", coin, format_time(expiry_ms))
 
 
