@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from math import isfinite
 from typing import Literal
 
 from tidegate.margin.convex_form import ConvexForm, convex_form
@@ -82,15 +83,21 @@ class PositionTiers:
             lines.append((rate, deduction))
         return tuple(lines)
 
-    def convex_form(self, span: float) -> ConvexForm:
-        """Bound of maintenance for every worth up to the span (of tables by size: every size, as
-        rate on the worth). Any convex bound that is exact at the span of whole tiers is the line
-        from zero through it, so that is the one taken; raises `InputError` beyond the tiers."""
+    def bounding_lines(self, span: float) -> list[tuple[Fraction, Fraction]]:
+        """Exact lines (rate, deduction) whose largest bounds maintenance for every worth up to the
+        span (of tables by size: every size, as a rate on the worth). A convex bound that is exact
+        at the span of whole tiers is the line from zero through it, so that is the one taken.
+        Raises `InputError` beyond the tiers."""
+        if not (isfinite(span) and span > 0):
+            raise InputError(self.source, "span", f"expected above 0, got {span}")
         last = self.tier(Fraction(span), Fraction(span))
         if not self.marginal:
-            return convex_form([(last.maintenance, Fraction(0))], span)
-        count = self.tiers.index(last) + 1
-        return convex_form(self.lines()[:count], span)
+            return [(last.maintenance, Fraction(0))]
+        return list(self.lines()[: self.tiers.index(last) + 1])
+
+    def convex_form(self, span: float) -> ConvexForm:
+        """`bounding_lines` in floats rounded outward."""
+        return convex_form(self.bounding_lines(span), span)
 
 
 def leverage_tiers(

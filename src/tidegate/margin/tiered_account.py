@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tidegate.margin.collateral import CollateralTable, merged, owed_usd
-from tidegate.margin.convex_form import ConvexForm
+from tidegate.margin.convex_form import ConvexForm, convex_form
 from tidegate.margin.holding_values import WHERE, contract, profit, settled, worth
 from tidegate.margin.holdings import Holding, Holdings
 from tidegate.margin.position_tiers import PositionTiers
@@ -50,10 +50,8 @@ class PositionTerms:
 
     def convex_form(self, span: float) -> ConvexForm:
         """Bound of maintenance for a worth up to the span, the fee included."""
-        plain = self.tiers.convex_form(span)
-        fee = float(self.fee_to_close) * (1.0 + 1e-15)
-        lines = tuple((rate + fee * (1.0 + 1e-15), cut) for rate, cut in plain.lines)
-        return ConvexForm(lines, span) if self.fee_to_close else plain
+        lines = [(rate + self.fee_to_close, cut) for rate, cut in self.tiers.bounding_lines(span)]
+        return convex_form(lines, span)
 
 
 @dataclass(frozen=True, slots=True)
