@@ -162,6 +162,7 @@ def test_working_order_is_open_loss_and_no_margin_of_its_own() -> None:
     book = Holdings((), {"USDT": 50_000.0}, (WorkingOrder(BTC, 1.0, 61_000.0),))
     state = rule.statement(book, market())
     assert state.parts["open_loss"] == pytest.approx(1_000 * 0.9999)
+    assert state.equity == pytest.approx(49_000 * 0.9999)
     assert state.maintenance == 0.0
 
 
