@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deribit's portfolio margin, the slow way: segregated (one coin) or crossed (US dollars).
+
+One published capture pins the linear arithmetic, the roll shock on its floor and MM = 0.8 of the
+risk matrix. What it leaves open is said where the choice is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp, sqrt
+from typing import NamedTuple
+
+from tests.margin.oracle_black import DAY_MS, YEAR_MS, Margins, black, black_delta, years
+from tidegate.margin.holdings import Holding, Holdings
+from tidegate.margin.market_values import (
+    MarketValues,
+    dollar_of,
+    forward_of,
+    index_of,
+    mark_of,
+    vol_of,
+)
+from tidegate.model.instruments import Future, Option, Perpetual
+
+EXTENDED_MOVES = (-0.66, -0.33, 0.50, 1.00, 2.00, 3.00, 4.00, 5.00)
+VOL_SCENARIOS = ("down", "same", "up")
+DECAY_MS = 30 * 60 * 1000
+DOLLARS = ("USDC", "USDT", "USD")
+
+
+@dataclass(frozen=True)
+class DeribitCurrency:
+    """`model_params.currency`: what is asked of the asset in which a position settles."""
+
+    min_annualised_move: float = 0.01
+    annualised_move_risk: float = 0.075
+    pnl_offset: float = 0.0
+    max_offsetable_pnl: float = 0.0
+    extended_dampener: float = 100_000.0
+    haircut: float = 0.0
+
+
+@dataclass(frozen=True)
+class DeribitPair:
+    """`model_params.currency_pair`: how an underlying is shocked."""
+
+    price_range: float = 0.16
+    volatility_range_up: float = 0.50
+    volatility_range_down: float = 0.25
+    min_volatility_for_shock_up: float = 0.50
+    short_term_vega_power: float = 0.30
+    long_term_vega_power: float = 0.13
+    extended_table_factor: float = 1.0
+    m_inc: float = 5e-5
+    delta_total_liq_shock_threshold: float = 20_000_000.0
+    max_delta_shock: float = 0.1
+
+
+@dataclass(frozen=True)
+class DeribitPortfolioParameters:
+    """`currencies` by settlement asset, `pairs` by underlying coin.
+
+    `settlement` names the asset of a segregated account; without it the account is crossed and its
+    unit the dollar. The three margins at the end are given, not worked out: the venue's formulas
+    for working orders and market-maker protection are not published.
+    """
+
+    currencies: Mapping[str, DeribitCurrency]
+    pairs: Mapping[str, DeribitPair]
+    settlement: str | None = None
+    mm_factor: float = 0.8
+    buckets_count: int = 4
+    extended_moves: tuple[float, ...] = EXTENDED_MOVES
+    open_orders_margin: float = 0.0
+    mmp_margin: float = 0.0
+    spot_margin: float = 0.0
+
+
+class Exposure(NamedTuple):
+    """A position with what its scenarios need; `settle` is a coin or a dollar coin."""
+
+    position: Holding
+    underlying: str
+    settle: str
+    expiry: int | None  # none for a perpetual
+    price: float  # mark of a future, forward of an option
+    vol: float
+    root_years: float
+    days: float
+    mark: float
+
+
+@dataclass
+class DeribitParts:
+    """Every line of the sum; vectors of 27 + 8 scenarios in the settlement asset."""
+
+    vectors: dict[str, list[float]]
+    total: list[float]
+    names: list[str]
+    worst_case: float
+    binding: str
+    roll_shock: float
+    delta_shock: float
+    risk_matrix: float
+    margins: Margins
+
+
+# --- reading the account ---------------------------------------------------------------------
+
+
+def exposures_of(h: Holdings, m: MarketValues, p: DeribitPortfolioParameters) -> list[Exposure]:
+    """Only what settles in the segregated account's asset; everything where it is crossed."""
+    held = [x for x in h.positions if x.size != 0.0]
+    if p.settlement is not None:
+        held = [x for x in held if x.instrument.settle == p.settlement]
+    return [exposure_of(x, m) for x in held]
+
+
+def exposure_of(x: Holding, m: MarketValues) -> Exposure:
+    thing, mark = x.instrument, m.value(mark_of(x.instrument.id))
+    if isinstance(thing, Perpetual):
+        return Exposure(x, thing.base, thing.settle, None, mark, 0.0, 0.0, 0.0, mark)
+    if isinstance(thing, Future):
+        days = (thing.expiry_ms - m.now_ms) / DAY_MS
+        return Exposure(x, thing.base, thing.settle, thing.expiry_ms, mark, 0.0, 0.0, days, mark)
+    if not isinstance(thing, Option):
+        raise ValueError(f"{thing.id} is not margined as a position")
+    time = years(thing.expiry_ms, m.now_ms)
+    forward, vol = m.value(forward_of(thing.base, thing.expiry_ms)), m.value(vol_of(thing.id))
+    days = time * YEAR_MS / DAY_MS
+    terms = (forward, vol, sqrt(time), days, mark)
+    return Exposure(x, thing.base, thing.settle, thing.expiry_ms, *terms)
+
+
+def usd_of(asset: str, m: MarketValues) -> float:
+    return m.value(dollar_of(asset) if asset in DOLLARS else index_of(asset))
+
+
+# --- one position in one scenario ------------------------------------------------------------
+
+
+def futures_coins(x: Exposure) -> float:
+    """Size in coins: an inverse contract's dollars of face at its mark."""
+    return x.position.size / x.mark if x.position.instrument.inverse else x.position.size
+
+
+def futures_profit(x: Exposure, move: float) -> float:
+    """Inverse: q (1 - 1 / (1 + m)) coins, to the last digit of the capture. Linear: q m P."""
+    if x.position.instrument.inverse:
+        return futures_coins(x) * (1.0 - 1.0 / (1.0 + move))
+    return x.position.size * move * x.price
+
+
+def vega_ratio(pair: DeribitPair, days: float) -> float:
+    """(30 / DTE)^p, short-term power below 30 days; no floor is published."""
+    power = pair.short_term_vega_power if days < 30.0 else pair.long_term_vega_power
+    return (30.0 / days) ** power
+
+
+def shocked_vol(pair: DeribitPair, x: Exposure, direction: str) -> float:
+    if direction == "same":
+        return x.vol
+    if direction == "up":
+        raised = x.vol * (1.0 + pair.volatility_range_up * vega_ratio(pair, x.days))
+        return max(raised, pair.min_volatility_for_shock_up)
+    return max(x.vol * (1.0 - pair.volatility_range_down * vega_ratio(pair, x.days)), 0.0)
+
+
+def option_price(x: Exposure, move: float, vol: float) -> float:
+    """Black on the shocked forward; where the coin settles, in coins of the shocked price."""
+    option, forward = x.position.instrument, x.price * (1.0 + move)
+    assert isinstance(option, Option)
+    worth = black(forward, float(option.strike), option.is_call, vol * x.root_years)
+    return worth / forward if option.coin_settled else worth
+
+
+def option_profit(x: Exposure, move: float, vol: float, unmoved: float) -> float:
+    """Against the model's own price at the mark volatility, not against the mark.
+
+    The venue's mark is that price, rounded to its step; with the rounded figure every scenario
+    would carry a profit that no shock makes.
+    """
+    return x.position.size * (option_price(x, move, vol) - unmoved)
+
+
+# --- the tables ------------------------------------------------------------------------------
+
+
+def standard_moves(pair: DeribitPair, buckets: int) -> list[float]:
+    """k range / 4 for k = -4 .. 4."""
+    return [k * pair.price_range / buckets for k in range(-buckets, buckets + 1)]
+
+
+def scenario_names(p: DeribitPortfolioParameters) -> list[str]:
+    """By bucket and not by move, for each pair has a range of its own."""
+    span = range(-p.buckets_count, p.buckets_count + 1)
+    standard = [f"{k:+d} {direction}" for k in span for direction in VOL_SCENARIOS]
+    return standard + [f"{100 * move:+.0f}% extended" for move in p.extended_moves]
+
+
+def position_vector(x: Exposure, p: DeribitPortfolioParameters) -> list[float]:
+    """Profit in the settlement asset: 27 standard scenarios, then 8 moves, not yet scaled."""
+    pair = p.pairs[x.underlying]
+    standard = standard_moves(pair, p.buckets_count)
+    if not isinstance(x.position.instrument, Option):
+        found = [futures_profit(x, move) for move in standard for _ in VOL_SCENARIOS]
+        return found + [futures_profit(x, move) for move in p.extended_moves]
+    vols = [shocked_vol(pair, x, direction) for direction in VOL_SCENARIOS]
+    unmoved = option_price(x, 0.0, x.vol)
+    found = [option_profit(x, move, vol, unmoved) for move in standard for vol in vols]
+    return found + [option_profit(x, move, vols[-1], unmoved) for move in p.extended_moves]
+
+
+def edge(pair: DeribitPair, move: float) -> float:
+    """1 + sign(move) range: the price at the edge of the standard table on the move's side."""
+    return 1.0 + pair.price_range if move > 0 else 1.0 - pair.price_range
+
+
+def scaled(pair: DeribitPair, profit: float, move: float, coin: bool) -> float:
+    """profit factor (range / |move|), and for coins (1 + move) / (1 + sign range).
+
+    A linear position then has the profit of the edge bucket. For what settles in dollars that
+    needs no third factor, and it is left out.
+    """
+    shrunk = profit * pair.extended_table_factor * pair.price_range / abs(move)
+    return shrunk * (1.0 + move) / edge(pair, move) if coin else shrunk
+
+
+def dampener(pair: DeribitPair, usd: float, move: float, index: float | None) -> float:
+    """(max(|move| / range, 1) - 1) dampener_USD, in coins at the price of the edge."""
+    width = (max(abs(move) / pair.price_range, 1.0) - 1.0) * usd
+    return width if index is None else width / (edge(pair, move) * index)
+
+
+def toward_zero(profit: float, by: float) -> float:
+    """Gains shrink as losses do (all eight entries of the capture are 0)."""
+    return max(profit - by, 0.0) if profit >= 0 else min(profit + by, 0.0)
+
+
+def book_vector(xs: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters) -> list[float]:
+    """All positions of one underlying and settlement, with the extended table scaled and damped.
+
+    Scaling and dampener work on the sum of the book, not on each position.
+    """
+    pair, settle = p.pairs[xs[0].underlying], xs[0].settle
+    sums = [sum(column) for column in zip(*(position_vector(x, p) for x in xs), strict=True)]
+    coin = settle not in DOLLARS
+    index = m.value(index_of(xs[0].underlying)) if coin else None
+    start = len(sums) - len(p.extended_moves)
+    for at, move in enumerate(p.extended_moves, start):
+        by = dampener(pair, p.currencies[settle].extended_dampener, move, index)
+        sums[at] = toward_zero(scaled(pair, sums[at], move, coin), by)
+    return sums
+
+
+def books_of(xs: list[Exposure]) -> dict[tuple[str, str], list[Exposure]]:
+    """By (underlying, settlement)."""
+    found: dict[tuple[str, str], list[Exposure]] = {}
+    for x in xs:
+        found.setdefault((x.underlying, x.settle), []).append(x)
+    return found
+
+
+def currency_vectors(
+    xs: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters
+) -> dict[str, list[float]]:
+    """Sum over underlyings, scenario by scenario: bucket k is k/4 of each one's range."""
+    found: dict[str, list[float]] = {}
+    for (_, settle), book in books_of(xs).items():
+        vector = book_vector(book, m, p)
+        old = found.get(settle, [0.0] * len(vector))
+        found[settle] = [a + b for a, b in zip(old, vector, strict=True)]
+    return found
+
+
+def offset(currency: DeribitCurrency, profit: float, usd: float) -> float:
+    """A gain counts pnl_offset of itself and at most max_offsetable_pnl; a loss counts whole."""
+    if profit <= 0.0:
+        return profit
+    return min(profit * currency.pnl_offset, currency.max_offsetable_pnl / usd)
+
+
+def total_vector(
+    vectors: Mapping[str, list[float]], m: MarketValues, p: DeribitPortfolioParameters
+) -> list[float]:
+    """Segregated: the asset's own vector. Crossed: dollars of all, gains by their offset.
+
+    Scenarios of equal number are added across currencies, as if all coins moved together; the
+    correlation contingency that would charge for the rest is not published and left out.
+    """
+    size = len(scenario_names(p))
+    if p.settlement is not None:
+        return vectors.get(p.settlement, [0.0] * size)
+    total = [0.0] * size
+    for asset, vector in vectors.items():
+        usd = usd_of(asset, m)
+        for at, profit in enumerate(vector):
+            total[at] += offset(p.currencies[asset], profit, usd) * usd
+    return total
+
+
+# --- roll and delta --------------------------------------------------------------------------
+
+
+def life_left(x: Exposure) -> float:
+    """Over the last 30 minutes delta and mark of what expires fade to nothing in a line."""
+    if x.expiry is None:
+        return 1.0
+    return min(1.0, x.days * DAY_MS / DECAY_MS)
+
+
+def net_delta(x: Exposure) -> float:
+    """Coins: of futures the size; of options BS delta, less the mark where the coin settles."""
+    thing = x.position.instrument
+    if not isinstance(thing, Option):
+        return futures_coins(x) * life_left(x)
+    deviation = x.vol * x.root_years
+    delta = black_delta(x.price, float(thing.strike), thing.is_call, deviation)
+    return x.position.size * (delta - (x.mark if thing.coin_settled else 0.0)) * life_left(x)
+
+
+def roll_move(currency: DeribitCurrency, x: Exposure, m: MarketValues) -> float:
+    """max(min_annualised_move, exp(annualised_move_risk T) - 1); a perpetual's is the minimum.
+
+    The form of f is second-hand; the capture stands on the floor.
+    """
+    if x.expiry is None:
+        return currency.min_annualised_move
+    growth = exp(currency.annualised_move_risk * (x.expiry - m.now_ms) / YEAR_MS) - 1.0
+    return max(currency.min_annualised_move, growth)
+
+
+def roll_shock(book: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters) -> float:
+    """sum over expiries |delta_e| move_e, in coins; expiries do not offset each other."""
+    by_expiry: dict[int | None, list[Exposure]] = {}
+    for x in book:
+        by_expiry.setdefault(x.expiry, []).append(x)
+    currency, total = p.currencies[book[0].settle], 0.0
+    for xs in by_expiry.values():
+        total += abs(sum(net_delta(x) for x in xs)) * roll_move(currency, xs[0], m)
+    return total
+
+
+def delta_shock(book: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters) -> float:
+    """|DeltaTotal| min(max_delta_shock, m_inc (|DeltaTotal| - threshold)), in coins.
+
+    Only the names of the fields are published. As in standard margin, whose slope m_inc is, a rate
+    that grows with the size is taken of the whole size; it grows from the threshold on.
+    """
+    pair = p.pairs[book[0].underlying]
+    total = abs(sum(net_delta(x) for x in book))
+    threshold = pair.delta_total_liq_shock_threshold / m.value(index_of(book[0].underlying))
+    return total * min(pair.max_delta_shock, pair.m_inc * max(0.0, total - threshold))
+
+
+def in_unit(
+    coins: float, book: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters
+) -> float:
+    """Coins of the underlying in the account's unit: the coin itself, or dollars at the index."""
+    if p.settlement is not None and p.settlement not in DOLLARS:
+        return coins
+    return coins * m.value(index_of(book[0].underlying))
+
+
+# --- equity and the sum ----------------------------------------------------------------------
+
+
+def position_equity(x: Exposure) -> float:
+    """In the settlement asset: N (1 / p0 - 1 / p1), q (p1 - p0), or an option at its mark."""
+    held, thing = x.position, x.position.instrument
+    if isinstance(thing, Option):
+        return held.size * x.mark + held.funding
+    if thing.inverse:
+        return held.size * (1.0 / held.entry - 1.0 / x.mark) + held.funding
+    return held.size * (x.mark - held.entry) + held.funding
+
+
+def equity(
+    h: Holdings, xs: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters
+) -> float:
+    """Per asset collateral and positions; crossed, a positive sum counts less its haircut."""
+    sums = dict(h.collateral)
+    for x in xs:
+        sums[x.settle] = sums.get(x.settle, 0.0) + position_equity(x)
+    if p.settlement is not None:
+        return sums.get(p.settlement, 0.0)
+    total = 0.0
+    for asset, amount in sums.items():
+        kept = 1.0 - p.currencies[asset].haircut if amount > 0.0 else 1.0
+        total += amount * usd_of(asset, m) * kept
+    return total
+
+
+def deribit_parts(h: Holdings, m: MarketValues, p: DeribitPortfolioParameters) -> DeribitParts:
+    """risk_matrix = worst + roll + delta; MM = mm_factor of it; IM = it + orders + mmp + spot."""
+    xs = exposures_of(h, m, p)
+    vectors, names = currency_vectors(xs, m, p), scenario_names(p)
+    total = total_vector(vectors, m, p)
+    worst = min(0.0, *total)
+    books = list(books_of(xs).values())
+    roll = sum(in_unit(roll_shock(book, m, p), book, m, p) for book in books)
+    delta = sum(in_unit(delta_shock(book, m, p), book, m, p) for book in books)
+    matrix = roll + delta - worst
+    initial = matrix + p.open_orders_margin + p.mmp_margin + p.spot_margin
+    margins = Margins(equity(h, xs, m, p), p.mm_factor * matrix, initial)
+    binding = names[total.index(worst)] if worst in total else "none"
+    return DeribitParts(vectors, total, names, 0.0 - worst, binding, roll, delta, matrix, margins)
+
+
+def deribit_portfolio(
+    holdings: Holdings, market: MarketValues, parameters: DeribitPortfolioParameters
+) -> Margins:
+    """(equity, maintenance, initial) in the segregated account's asset, else in dollars."""
+    return deribit_parts(holdings, market, parameters).margins
