@@ -128,6 +128,23 @@ def test_chosen_leverage_can_only_raise_the_initial_fraction(leverage: int, expe
     assert venue(0, leverage).initial_ppm(SOL.id, MARKS) == expected
 
 
+@pytest.mark.parametrize(("chosen", "expected"), [(1, 50_000), (200_000, 200_000)])
+def test_fraction_chosen_for_one_market_can_only_raise_that_market(
+    chosen: int, expected: int
+) -> None:
+    rule = DydxCross("USDC", BOTH, TIERS, {SOL.id: 0}, 50, {SOL.id: chosen})
+    assert rule.initial_ppm(SOL.id, MARKS) == expected
+    assert rule.initial_ppm(BTC.id, MARKS) == 20_000
+    held = account(0, {SOL.id: bought(SOL, 1_000, 20_000)})
+    assert rule.health_at(held, MARKS) == venue().health_at(held, MARKS)
+
+
+@pytest.mark.parametrize("chosen", [{"dydx:BTC-USD": 0}, {"dydx:BTC-USD": MICRO + 1}, {"x": 1}])
+def test_fraction_chosen_that_is_none_is_refused(chosen: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="share of 1000000"):
+        DydxCross("USDC", BOTH, TIERS, {SOL.id: 0}, 50, chosen)
+
+
 def test_notional_is_truncated_before_the_fractions_and_both_roundings_are_up() -> None:
     # 1e-10 BTC at 12,345 is 1.2345 quanta: 1; 2 % of it is 1, and 60 % of that is 1.
     dust = Perpetual("dydx", "DUST", "BTC", "USDC", Decimal(1), Decimal("1e-10"))

@@ -147,9 +147,11 @@ def _up(exact: Fraction) -> float:
 class DeribitStandard:
     """Standard margin of one settlement asset's account.
 
-    `withdrawable` is min(wallet, equity - initial). The venue lets a session's profit, realised
-    too, leave only after settlement at 08:00 UTC; the account does not carry that state yet, so
-    profit realised since the last settlement is counted as free too early.
+    `withdrawable` is min(wallet, equity) - initial: a session's profit, realised too, may leave
+    only after settlement at 08:00 UTC and meanwhile frees no wallet money either, as the example
+    of docs.deribit.com, get_account_summary, shows (funds for withdrawal are balance less initial
+    margin beside a larger margin balance; read in November 2026). The account does not carry the
+    session yet, so profit realised since the last settlement is counted as free too early.
     `clearance_ppm` is the liquidation fee on the closed notional.
     """
 
@@ -183,7 +185,7 @@ class DeribitStandard:
         required = {n: self.initial(n, p.lots, marks) for n, p in account.positions.items()}
         initial = sum(required.values())
         wallet = account.balances.get(self.collateral, 0)
-        withdrawable = max(0, min(wallet, equity - initial))
+        withdrawable = max(0, min(wallet, equity) - initial)
         binding = max(required, key=lambda name: (required[name], name), default=None)
         return MarginState(equity, initial, maintenance, withdrawable, binding)
 

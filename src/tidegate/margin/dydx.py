@@ -6,7 +6,7 @@
 
 f_0 is the tier's initial fraction and g its maintenance fraction, both in parts per million. f is
 f_0 up to the lower cap on open notional and rises linearly to 1 at the upper one, the rise divided
-with floor; a leverage chosen by the account can only raise it.
+with floor; a leverage chosen by the account, for all markets or for one, can only raise it.
 
 Source: dydxprotocol/v4-chain: margin as in its module perpetuals at commit 84d4664b, liquidation
 as in clob at 014223b6 with the genesis limits of 12 December 2024; read in November 2026.
@@ -18,7 +18,7 @@ of their own; the limits of liquidation that governance has set since genesis.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidegate.margin.rule import Lines, LiquidationStep, MarginState, Marks
 from tidegate.model.account import Account, Position
@@ -75,7 +75,8 @@ class DydxCross:
     """Cross margin of one subaccount.
 
     `open_interest_lots` is the market's, and must be there for every tier with caps: unknown open
-    interest could hide an initial fraction of 1. `leverage` is the one chosen by the account.
+    interest could hide an initial fraction of 1. `leverage` is the one chosen by the account, and
+    `chosen_ppm` the initial fraction that it chose for a market (the chain's custom_imf_ppm).
     Profit is collateral and may leave: withdrawable is equity less initial margin. The chain's
     pause of all withdrawals while some account is negative is the venue's freeze, not a margin.
     """
@@ -85,12 +86,16 @@ class DydxCross:
     tiers: Mapping[InstrumentId, LiquidityTier]
     open_interest_lots: Mapping[InstrumentId, int]
     leverage: int
+    chosen_ppm: Mapping[InstrumentId, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if asset_decimals(self.collateral) != QUOTE_DECIMALS:
             raise InputError(WHERE, "collateral", f"expected USDC, got {self.collateral}")
         if self.leverage < 1:
             raise InputError(WHERE, "leverage", f"expected at least 1, got {self.leverage}")
+        for name, chosen in self.chosen_ppm.items():
+            if name not in self.instruments or not 0 < chosen <= MICRO:
+                raise InputError(WHERE, name, f"expected a market's share of 1000000, got {chosen}")
         for name, instrument in self.instruments.items():
             self._check(name, instrument)
 
@@ -130,7 +135,7 @@ class DydxCross:
         """The initial fraction of one market at these marks, as the account has it."""
         open_notional = self._notional(name, self.open_interest_lots.get(name, 0), marks)
         scaled = self.tiers[name].scaled_initial_ppm(open_notional)
-        return max(scaled, ceil_div(MICRO, self.leverage))
+        return max(scaled, ceil_div(MICRO, self.leverage), self.chosen_ppm.get(name, 0))
 
     def lines(self, name: InstrumentId, lowest_ticks: int, span_usd: float) -> Lines:
         """Convex maintenance of one leg, meant as `TierTable.lines`: one line, since the rate

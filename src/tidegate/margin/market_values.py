@@ -29,18 +29,13 @@ def mark_of(name: InstrumentId) -> Key:
 
 
 def forward_of(coin: str, expiry_ms: int) -> Key:
-    """Forward of a coin at an expiry, USD; of the part that still moves, once an average runs."""
+    """Forward of a coin at an expiry, USD."""
     return ("forward", coin, format_time(expiry_ms))
 
 
 def fixed_of(coin: str, expiry_ms: int) -> Key:
     """What prices seen so far have added to the delivery average of a coin at an expiry, USD."""
     return ("fixed", coin, format_time(expiry_ms))
-
-
-def fixed_share_of(coin: str, expiry_ms: int) -> Key:
-    """The share of the delivery average that has been seen; it is fixed + (1 - share) forward."""
-    return ("fixed share", coin, format_time(expiry_ms))
 
 
 def rate_of(coin: str, expiry_ms: int) -> Key:
