@@ -38,6 +38,11 @@ def fixed_of(coin: str, expiry_ms: int) -> Key:
     return ("fixed", coin, format_time(expiry_ms))
 
 
+def fixed_share_of(coin: str, expiry_ms: int) -> Key:
+    """The share of the delivery average that has been seen; it is fixed + (1 - share) forward."""
+    return ("fixed share", coin, format_time(expiry_ms))
+
+
 def rate_of(coin: str, expiry_ms: int) -> Key:
     """Continuously compounded annual rate of a coin to an expiry."""
     return ("rate", coin, format_time(expiry_ms))
