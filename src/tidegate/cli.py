@@ -118,7 +118,7 @@ def surface(
     json: Json = False,
 ) -> None:
     """Fit a surface free of arbitrage to a chain; exit 1 if none can be fitted or it holds any."""
-    from tidegate.backtest.report_page import page
+    from tidegate.engine.page import page
     from tidegate.history.surface_command import Request, show_surfaces
 
     if not show_surfaces(Request(chain, at, currency, html), page, as_json=json):
