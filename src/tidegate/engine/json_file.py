@@ -35,6 +35,8 @@ def _once(reader: Reader) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         for index, (name, _) in enumerate(items):
+            if not name.isprintable():
+                raise reader.refuse(repr(name), "expected names that can be printed")
             if any(name == earlier for earlier, _ in items[:index]):
                 raise reader.refuse(name, "expected each name once in an object")
         return dict(items)

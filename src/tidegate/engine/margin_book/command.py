@@ -27,7 +27,7 @@ from tidegate.engine.margin_book.words import (
     price,
     ratio,
     side,
-    why_unknown,
+    unknown_lines,
 )
 from tidegate.engine.page import page
 from tidegate.engine.page_file import ensure_writable, patience, write_page
@@ -78,10 +78,9 @@ def show(said: Answer, console: Console) -> None:
     console.print(f"Binds: {binds}" + ("" if said.what_if is None else _then_binds(said)))
     for table in (_parts_table(said), _positions_table(said), _distances_table(said)):
         console.print(table)
-    unknown = [*why_unknown(said.distances), *(f"{gap.where}: {gap.what}" for gap in said.unknown)]
     ends = (
         ("Closed first:", closing_lines(said.first_closed)),
-        (f"[bold red]{UNKNOWN}[/], neither safe nor zero:", unknown),
+        (f"[bold red]{UNKNOWN}[/], neither safe nor zero:", unknown_lines(said)),
         ("Not pinned by any document, and taken as said:", said.not_pinned),
     )
     for head, lines in ends:

@@ -98,6 +98,7 @@ def deribit_standard(account: SaidAccount) -> AccountRule:
 def dydx_cross(account: SaidAccount) -> AccountRule:
     """Cross margin of USDC perpetuals, open interest scaling the initial fraction."""
     tiers, interest, chosen = {}, {}, {}
+    note_other_assets(account, account.collateral())
     for place, one, instrument in account.margined("liquidity_tier"):
         if not _suits(account, place, one, Perpetual):
             continue

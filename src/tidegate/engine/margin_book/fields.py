@@ -119,7 +119,7 @@ class SaidBook(Strict, frozen=True):
 
 
 def shaped(reader: Reader, value: object, kind: type[T], field: str) -> T:
-    """A value in a declared shape, every number in it of ordinary size; raises `InputError`."""
+    """A value in a declared shape, its numbers of ordinary size; raises `InputError`."""
     found = reader.shape(value, kind, field)
     _require_ordinary(reader, found, field)
     return found
@@ -130,6 +130,8 @@ def _require_ordinary(reader: Reader, value: object, field: str) -> None:
         read_decimal(str(value), reader.where, field)
         if len(value.as_tuple().digits) > DIGITS_MAX:
             raise reader.refuse(field, f"expected at most {DIGITS_MAX} digits, got {value}")
+    elif isinstance(value, str) and not value.isprintable():
+        raise reader.refuse(field, f"expected text that can be printed, got {value!r}")
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
             _require_ordinary(reader, getattr(value, name), f"{field}.{name}".lstrip("."))

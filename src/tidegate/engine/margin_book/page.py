@@ -16,7 +16,7 @@ from tidegate.engine.margin_book.words import (
     price,
     ratio,
     side,
-    why_unknown,
+    unknown_lines,
 )
 from tidegate.engine.page import Columns, chart, table
 from tidegate.model.times import format_time
@@ -94,10 +94,9 @@ def _distances(said: Answer) -> str:
     found = said.distances if said.what_if is None else said.what_if.distances
     rows = [(d.coin, price(d.price), *side(d.below), *side(d.above)) for d in found]
     heads = "coin,price now,falls by,at,rises by,at".split(",")
-    reasons = _list(why_unknown(found))
     caption = "The move of one coin alone at which the account is liquidated."
     columns = Columns(heads, numeric=range(1, 6))
-    return "<h2>Distance to liquidation</h2>\n" + table(columns, rows, caption) + reasons
+    return "<h2>Distance to liquidation</h2>\n" + table(columns, rows, caption)
 
 
 def _positions(said: Answer) -> str:
@@ -119,7 +118,7 @@ def _positions(said: Answer) -> str:
 
 
 def _ends(said: Answer) -> str:
-    gaps = [f"{gap.where}: {gap.what}" for gap in said.unknown]
+    gaps = unknown_lines(said)
     return (
         f"<h2>Closed first</h2>\n{_list(closing_lines(said.first_closed))}"
         f"<h2>Unknown</h2>\n{_list(gaps or ['nothing that the file could say'])}"

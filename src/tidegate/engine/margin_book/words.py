@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidegate.engine.margin_book.answer import Standing
+from tidegate.engine.margin_book.answer import Answer, Standing
 from tidegate.engine.margin_book.closings import Closing
 from tidegate.engine.margin_book.distances import Distance, Side
 from tidegate.model.units import asset_decimals
@@ -26,13 +26,17 @@ def side(said: Side) -> tuple[str, str]:
 
 def why_unknown(distances: Sequence[Distance]) -> list[str]:
     """Why a distance is not known, once for each reason."""
-    reasons = [
-        f"{each.coin}: {one.why}"
-        for each in distances
-        for one in (each.below, each.above)
-        if one.why
-    ]
-    return list(dict.fromkeys(reasons))
+    sides = [(each.coin, one.why) for each in distances for one in (each.below, each.above)]
+    return list(dict.fromkeys(f"{coin} distance: {why}" for coin, why in sides if why))
+
+
+def unknown_lines(said: Answer) -> list[str]:
+    """Everything that is not known of the account, each with its reason."""
+    lines = [f"{gap.where}: {gap.what}" for gap in said.unknown]
+    if said.now.withdrawable is None:
+        lines.append("withdrawable: no document pins it")
+    lines += [f"{each.symbol} by itself: {each.why}" for each in said.positions if each.why]
+    return lines + why_unknown(said.distances)
 
 
 def closing_lines(closing: Closing) -> list[str]:
