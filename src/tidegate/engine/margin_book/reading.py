@@ -23,13 +23,14 @@ from tidegate.model.instruments import Instrument
 from tidegate.model.times import parse_time_ms
 
 
-def read_account(path: Path, rule: str | None = None) -> AccountBook:
+def read_account(path: Path | str, rule: str | None = None) -> AccountBook:
     """The account in a file, under its own rule or another one for which it says enough.
 
     Raises: `InputError` naming file, field and what was expected.
     """
-    reader = Reader(path.name)
-    said = shaped(reader, read_json(reader, path), SaidBook, "")
+    file = Path(path)
+    reader = Reader(file.name)
+    said = shaped(reader, read_json(reader, file), SaidBook, "")
     chosen = _card(reader, said.rule, "rule") if rule is None else _card(reader, rule, "--rule")
     now_ms = parse_time_ms(said.as_of, reader.where, "as_of")
     contracts = _contracts(reader, said)
