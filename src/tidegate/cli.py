@@ -107,6 +107,38 @@ def observe(
         raise typer.Exit(1)
 
 
+@app.command(
+    epilog="Example: tidegate margin examples/margin/deribit_portfolio.json "
+    '--what-if "buy 60000 BTC-PERPETUAL at 60000" --html margin.html'
+)
+def margin(
+    book: Annotated[
+        Path | None, typer.Argument(help="One account, a JSON file; see docs/margin-books.md.")
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="Another rule than the file's, for which it says enough.")
+    ] = None,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(help='"buy|sell SIZE SYMBOL [at PRICE]"; repeatable, all are filled.'),
+    ] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="List every rule instead.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Page to write, with charts.")] = None,
+    json: Json = False,
+) -> None:
+    """Margin of one account under its venue's rule; exit 1 if it is below maintenance."""
+    if rules:
+        from tidegate.engine.margin_book.listing import show_rules
+
+        return show_rules(as_json=json)
+    if book is None:
+        raise InputError("tidegate margin", "BOOK", "expected a JSON file, or --rules")
+    from tidegate.engine.margin_book.command import Request, show_margin
+
+    if not show_margin(Request(book, rule, tuple(what_if or ()), html), as_json=json):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: tidegate surface chain.parquet --at 2026-02-06T00:00Z --html s.html")
 def surface(
     chain: Annotated[Path, typer.Argument(help="Option chains, a Parquet file.")],
@@ -118,7 +150,7 @@ def surface(
     json: Json = False,
 ) -> None:
     """Fit a surface free of arbitrage to a chain; exit 1 if none can be fitted or it holds any."""
-    from tidegate.backtest.report_page import page
+    from tidegate.engine.page import page
     from tidegate.history.surface_command import Request, show_surfaces
 
     if not show_surfaces(Request(chain, at, currency, html), page, as_json=json):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.history.written_chains import known_surface, quoted
-from tidegate.backtest.report_page import page
+from tidegate.engine.page import page
 from tidegate.history.surface_figures import (
     skew_figure,
     smiles_figure,

@@ -23,7 +23,6 @@ from tidegate.backtest.report_charts import (
     waterfall_groups,
 )
 from tidegate.backtest.report_moves import Move, Note, moves
-from tidegate.backtest.report_page import Columns, chart, marked_table, page, table
 from tidegate.backtest.report_summary import (
     dollars,
     headline,
@@ -35,6 +34,7 @@ from tidegate.backtest.report_summary import (
     times,
 )
 from tidegate.backtest.run import Outcome
+from tidegate.engine.page import Columns, chart, marked_table, page, table
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError, ensure
 from tidegate.model.mandate import assumptions

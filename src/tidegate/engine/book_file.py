@@ -7,16 +7,15 @@ place. A field that is left out, or null, is UNKNOWN: it is named, and nothing i
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from tidegate.costs.financing import Passage, passage
 from tidegate.costs.trading import TradingCosts
 from tidegate.engine.book_fields import Document, Reader, SaidAccount, SaidPosition, SaidRoute
+from tidegate.engine.json_file import read_json
 from tidegate.engine.observed_book import Leg, Margined, SeenBook, SeenVenue, Way
 from tidegate.margin.linear import BinanceUsdm, HyperliquidCross, SpotWallet
 from tidegate.margin.rule import MarginRule
@@ -35,14 +34,13 @@ from tidegate.model.units import (
     unit_quanta,
 )
 
-LARGEST_BYTES = 10_000_000
 SHORTEST_S, LONGEST_S = Decimal("0.001"), Decimal(31_536_000)
 
 
 def read_book(path: Path) -> SeenBook:
     """The book in a file; raises `InputError` naming file, field and what was expected."""
     reader = Reader(path.name)
-    raw = reader.shape(_json(reader, path), Document, "")
+    raw = reader.shape(read_json(reader, path), Document, "")
     ts_ms = parse_time_ms(raw.as_of, reader.where, "as_of")
     if not 0 < raw.target_distance < 1:
         raise reader.refuse("target_distance", "expected more than 0 and less than 1")
@@ -62,33 +60,6 @@ def read_book(path: Path) -> SeenBook:
         float(raw.target_distance),
         tuple(reader.unknown),
     )
-
-
-def _json(reader: Reader, path: Path) -> object:
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise reader.refuse("file", f"expected at most {LARGEST_BYTES} bytes")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise reader.refuse("file", f"expected a readable file ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise reader.refuse("file", "expected UTF-8 text") from None
-    try:
-        return json.loads(text, parse_float=Decimal, object_pairs_hook=_once(reader))
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        raise reader.refuse("document", f"expected valid JSON: {error}") from None
-
-
-def _once(reader: Reader) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
-    """A JSON object whose names differ; the last of two would silently win otherwise."""
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        for index, (name, _) in enumerate(items):
-            if any(name == earlier for earlier, _ in items[:index]):
-                raise reader.refuse(name, "expected each name once in an object")
-        return dict(items)
-
-    return pairs
 
 
 def _numbers(reader: Reader, raw: Mapping[str, object], field: str) -> dict[str, Decimal]:

@@ -4,11 +4,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tidegate.engine.page_file import ensure_writable, patience, write_page
 from tidegate.history.chain_file import Snapshot, read_chain, snapshots
 from tidegate.history.surface_document import document
 from tidegate.history.surface_page import content, parity_words
@@ -31,7 +29,6 @@ from tidegate.pricing.parity import ExpiryParity
 PageMaker = Callable[[str, str, Mapping[str, object]], str]
 
 WIDTH = 100
-PATIENCE_S = 2.0
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -67,12 +64,12 @@ def show_surfaces(request: Request, page: PageMaker, *, as_json: bool) -> bool:
     """
     at_ms = None if request.at is None else parse_time_ms(request.at, "--at", "time")
     if request.html is not None:
-        _ensure_writable(request.html)
-    with _patience():
+        ensure_writable(request.html)
+    with patience("fitting"):
         answers = _answers(request, at_ms)
     studies = [answer.study for answer in answers if answer.study is not None]
     if request.html is not None and studies:
-        _write(request.html, page(*content(studies)))
+        write_page(request.html, page(*content(studies)))
         print(f"page: {request.html}", file=sys.stderr)
     if as_json:
         print(json.dumps(_document(request.chain, answers), allow_nan=False))
@@ -94,40 +91,6 @@ def _answers(request: Request, at_ms: int | None) -> list[Answer]:
         except InputError as error:
             found.append(Answer(snapshot, None, str(error)))
     return found
-
-
-@contextmanager
-def _patience() -> Iterator[None]:
-    """Says that the fit goes on, once it has taken longer than a reader waits."""
-    console = Console(stderr=True)
-    status = console.status("fitting; the first run on a machine compiles for a while")
-    timer = threading.Timer(PATIENCE_S, status.start if console.is_terminal else lambda: None)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        status.stop()
-
-
-def _ensure_writable(path: Path) -> None:
-    """Before anything is fitted."""
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(str(path), "--html", "expected a file in a folder that can be written")
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        reason = error.strerror or "unwritable"
-        raise InputError(str(path), "--html", f"expected a writable file ({reason})") from None
 
 
 def show(answers: Sequence[Answer], console: Console) -> None:

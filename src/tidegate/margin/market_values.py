@@ -31,7 +31,7 @@ def mark_of(name: InstrumentId) -> Key:
 
 
 def forward_of(coin: str, expiry_ms: int) -> Key:
-    """Forward of a coin at an expiry, USD; of the part that still moves, once an average runs."""
+    """Forward of a coin at an expiry, USD."""
     return ("forward", coin, format_time(expiry_ms))
 
 

@@ -17,6 +17,7 @@ from tidegate.margin import (
     hyperliquid_portfolio,
     okx_portfolio,
     okx_tiered,
+    scenario_cards,
     span,
 )
 from tidegate.margin.rule_card import RuleCard
@@ -104,6 +105,7 @@ CARDS: tuple[RuleCard, ...] = (
     okx_tiered.ISOLATED_CARD,
     okx_portfolio.CARD,
     DERIBIT_STANDARD,
+    *scenario_cards.CARDS,
     DYDX_CROSS,
     aave.CARD,
     span.CARD,

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 
 from tidegate.backtest.report_moves import Move, journal_notes, moves
-from tidegate.backtest.report_page import Columns, chart, marked_table, page, table
 from tidegate.backtest.report_summary import dollars, share
 from tidegate.backtest.trial.demo import Demo, Result
 from tidegate.backtest.trial.demo_charts import equity_figure, frontier_figure, health_figure
@@ -28,6 +27,7 @@ from tidegate.backtest.trial.demo_words import (
 from tidegate.backtest.trial.fresh_seeds import fresh_seeds_of
 from tidegate.backtest.trial.score import CARRY
 from tidegate.engine.cycle import Decision
+from tidegate.engine.page import Columns, chart, marked_table, page, table
 from tidegate.journal.reader import read_frames
 from tidegate.model.times import format_time
 from tidegate.model.units import usd

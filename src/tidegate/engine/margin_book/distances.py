@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far each coin may move before the account is liquidated, and the account in other markets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import msgspec
+
+from tidegate.engine.margin_book.account_book import AccountBook
+from tidegate.margin.holdings import Holdings
+from tidegate.margin.liquidation_distance import (
+    HIGHEST_RATIO,
+    LOWEST_RATIO,
+    liquidation_ratios,
+    moved,
+)
+from tidegate.margin.market_values import Key, MarketValues, index_of, mark_of
+from tidegate.margin.prices import Prices
+from tidegate.margin.statement import AccountRule, Statement
+from tidegate.model.errors import InputError
+from tidegate.model.instruments import Option
+
+EDGE = 1e-9
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One direction: the relative move and price of the coin at which health is first zero.
+
+    "never" where no move within `searched_to` does it; "unknown" where the rule cannot judge beyond
+    it (past the last tier, or a figure is missing), for the reason in `why`.
+    """
+
+    status: Literal["dies", "never", "unknown"]
+    move: float | None
+    price: float | None
+    searched_to: float | None
+    why: str = ""
+
+
+class Distance(msgspec.Struct, frozen=True):
+    """A coin's price now, by the figure that is named, and how far it may fall and rise."""
+
+    coin: str
+    price: float | None
+    price_of: str
+    below: Side
+    above: Side
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPremiums:
+    """A rule whose options keep the distance that their venue's mark has from Black-76 now, so that
+    a market that has not moved is the present one."""
+
+    rule: AccountRule
+    beyond_model: Mapping[Key, float]
+
+    @property
+    def name(self) -> str:
+        """As of the rule."""
+        return self.rule.name
+
+    def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
+        """The rule's answer at marks with what they are beyond the model."""
+        return self.rule.statement(holdings, self.with_premiums(market))
+
+    def with_premiums(self, market: MarketValues) -> MarketValues:
+        """A market whose options are marked by Black-76, with what their marks are beyond it."""
+        values = dict(market.values)
+        for key, beyond in self.beyond_model.items():
+            if key in values:
+                values[key] = replace(values[key], value=max(0.0, values[key].value + beyond))
+        return replace(market, values=values)
+
+
+def coins_of(account: AccountBook) -> list[str]:
+    """Every coin that the account's health may depend on."""
+    prices = Prices(account.market, 0.0)
+    bases = {held.instrument.base for held in account.holdings.positions}
+    owned = {asset for asset, amount in account.holdings.collateral.items() if amount}
+    return sorted(coin for coin in bases | owned if not prices.is_dollar(coin))
+
+
+def kept_premiums(account: AccountBook) -> KeptPremiums:
+    """The account's rule for markets that move; raises `InputError` for an option without a vol."""
+    market, beyond = account.market, dict[Key, float]()
+    for held in account.holdings.positions:
+        if isinstance(held.instrument, Option):
+            model = moved(market, account.holdings, held.instrument.base, 1.0)
+            key = mark_of(held.instrument.id)
+            if key in market.values:
+                beyond[key] = market.values[key].value - model.values[key].value
+    return KeptPremiums(account.rule, beyond)
+
+
+def moved_market(
+    account: AccountBook, coins: Sequence[str], ratio: float, vol_ratio: float = 1.0
+) -> MarketValues:
+    """The market after the prices of these coins and every vol were multiplied."""
+    values = {
+        key: replace(seen, value=seen.value * vol_ratio) if key[0] == "vol" else seen
+        for key, seen in account.market.values.items()
+    }
+    market = replace(account.market, values=values)
+    for coin in coins:
+        market = moved(market, account.holdings, coin, ratio)
+    return market
+
+
+def distances(account: AccountBook) -> tuple[Distance, ...]:
+    """Of every coin alone, the others standing still."""
+    return tuple(_distance(account, coin) for coin in coins_of(account))
+
+
+def _distance(account: AccountBook, coin: str) -> Distance:
+    name, price = _price(account, coin)
+    try:
+        rule = kept_premiums(account)
+        found = liquidation_ratios(rule, account.holdings, account.market, coin)
+    except InputError as error:
+        lost = Side("unknown", None, None, None, f"{error.field}: {error.expected}")
+        return Distance(coin, price, name, lost, lost)
+    below = _side(found.below, found.lowest, LOWEST_RATIO, price)
+    return Distance(
+        coin, price, name, below, _side(found.above, found.highest, HIGHEST_RATIO, price)
+    )
+
+
+def _side(found: float | None, reached: float, end: float, price: float | None) -> Side:
+    if found is not None:
+        at = None if price is None else price * found
+        return Side("dies", found - 1.0, at, None)
+    if abs(reached / end - 1.0) > EDGE:
+        why = "the rule cannot judge beyond: no tier or figure is given for it"
+        return Side("unknown", None, None, reached - 1.0, why)
+    return Side("never", None, None, reached - 1.0)
+
+
+def _price(account: AccountBook, coin: str) -> tuple[str, float | None]:
+    """The index, else the first contract's mark."""
+    values = account.market.values
+    if index_of(coin) in values:
+        return "index", values[index_of(coin)].value
+    for held in account.holdings.positions:
+        one = held.instrument
+        if one.base == coin and not isinstance(one, Option) and mark_of(one.id) in values:
+            return one.symbol, values[mark_of(one.id)].value
+    return "", None
