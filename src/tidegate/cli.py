@@ -195,7 +195,6 @@ def study(
     world: WorldName = "first",
     first_seed: FirstSeed = 1_000_000,
     seeds: Seeds = 40,
-    calm_days: Annotated[int, typer.Option(min=2, max=60, help="Days before the crisis.")] = 7,
     out: Folder = None,
     jobs: Jobs = CORES,
     json: Json = False,
@@ -203,8 +202,7 @@ def study(
     """Tidegate beside every rule on the same seeds: who is liquidated, what is kept and lost."""
     from tidegate.backtest.trial.commands import run_world_study
 
-    place = (out, jobs)
-    run_world_study(world, (first_seed, seeds), place, as_json=json, calm_days=calm_days)
+    run_world_study(world, (first_seed, seeds), (out, jobs), as_json=json)
 
 
 @world_app.command(epilog="Example: tidegate world ablations --seeds 36 --out out/ablations")

@@ -228,19 +228,11 @@ def second_formulation(question: Question, threat: Threat) -> float:
             rules += [out <= wallets.dollars[venue] + earned]
             continue
         rules += [out <= wallets.withdrawable[venue] + rolled[venue]]
+        outer, inner = question.stakes.outer[legs.coin], restored(question, threat)
+        forgiven = excused(question, threat, venue)
         levels = (
-            (
-                question.stakes.outer[legs.coin],
-                edges.open,
-                wallets.landing[venue],
-                threat.outer_penalty,
-            ),
-            (
-                restored(question, threat),
-                threat.in_time & edges.open,
-                excused(question, threat, venue),
-                INNER_PENALTY,
-            ),
+            (outer, edges.open, wallets.landing[venue], threat.outer_penalty),
+            (inner, threat.in_time & edges.open, forgiven, INNER_PENALTY),
         )
         for moves, lands, more, price in levels:
             here = np.flatnonzero((edges.destination == venue) & lands)

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
-from importlib import import_module
-from pkgutil import get_data, iter_modules
+from pkgutil import get_data, iter_modules, resolve_name
 from typing import Any, TypeVar, cast
 
 from numba import njit
@@ -69,7 +68,7 @@ def _folder(package: str) -> str:
     """A name made of the texts of the private modules of this room and of a package."""
     digest = sha256()
     for home in sorted({tidegate.pricing.__name__, package}):
-        for name in sorted(module.name for module in iter_modules(import_module(home).__path__)):
+        for name in sorted(module.name for module in iter_modules(resolve_name(home).__path__)):
             if name.startswith("_"):
                 text = get_data(home, f"{name}.py") or b""
                 digest.update(b"%s.%s %d\n%s" % (home.encode(), name.encode(), len(text), text))

@@ -39,16 +39,11 @@ ABLATED_PERCENT = 20.0
 
 
 def run_world_study(
-    world: str,
-    seeds: tuple[int, int],
-    place: tuple[Path | None, int],
-    *,
-    as_json: bool,
-    calm_days: int | None = None,
+    world: str, seeds: tuple[int, int], place: tuple[Path | None, int], *, as_json: bool
 ) -> Summary:
     """Every policy on (first seed, count) contests; `place` is (folder, processes). A folder that
     has scores of an earlier run is taken up where that one ended."""
-    origin = _origin(world, study_specs(), calm_days)
+    origin = _origin(world, study_specs())
     summary = summarise(_scores(origin, seeds, place, SUMMARY), origin)
     _write(place[0], SUMMARY, summary)
     if as_json:
@@ -124,17 +119,17 @@ def write_world_chain(
     print(out)
 
 
-def _origin(world: str, specs: tuple[Spec, ...], calm_days: int | None = None) -> Origin:
+def _origin(world: str, specs: tuple[Spec, ...]) -> Origin:
     if world not in WORLDS:
         raise InputError("--world", world, f"expected one of {', '.join(WORLDS)}")
-    return origin_of(world, specs, calm_days)
+    return origin_of(world, specs)
 
 
 def _scores(
     origin: Origin, seeds: tuple[int, int], place: tuple[Path | None, int], document: str
 ) -> list[Score]:
     out, processes = place
-    jobs = jobs_of(origin.world, *seeds, origin.specs, origin.calm_days)
+    jobs = jobs_of(origin.world, *seeds, origin.specs)
     _make_folder(out, SCORES, document)
     file = None if out is None else ScoreFile(out / SCORES, origin)
     with _bar() as bar:

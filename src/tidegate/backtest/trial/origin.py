@@ -20,7 +20,7 @@ OTHER_FOLDER = "name another folder"
 
 class Origin(msgspec.Struct, frozen=True, tag_field="format", tag="tidegate scores 1"):
     """World and the digest of its parameters, version of the mandate, policies, the package's
-    version and the digest of its source, and the calm days of a contest if not a week."""
+    version and the digest of its source."""
 
     world: str
     world_parameters: str
@@ -28,16 +28,13 @@ class Origin(msgspec.Struct, frozen=True, tag_field="format", tag="tidegate scor
     specs: tuple[Spec, ...]
     tidegate: str
     source: str
-    calm_days: int | None = None
 
 
-def origin_of(world: str, specs: tuple[Spec, ...], calm_days: int | None = None) -> Origin:
+def origin_of(world: str, specs: tuple[Spec, ...]) -> Origin:
     """What policies on a world are played with, as the package stands on this machine."""
     maker = WORLDS[world]()
     source = source_digest(Path(tidegate.__file__).parent)
-    return Origin(
-        world, maker.digest, book().version, specs, tidegate.__version__, source, calm_days
-    )
+    return Origin(world, maker.digest, book().version, specs, tidegate.__version__, source)
 
 
 def source_digest(root: Path) -> str:

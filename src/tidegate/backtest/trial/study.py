@@ -31,13 +31,12 @@ Progress = Callable[[int, int], None]
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One contest and the policies on it, and how many calm days it has if not a week."""
+    """One contest and the policies on it."""
 
     world: str
     crisis: str
     seed: int
     specs: tuple[Spec, ...]
-    calm_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +71,17 @@ def ablation_specs(buffer_percent: float) -> tuple[Spec, ...]:
     return tuple(Spec("tidegate", leverage_of(buffer_percent), without) for without in subsets)
 
 
-def jobs_of(
-    world: str, first_seed: int, count: int, specs: tuple[Spec, ...], calm_days: int | None = None
-) -> tuple[Job, ...]:
+def jobs_of(world: str, first_seed: int, count: int, specs: tuple[Spec, ...]) -> tuple[Job, ...]:
     """One contest per seed, the crises in turn."""
     return tuple(
-        Job(world, CRISIS_NAMES[seed % len(CRISIS_NAMES)], seed, specs, calm_days)
+        Job(world, CRISIS_NAMES[seed % len(CRISIS_NAMES)], seed, specs)
         for seed in range(first_seed, first_seed + count)
     )
 
 
 def play_job(job: Job) -> list[Score]:
     """Every policy of a job on its contest."""
-    contest = make_contest(WORLDS[job.world](), book(), job.crisis, job.seed, job.calm_days)
+    contest = make_contest(WORLDS[job.world](), book(), job.crisis, job.seed)
     return [score(contest, run(contest.experiment, spec, None), spec) for spec in job.specs]
 
 
