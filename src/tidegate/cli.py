@@ -165,7 +165,7 @@ def demo(
     ] = "freeze",
     seed: Annotated[
         str, typer.Option(metavar="N", help="Seed of market and latencies.")
-    ] = "1000016",
+    ] = "1000055",
     policies: Annotated[
         str,
         typer.Option(help="tidegate, per-venue, threshold, fixed, desk, cash; or NAME=LEVERAGE."),
