@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.margin.statement_books import NOW, SAMPLES, Sample, books, market
 from tidegate.margin.holding_values import filled
 from tidegate.margin.holdings import Holding, Holdings, WorkingOrder
-from tidegate.margin.liquidation_distance import liquidation_ratios, moved
+from tidegate.margin.liquidation_distance import liquidation_ratios, moved_market
 from tidegate.margin.marginal import closed, marginal_margins
 from tidegate.margin.market_values import MarketValues, Seen, dollar_of, index_of, mark_of
 from tidegate.margin.prices import Prices
@@ -90,11 +90,11 @@ def test_health_is_zero_at_the_liquidation_distance_and_positive_before(
     for ratio in (found.below, found.above):
         if ratio is None:
             continue
-        there = sample.rule.statement(held, moved(market(), held, "BTC", ratio))
+        there = sample.rule.statement(held, moved_market(market(), held, ("BTC",), ratio))
         scale = 1 + there.maintenance + abs(there.equity) + now.maintenance
         assert 0 <= there.health <= (0.1 if name in JUMPING else 1e-6) * scale
         for part in (0.25, 0.5, 0.75):
-            nearer = moved(market(), held, "BTC", 1 + (ratio - 1) * part)
+            nearer = moved_market(market(), held, ("BTC",), 1 + (ratio - 1) * part)
             assert sample.rule.statement(held, nearer).health > 0
 
 
