@@ -34,6 +34,7 @@ from tidegate.margin.derive_parameters import (
     DiscountTerms,
     PortfolioParameters,
 )
+from tidegate.margin.holding_values import settled
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import (
     Key,
@@ -104,7 +105,7 @@ class DerivePortfolio:
     def amounts(self, holdings: Holdings) -> dict[str, float]:
         """Sizes by column: positions, collateral, and cash with what perpetuals have cost."""
         amounts = {self.cash: 0.0}
-        for name, amount in holdings.collateral.items():
+        for name, amount in settled(holdings).items():
             if amount != 0.0:
                 amounts[name] = amount
             if name != self.cash and amount < 0.0:

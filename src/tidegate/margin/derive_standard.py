@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 
 from tidegate.margin.derive_parameters import MAINNET_STANDARD_2026, StandardParameters
 from tidegate.margin.derive_standard_book import PreparedStandard, StandardBook
+from tidegate.margin.holding_values import settled
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import MarketValues
 from tidegate.margin.scenario.quotes import require_no_doubles
@@ -56,7 +57,7 @@ class DeriveStandard:
         or a coin without a factor or below zero. Low confidence is the venue's penalty.
         """
         held = [each for each in holdings.positions if each.size != 0.0]
-        assets = [name for name, amount in holdings.collateral.items() if amount != 0.0]
+        assets = [name for name, amount in settled(holdings).items() if amount != 0.0]
         prepared = self.prepare([each.instrument for each in held], market, assets)
         amounts = {self.cash: 0.0, **{name: holdings.collateral[name] for name in assets}}
         for each in held:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tidegate.margin.holding_values import settled
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import MarketValues, funding_of, index_of, mark_of
 from tidegate.margin.scenario.charges import Charge, Side, stacked_charges
@@ -113,7 +114,7 @@ class ParadexPortfolio:
         Raises: `InputError` naming a value that is missing, stale or unsure, an instrument of
         another coin or kind, or collateral other than cash.
         """
-        for asset, amount in holdings.collateral.items():
+        for asset, amount in settled(holdings).items():
             if asset != self.cash and amount != 0.0:
                 raise InputError(WHERE, asset, f"expected {self.cash}: no other collateral counts")
         held = [each for each in holdings.positions if each.size != 0.0]
