@@ -310,14 +310,6 @@ def test_a_sessions_profit_is_equity_but_may_not_leave_at_deribit() -> None:
     assert stated(lost).withdrawable == 1.0
 
 
-@pytest.mark.parametrize("kind", ["derive-portfolio", "derive-standard", "paradex"])
-def test_profit_of_a_session_is_refused_where_no_venue_has_sessions(kind: str) -> None:
-    book = drawn_book(5, kind)
-    held = replace(book.holdings, realised={CASH: 1.0})
-    with pytest.raises(InputError, match="realised"):
-        book.rule.statement(held, book.market)
-
-
 def test_a_peg_that_breaks_raises_initial_margin_alone_at_derive() -> None:
     book = drawn_book(5, "derive-standard")
     values = dict(book.market.values)
@@ -330,7 +322,7 @@ def test_a_peg_that_breaks_raises_initial_margin_alone_at_derive() -> None:
 def test_cross_account_names_its_unit_and_another_currency_is_refused() -> None:
     with pytest.raises(InputError, match="expected USD"):
         DeribitPortfolio("BTC", cross=True)
-    assert RULES["deribit-cross"].name == "deribit-portfolio-cross"
+    assert RULES["deribit-cross"].name == "deribit_portfolio_cross"
 
 
 def foreign(kind: str) -> tuple[Holdings, MarketValues]:

@@ -142,21 +142,30 @@ def test_each_figure_that_is_missing_old_or_doubtful_is_refused_by_its_name(name
             {},
             {key: replace(seen, as_of_ms=NOW - 60_001)},
             {key: replace(seen, as_of_ms=NOW + 1)},
-            {key: replace(seen, confidence=0.99)},
             {key: replace(seen, value=float("nan"))},
         ):
             with pytest.raises(InputError, match=key[1]):
                 sample.rule.statement(held, MarketValues(NOW, {**rest, **worse}, 60_000))
+        doubted = MarketValues(
+            NOW, {**rest, key: replace(seen, confidence=sample.unsure or 0.0)}, 60_000
+        )
+        if sample.unsure is not None:
+            with pytest.raises(InputError, match=f"{key[1]}.*confidence"):
+                sample.rule.statement(held, doubted)
+        else:
+            assert sample.rule.statement(held, doubted).initial >= base.initial
     assert used >= 1
 
 
-@cross_rule
+@pytest.mark.parametrize("name", [name for name in CROSS if "USDC" in SAMPLES[name].assets])
 def test_depegged_dollar_coin_is_worth_its_mark(name: str) -> None:
     sample = SAMPLES[name]
     held = Holdings((), {"USDC": 100_000.0})
     whole = sample.rule.statement(held, market())
-    broken = sample.rule.statement(held, market({dollar_of("USDC"): 0.6}))
-    assert broken.equity == pytest.approx(0.6 * whole.equity)
+    broken = sample.rule.statement(held, market({dollar_of("USDC"): 0.6, index_of("USDC"): 0.6}))
+    # An account that is kept in the coin itself has as much of it as before.
+    worth = 1.0 if whole.unit == "USDC" else 0.6
+    assert broken.equity == pytest.approx(worth * whole.equity)
 
 
 @trading_rule
@@ -184,11 +193,24 @@ def test_working_orders_never_lower_a_requirement_nor_raise_equity(
         assert working.withdrawable <= plain.withdrawable + slack
 
 
-@every_rule
+@pytest.mark.parametrize("name", [name for name in NAMES if not SAMPLES[name].sessions])
 def test_profit_that_waits_for_a_settlement_is_refused(name: str) -> None:
-    held = replace(one_of_each(name), realised={"USDT": 1.0})
+    sample = SAMPLES[name]
+    held = replace(one_of_each(name), realised={sample.assets[0]: 1.0})
     with pytest.raises(InputError, match="realised"):
-        SAMPLES[name].rule.statement(held, market())
+        sample.rule.statement(held, market())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if SAMPLES[name].sessions])
+def test_profit_that_waits_for_a_settlement_is_equity_and_may_not_leave(name: str) -> None:
+    sample = SAMPLES[name]
+    held = Holdings((), {"BTC": 3.0})
+    before = sample.rule.statement(held, market())
+    after = sample.rule.statement(replace(held, realised={"BTC": 2.0}), market())
+    assert after.equity == pytest.approx(before.equity * 5.0 / 3.0)
+    assert before.withdrawable == pytest.approx(before.equity - before.initial)
+    # Across currencies the profit itself is a coin that is margined.
+    assert after.withdrawable == pytest.approx(before.equity - after.initial)
 
 
 def test_index_may_not_stand_in_for_a_dollar_mark_nor_the_other_way() -> None:

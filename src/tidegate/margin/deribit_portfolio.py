@@ -41,6 +41,7 @@ from tidegate.margin.deribit_moving import MovingDeribit
 from tidegate.margin.deribit_parameters import TERMS_2026, PortfolioTerms
 from tidegate.margin.holdings import Holding, Holdings
 from tidegate.margin.market_values import MarketValues, index_of
+from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.charges import Side
 from tidegate.margin.scenario.prepared import Prepared
 from tidegate.margin.scenario.quotes import positive, require_no_doubles
@@ -50,6 +51,37 @@ from tidegate.model.instruments import Instrument, Option
 
 WHERE = "deribit portfolio margin"
 CROSS = "USD"
+
+CARD = RuleCard(
+    name="deribit_portfolio",
+    subject="Deribit portfolio margin, segregated: one settlement currency, in it",
+    answers="deribit_portfolio.DeribitPortfolio",
+    source=(
+        "support.deribit.com 25944756247837, 25944756807069 (undated, read in November 2026)",
+        "docs.deribit.com, private/pme/simulate: model_params of 17 June 2024 and February 2026",
+    ),
+    not_pinned=(
+        "exp(risk T) - 1 above the roll shock's floor, and the delta shock's shape",
+        "pools by coin and settlement add up bucket by bucket, without correlation contingency",
+        "open orders reserve what each would require by itself; spot orders nothing",
+        "an option's delta is decayed, and its mark with it, over the last half hour",
+        "what one round of liquidation closes, and at which price",
+    ),
+    user_gives=("model_params of today, where the dated ones do not do", "what protection holds"),
+    closes_first="what relieves maintenance most, else a delta hedge with the perpetual:"
+    " `account_liquidation.first_closing`",
+    convex_form="a bound, tight at the signs of a reference book: `scenario.convex`",
+)
+CROSS_CARD = RuleCard(
+    name="deribit_portfolio_cross",
+    subject="Deribit portfolio margin across settlement currencies, in USD",
+    answers=CARD.answers,
+    source=(*CARD.source, "support.deribit.com 25944777203869 (undated)"),
+    not_pinned=(*CARD.not_pinned, "a haircut is on positive equity in the coin"),
+    user_gives=(*CARD.user_gives, "haircuts, which model_params hold"),
+    closes_first=CARD.closes_first,
+    convex_form=CARD.convex_form,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +95,7 @@ class DeribitPortfolio:
     terms: PortfolioTerms = TERMS_2026
     protection: float = 0.0
     cross: bool = False
-    name: str = field(init=False, default="deribit-portfolio")
+    name: str = field(init=False, default=CARD.name)
 
     def __post_init__(self) -> None:
         if self.protection < 0.0:
@@ -71,7 +103,7 @@ class DeribitPortfolio:
         if self.cross:
             if self.currency != CROSS:
                 raise InputError(WHERE, "currency", f"expected {CROSS} for a cross account")
-            object.__setattr__(self, "name", "deribit-portfolio-cross")
+            object.__setattr__(self, "name", CROSS_CARD.name)
 
     def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
         """The account now.

@@ -46,6 +46,7 @@ from tidegate.margin.market_values import (
     rate_of,
     vol_of,
 )
+from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.charges import Charge, Side, stacked_charges
 from tidegate.margin.scenario.prepared import Prepared
 from tidegate.margin.scenario.quotes import option_columns, positive, require_no_doubles, years_left
@@ -67,6 +68,23 @@ from tidegate.model.instruments import Instrument, Option, Perpetual
 WHERE = "derive portfolio margin"
 LINEAR = "linear"
 
+CARD = RuleCard(
+    name="derive_portfolio",
+    subject="Derive portfolio margin PM2, one coin, in a dollar coin",
+    answers="derive_portfolio.DerivePortfolio",
+    source=(
+        "docs.derive.xyz, PM2; derivexyz/v2-core at 7736900d, mainnet configuration (January 2026)",
+    ),
+    not_pinned=(
+        "the live venue's present parameters, set by governance",
+        "what open orders reserve: nothing is counted",
+        "what may be withdrawn beyond what initial margin leaves of cash",
+    ),
+    user_gives=("the account's coin", "haircuts of collateral beside cash"),
+    closes_first="the whole book is auctioned: `account_liquidation.DERIVE_AUCTION`",
+    convex_form="a bound, tight at the signs of a reference book: `scenario.convex`",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class DerivePortfolio:
@@ -79,7 +97,7 @@ class DerivePortfolio:
     collateral: Mapping[str, CollateralTerms]
     parameters: PortfolioParameters = MAINNET_2026
     cash: str = "USDC"
-    name: str = "derive-portfolio"
+    name: str = CARD.name
 
     def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
         """The account now; `withdrawable` is cash as far as initial margin leaves it.
