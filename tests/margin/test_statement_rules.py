@@ -226,7 +226,7 @@ def test_fill_changes_no_equity_at_its_own_price(
     data: st.DataObject, coins: float, price: float
 ) -> None:
     from tests.margin.statement_books import BTC, BTC_INVERSE
-    from tidegate.margin.revaluation import balances_with_profit
+    from tidegate.margin.coin_books import balances_with_profit
 
     instrument = data.draw(st.sampled_from([BTC, BTC_INVERSE]))
     size = coins * (60_000 if instrument.inverse else 1)

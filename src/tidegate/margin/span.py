@@ -21,16 +21,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from tidegate.margin.holdings import Holdings
-from tidegate.margin.market_values import MarketValues
-from tidegate.margin.open_orders import with_orders
-from tidegate.margin.prices import Prices
-from tidegate.margin.revaluation import (
+from tidegate.margin.coin_books import (
     CoinBook,
     balances_with_profit,
     coin_books,
     equity_usd,
 )
+from tidegate.margin.holdings import Holdings
+from tidegate.margin.market_values import MarketValues
+from tidegate.margin.open_orders import with_orders
+from tidegate.margin.prices import Prices
 from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError

@@ -23,12 +23,17 @@ from tidegate.model.times import MINUTE_MS, YEAR_MS
 AVERAGING_MS = 30 * MINUTE_MS
 
 
+def left_ms(instrument: Option | Future, market: MarketValues) -> int:
+    """Time to expiry; raises `InputError` for what has expired."""
+    left = instrument.expiry_ms - market.now_ms
+    if left <= 0:
+        raise InputError("market", instrument.id, "expected an expiry after now; it has expired")
+    return left
+
+
 def years_left(instrument: Option | Future, market: MarketValues) -> float:
     """Years of 365 days to expiry; raises `InputError` for what has expired."""
-    left_ms = instrument.expiry_ms - market.now_ms
-    if left_ms <= 0:
-        raise InputError("market", instrument.id, "expected an expiry after now; it has expired")
-    return left_ms / YEAR_MS
+    return left_ms(instrument, market) / YEAR_MS
 
 
 def delivery_forward(option: Option, market: MarketValues) -> tuple[float, float]:
