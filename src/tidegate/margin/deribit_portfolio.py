@@ -44,7 +44,7 @@ from tidegate.margin.market_values import MarketValues, index_of
 from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.charges import Side
 from tidegate.margin.scenario.prepared import Prepared
-from tidegate.margin.scenario.quotes import positive, require_no_doubles
+from tidegate.margin.scenario.quotes import require_no_doubles
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Instrument, Option
@@ -168,7 +168,7 @@ class DeribitPortfolio:
         return tuple(sorted({*assets, *(each.settle for each in instruments)}))
 
     def _worth(self, asset: str, market: MarketValues) -> float:
-        return positive(market, index_of(asset)) if self.cross else 1.0
+        return market.positive(index_of(asset)) if self.cross else 1.0
 
     def _orders(self, holdings: Holdings, market: MarketValues) -> float:
         """What working orders reserve: the requirement of each by itself, without dampener."""

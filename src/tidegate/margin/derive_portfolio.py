@@ -49,7 +49,7 @@ from tidegate.margin.market_values import (
 from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.charges import Charge, Side, stacked_charges
 from tidegate.margin.scenario.prepared import Prepared
-from tidegate.margin.scenario.quotes import option_columns, positive, require_no_doubles, years_left
+from tidegate.margin.scenario.quotes import option_columns, require_no_doubles, years_left
 from tidegate.margin.scenario.revaluation import (
     FloatArray,
     Moves,
@@ -166,8 +166,8 @@ class _Book:
         self.assets = [name for name in assets if name != rule.cash]
         self._require_known(instruments)
         self.expiries = sorted({each.expiry_ms for each in self.options})
-        self.stable = positive(market, dollar_of(rule.cash))
-        self.spot = positive(market, index_of(rule.coin))
+        self.stable = market.positive(dollar_of(rule.cash))
+        self.spot = market.positive(index_of(rule.coin))
         self.columns = option_columns(self.options, market, self._discount)
 
     def prepared(self) -> Prepared:
@@ -263,7 +263,7 @@ class _Book:
         return self.rule.collateral[name].risk_cancelling
 
     def _price(self, name: str) -> float:
-        return positive(self.market, index_of(name)) / self.stable
+        return self.market.positive(index_of(name)) / self.stable
 
     def _groups(self) -> tuple[Group, ...]:
         return (*(self._expiry_group(expiry) for expiry in self.expiries), Group(LINEAR))

@@ -29,7 +29,7 @@ from tidegate.margin.market_values import MarketValues, funding_of, index_of, ma
 from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.charges import Charge, Side, stacked_charges
 from tidegate.margin.scenario.prepared import Prepared
-from tidegate.margin.scenario.quotes import option_columns, positive, require_no_doubles
+from tidegate.margin.scenario.quotes import option_columns, require_no_doubles
 from tidegate.margin.scenario.revaluation import (
     FloatArray,
     Moves,
@@ -174,14 +174,14 @@ def _prepared(
     perpetuals: list[Perpetual],
     market: MarketValues,
 ) -> Prepared:
-    p, spot = rule.parameters, positive(market, index_of(rule.coin))
+    p, spot = rule.parameters, market.positive(index_of(rule.coin))
     columns = option_columns(options, market)
     by = vol_multipliers(p.vol_shock, None, columns.log_strike, columns.expiry_years)
     vols = np.maximum(by * columns.vol, least_vols(p.vol_shock))
     still = (Scenario("now", 1.0, VolMove.NONE),) * EXTRA_ROWS
     moves = Moves.of((*p.scenarios, *still))
     rows = option_values(columns.rows(), vols, moves)
-    marks = np.array([positive(market, mark_of(each.id)) for each in perpetuals])
+    marks = np.array([market.positive(mark_of(each.id)) for each in perpetuals])
     values = [rows, np.multiply.outer(moves.ratios, marks), np.ones((len(rows), 1))]
     names = (*(each.id for each in options), *(each.id for each in perpetuals), rule.cash)
     deltas = dict(zip(names, [*black_deltas(columns), *np.ones(len(perpetuals))], strict=False))
