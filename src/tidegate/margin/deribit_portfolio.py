@@ -37,9 +37,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tidegate.margin.deribit_book import DeribitBook
+from tidegate.margin.deribit_liquidation import first_closing
 from tidegate.margin.deribit_moving import MovingDeribit
 from tidegate.margin.deribit_parameters import TERMS_2026, PortfolioTerms
 from tidegate.margin.holdings import Holding, Holdings
+from tidegate.margin.liquidation_action import LiquidationAction
 from tidegate.margin.market_values import MarketValues, index_of
 from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.charges import Side
@@ -68,8 +70,7 @@ CARD = RuleCard(
         "what one round of liquidation closes, and at which price",
     ),
     user_gives=("model_params of today, where the dated ones do not do", "what protection holds"),
-    closes_first="what relieves maintenance most, else a delta hedge with the perpetual:"
-    " `account_liquidation.first_closing`",
+    closes_first="what relieves maintenance most, else a delta hedge with the perpetual",
     convex_form="a bound, tight at the signs of a reference book: `scenario.convex`",
 )
 CROSS_CARD = RuleCard(
@@ -123,6 +124,10 @@ class DeribitPortfolio:
         )
         free = min(cash, stated.equity) - stated.initial
         return replace(stated, withdrawable=max(0.0, free))
+
+    def liquidation(self, holdings: Holdings, market: MarketValues) -> LiquidationAction | None:
+        """What the venue turns to first, or None while solvent; see `deribit_liquidation`."""
+        return first_closing(self, holdings, market)
 
     def moving(self, holdings: Holdings, market: MarketValues) -> MovingDeribit:
         """The account without its orders, ready for many markets; raises as `statement` does."""

@@ -81,7 +81,7 @@ CARD = RuleCard(
         "what may be withdrawn beyond what initial margin leaves of cash",
     ),
     user_gives=("the account's coin", "haircuts of collateral beside cash"),
-    closes_first="the whole book is auctioned: `account_liquidation.DERIVE_AUCTION`",
+    closes_first="the whole book is auctioned: `derive_auction.DERIVE_AUCTION`",
     convex_form="a bound, tight at the signs of a reference book: `scenario.convex`",
 )
 

@@ -52,7 +52,7 @@ CARD = RuleCard(
         "what may be withdrawn beyond what initial margin leaves of cash",
     ),
     user_gives=("margin factors of coins",),
-    closes_first="the whole book is auctioned: `account_liquidation.DERIVE_AUCTION`",
+    closes_first="the whole book is auctioned: `derive_auction.DERIVE_AUCTION`",
     convex_form="a bound, tight at a reference book: `derive_standard_convex`",
 )
 
