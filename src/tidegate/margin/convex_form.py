@@ -3,8 +3,10 @@
 
     requirement(n) <= max_j (rate_j n - deduction_j)    for n <= span
 
-Rates are rounded up and deductions down, so that the floats are never below the exact lines for
-n >= 0; below zero, where the amount is a debt, the lines hold to one rounding of each product.
+It is of one amount, as tiers and haircuts are; what binds a book's positions together is bounded by
+`scenario.convex`. Rates are rounded up and deductions down, so that the floats are never below the
+exact lines for n >= 0; below zero, where the amount is a debt, the lines hold to one rounding of
+each product.
 """
 
 from __future__ import annotations
