@@ -40,7 +40,11 @@ CARD = RuleCard(
     subject="Expected shortfall over given scenarios with liquidity horizons, in USD",
     answers="expected_shortfall.ExpectedShortfall",
     source=("Basel Committee, d457, January 2019, MAR33",),
-    not_pinned=("scenarios and horizons are the user's", "stressed calibration is the caller's"),
+    not_pinned=(
+        "scenarios and horizons are the user's",
+        "stressed calibration is the caller's",
+        "what may be withdrawn, as it is no venue's rule: None is answered",
+    ),
     user_gives=("scenarios of the base horizon, horizon by coin, initial factor",),
     closes_first="nothing: a measure, no venue",
     convex_form="exact at given scenarios: ES is convex in positions, and so is the scaled sum",

@@ -44,6 +44,7 @@ CARD = RuleCard(
     ),
     not_pinned=(
         "initial_factor 1.3: read in a copy of a comparison page, not in the margin document",
+        "what may be withdrawn: None is answered",
         "MR1's vol shifts by expiry, beyond 30 points at 0 days",
         "MR2: a day passing at unchanged prices",
         "MR3 and MR5: twists of vol and rate by expiry, as the user states them",

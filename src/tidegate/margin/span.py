@@ -51,6 +51,7 @@ CARD = RuleCard(
     not_pinned=(
         "ranges are each clearing house's own: the user's to give",
         "spread charges between months and credits between coins are left out: more is required",
+        "what may be withdrawn, which a clearing house says itself: None is answered",
     ),
     user_gives=("price and vol range by coin, extremes, short option minimum, initial factor",),
     closes_first="a clearing house's own procedure",
