@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds of every rule with a `Statement`, on random accounts and markets."""
+"""What holds of the scenario rules on random accounts of many options, in random markets.
+
+What holds of every rule, these included, is tried at one market in test_statement_rules.
+"""
 
 from __future__ import annotations
 
