@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 from tests.engine.margin_books import EXAMPLES, Run, account_of, changed, runner, write
 from tidegate.engine.margin_book import exact_rules, fields, scenario_rules, venue_rules
 from tidegate.engine.margin_book.answer import Answer, answer
-from tidegate.engine.margin_book.distances import kept_premiums, moved_market
+from tidegate.engine.margin_book.distances import moved_account
 from tidegate.engine.margin_book.health_map import HealthMaps, health_maps, price_moves
 from tidegate.engine.margin_book.orders import parse_order
 from tidegate.engine.margin_book.page import content
@@ -169,16 +169,16 @@ def test_map_is_the_rule_in_a_market_that_moved(drawn: tuple[Answer, HealthMaps]
     account = read_account(EXAMPLES["span_16"])
     maps = drawn[1].together
     vol, move = 10, 3
-    market = moved_market(account, ["BTC"], 1 + maps.moves[move], maps.vol_ratios[vol])
-    stated = kept_premiums(account).statement(account.holdings, market)
+    market = moved_account(account, ["BTC"], 1 + maps.moves[move], maps.vol_ratios[vol])
+    stated = account.rule.statement(account.holdings, market)
     assert maps.health[vol][move] == stated.health
     assert maps.binding[vol][move] == stated.binding
 
 
 def test_unmoved_market_is_the_present_one_whatever_the_marks(tmp_path: Path) -> None:
     account = account_of(changed("span_16", "positions.1.mark", "999"), tmp_path)
-    market = moved_market(account, ["BTC"], 1.0)
-    moved = kept_premiums(account).statement(account.holdings, market)
+    market = moved_account(account, ["BTC"], 1.0)
+    moved = account.rule.statement(account.holdings, market)
     assert moved.equity == pytest.approx(account.statement().equity)
 
 

@@ -15,6 +15,10 @@ from tidegate.margin.binance_multi_assets import BinanceMultiAssets
 from tidegate.margin.binance_portfolio import BinancePortfolio
 from tidegate.margin.bybit import BybitCross, BybitIsolated
 from tidegate.margin.collateral import CollateralTable, CollateralTerms, flat
+from tidegate.margin.deribit_portfolio import DeribitPortfolio
+from tidegate.margin.derive_parameters import CollateralTerms as DeriveTerms
+from tidegate.margin.derive_portfolio import DerivePortfolio
+from tidegate.margin.derive_standard import DeriveStandard
 from tidegate.margin.expected_shortfall import ExpectedShortfall, MarketMove
 from tidegate.margin.holdings import Holding, Holdings
 from tidegate.margin.hyperliquid_isolated import HyperliquidIsolated
@@ -25,13 +29,16 @@ from tidegate.margin.market_values import (
     Seen,
     dollar_of,
     forward_of,
+    funding_of,
     index_of,
     mark_of,
+    rate_of,
     vol_of,
 )
 from tidegate.margin.okx_portfolio import OkxPortfolio
 from tidegate.margin.okx_scenarios import LARGE_MINIMUM_TIERS, DayCurve, OkxGiven, announced
 from tidegate.margin.okx_tiered import OkxCross, OkxIsolated
+from tidegate.margin.paradex_portfolio import ParadexPortfolio
 from tidegate.margin.position_tiers import PositionTier, PositionTiers, leverage_tiers
 from tidegate.margin.span import ScanRange, SpanAccount
 from tidegate.margin.statement import AccountRule
@@ -47,6 +54,7 @@ STEP = Decimal("0.01")
 
 BTC = Perpetual("venue", "BTC-PERP", "BTC", "USDT", STEP, STEP)
 ETH = Perpetual("venue", "ETH-PERP", "ETH", "USDC", STEP, STEP)
+BTC_DOLLAR = Perpetual("venue", "BTC-USDC", "BTC", "USDC", STEP, STEP)
 BTC_INVERSE = Perpetual("venue", "BTC-INV", "BTC", "BTC", STEP, STEP, inverse_face_usd=Decimal(1))
 BTC_DATED = Future("venue", "BTC-30D", "BTC", "USDT", STEP, STEP, expiry_ms=EXPIRY, index=BTC_INDEX)
 
@@ -69,12 +77,20 @@ def option(strike: int, is_call: bool, settle: str = "BTC", days: int = 30) -> O
 CALL, PUT = option(66_000, True), option(54_000, False)
 LATE_CALL = option(70_000, True, days=120)
 OPTIONS = (CALL, PUT, LATE_CALL)
+DOLLAR_CALL = option(66_000, True, "USDC")
+DOLLAR_PUT = option(54_000, False, "USDC", days=120)
+DOLLAR_OPTIONS = (DOLLAR_CALL, DOLLAR_PUT)
 PRICES: dict[Key, float] = {
     index_of("BTC"): 60_000.0,
     index_of("ETH"): 3_000.0,
     dollar_of("USDT"): 1.0,
     dollar_of("USDC"): 1.0,
+    index_of("USDC"): 1.0,
     mark_of(BTC.id): 60_000.0,
+    mark_of(BTC_DOLLAR.id): 60_000.0,
+    funding_of(BTC_DOLLAR.id): 0.0001,
+    rate_of("BTC", EXPIRY): 0.05,
+    rate_of("BTC", NOW + 120 * DAY_MS): 0.06,
     mark_of(ETH.id): 3_000.0,
     mark_of(BTC_INVERSE.id): 60_000.0,
     mark_of(BTC_DATED.id): 60_500.0,
@@ -83,6 +99,10 @@ PRICES: dict[Key, float] = {
     mark_of(CALL.id): 0.02,
     mark_of(PUT.id): 0.015,
     mark_of(LATE_CALL.id): 0.06,
+    mark_of(DOLLAR_CALL.id): 1_300.0,
+    mark_of(DOLLAR_PUT.id): 4_600.0,
+    vol_of(DOLLAR_CALL.id): 0.55,
+    vol_of(DOLLAR_PUT.id): 0.62,
     vol_of(CALL.id): 0.55,
     vol_of(PUT.id): 0.60,
     vol_of(LATE_CALL.id): 0.58,
@@ -194,13 +214,16 @@ RESERVES = {
 
 @dataclass(frozen=True)
 class Sample:
-    """A rule, the instruments that it may hold, and the assets that it takes as collateral."""
+    """A rule, the instruments that it may hold, and the assets that it takes as collateral;
+    `unsure` is a confidence that it refuses, None where the venue asks for more margin instead."""
 
     rule: AccountRule
     instruments: tuple[Instrument, ...]
     assets: tuple[str, ...]
     isolated: bool = False
     borrows: tuple[str, ...] = ()
+    unsure: float | None = 0.99
+    sessions: bool = False
 
 
 CONTRACTS = (BTC, ETH, BTC_INVERSE)
@@ -242,6 +265,43 @@ SAMPLES: dict[str, Sample] = {
         ExpectedShortfall(MOVES, {"BTC": 20.0, "ETH": 40.0}, 10.0),
         (*CONTRACTS, BTC_DATED, *OPTIONS),
         ASSETS,
+    ),
+    "deribit_portfolio": Sample(
+        DeribitPortfolio("BTC"),
+        (BTC_INVERSE, *OPTIONS),
+        ("BTC",),
+        borrows=("BTC",),
+        unsure=0.54,
+        sessions=True,
+    ),
+    "deribit_portfolio_cross": Sample(
+        DeribitPortfolio("USD", cross=True),
+        (BTC_INVERSE, BTC_DOLLAR, *OPTIONS, *DOLLAR_OPTIONS),
+        ("BTC", "USDC"),
+        borrows=("USDC",),
+        unsure=0.54,
+        sessions=True,
+    ),
+    "derive_portfolio": Sample(
+        DerivePortfolio("BTC", {"BTC": DeriveTerms(0.02, 0.01, True)}),
+        (BTC_DOLLAR, *DOLLAR_OPTIONS),
+        ("USDC", "BTC"),
+        borrows=("USDC",),
+        unsure=None,
+    ),
+    "derive_standard": Sample(
+        DeriveStandard({"BTC": (0.7, 0.8), "ETH": (0.7, 0.8)}),
+        (BTC_DOLLAR, ETH, *DOLLAR_OPTIONS),
+        ("USDC", "BTC", "ETH"),
+        borrows=("USDC",),
+        unsure=None,
+    ),
+    "paradex_portfolio": Sample(
+        ParadexPortfolio("BTC", 0.0003),
+        (BTC_DOLLAR, *DOLLAR_OPTIONS),
+        ("USDC",),
+        borrows=("USDC",),
+        unsure=0.54,
     ),
     "aave_v3": Sample(AaveAccount(RESERVES), (), ASSETS, borrows=ASSETS),
 }

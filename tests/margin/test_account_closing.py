@@ -4,19 +4,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.margin.account_books import RULES, Book, drawn_book, future, option, perpetual
+from tests.margin.account_books import (
+    CASH,
+    RULES,
+    Book,
+    at,
+    drawn_book,
+    future,
+    market_of,
+    option,
+    perpetual,
+)
 from tests.margin.test_scenario_core import prepared_of, sizes_of
-from tidegate.margin.account_liquidation import DERIVE_AUCTION, first_closing
+from tidegate.margin.deribit_liquidation import best_hedge, first_closing
+from tidegate.margin.derive_auction import DERIVE_AUCTION
+from tidegate.margin.holding_values import filled
 from tidegate.margin.holdings import Holding, Holdings
+from tidegate.margin.marginal import marginal_margins
 from tidegate.margin.market_values import mark_of
-from tidegate.margin.scenario.marginal import hedge, marginals
+from tidegate.margin.scenario.marginal import column_marginals
 from tidegate.model.errors import InputError
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -28,7 +40,7 @@ def test_removal_is_what_the_rule_states_without_the_position(seed: int, kind: s
     book = drawn_book(seed, kind, 3)
     prepared = prepared_of(book)
     held = sizes_of(book, prepared)
-    found = {each.name: each for each in marginals(prepared, held)}
+    found = {each.name: each for each in column_marginals(prepared, held)}
     now = book.rule.statement(book.holdings, book.market)
     scale = 1.0 + now.initial
     for place, each in enumerate(book.holdings.positions):
@@ -62,55 +74,63 @@ def test_gradients_add_up_to_the_requirement_where_twice_the_book_needs_twice_as
     need = float(prepared.statements(held).maintenance[0])
     total = sum(
         one.gradient_maintenance * held[prepared.place[one.name]]
-        for one in marginals(prepared, held)
+        for one in column_marginals(prepared, held)
     )
     assert total == pytest.approx(need, rel=1e-4)
 
 
-def insolvent(kind: str, positions: tuple[Holding, ...]) -> tuple[Any, np.ndarray, Book]:
-    book = drawn_book(1, kind, 2)
-    held = tuple(p.instrument for p in positions)
-    from tests.margin.account_books import at, market_of
-
-    values = market_of(np.random.default_rng(0), list(held))
-    book = replace(book, holdings=Holdings(positions, {"BTC": 0.0}), market=at(values))
-    prepared = prepared_of(book)
-    return prepared, sizes_of(book, prepared), book
+def broke(kind: str, positions: tuple[Holding, ...], collateral: dict[str, float]) -> Book:
+    values = market_of(np.random.default_rng(0), [each.instrument for each in positions])
+    return Book(RULES[kind], Holdings(positions, collateral), at(values))
 
 
 def test_first_to_go_is_what_relieves_the_requirement_most() -> None:
     small, large = perpetual("BTC", "BTC"), future("BTC", "BTC", 30)
     positions = (Holding(small, 1e5, 1e5), Holding(large, 4e5, 1.2e5))
-    prepared, held, _ = insolvent("deribit-btc", positions)
-    closing = first_closing(prepared, held)
+    book = broke("deribit-btc", positions, {"BTC": 0.0})
+    closing = first_closing(book.rule, book.holdings, book.market)
     assert closing is not None
-    assert (closing.name, closing.size, closing.hedges) == (large.id, -4e5, False)
-    assert closing.relief == pytest.approx(marginals(prepared, held)[0].removal_maintenance)
+    assert (closing.stage, closing.closes) == ("close", ((large.id, -4e5),))
+    margins = marginal_margins(book.rule, book.holdings, book.market)
+    assert closing.relief == margins[large.id].maintenance
+    assert RULES["deribit-btc"].liquidation(book.holdings, book.market) == closing  # type: ignore[attr-defined]
+
+
+def test_coins_of_a_cross_account_are_no_position_that_is_closed() -> None:
+    # The coins need more than the perpetual, and are collateral all the same.
+    perp = perpetual("BTC", CASH)
+    book = broke("deribit-cross", (Holding(perp, 0.1, 1e5),), {"BTC": 1.0, CASH: -99_000.0})
+    need = book.rule.statement(book.holdings, book.market)
+    assert need.health < 0.0
+    closing = first_closing(book.rule, book.holdings, book.market)
+    assert closing is not None
+    assert closing.closes == ((perp.id, -0.1),)
 
 
 def test_nothing_is_closed_while_the_account_is_solvent() -> None:
     book = drawn_book(1, "deribit-btc", 2)
     rich = replace(book, holdings=replace(book.holdings, collateral={"BTC": 1e6}))
-    prepared = prepared_of(rich)
-    assert first_closing(prepared, sizes_of(rich, prepared)) is None
+    assert first_closing(rich.rule, rich.holdings, rich.market) is None
 
 
-def test_hedge_leaves_the_least_requirement_in_its_reach() -> None:
-    call = option("BTC", "BTC", 30, 1e5, True)
-    perp = perpetual("BTC", "BTC")
-    prepared, held, book = insolvent(
-        "deribit-btc", (Holding(call, -10.0, 0.0), Holding(perp, 1.0, 1e5))
-    )
-    before = float(prepared.statements(held).maintenance[0])
-    size, left = hedge(prepared, held, perp.id, 2e6)
+@pytest.mark.parametrize(
+    ("kind", "settle"), [("deribit-btc", "BTC"), ("deribit-usdc", CASH), ("deribit-cross", "BTC")]
+)
+def test_hedge_leaves_the_least_requirement_whatever_the_unit_of_the_perpetual(
+    kind: str, settle: str
+) -> None:
+    call, perp = option("BTC", settle, 30, 1e5, True), perpetual("BTC", settle)
+    positions = (Holding(call, -10.0, 0.0), Holding(perp, 1e-3, 1e5))
+    book = broke(kind, positions, {settle: 0.0})
+    before = book.rule.statement(book.holdings, book.market).maintenance
+    found = best_hedge(book.rule, book.holdings, book.market, perp)
     # Short calls are hedged by buying, and half or twice the hedge needs more.
-    assert size > 0.0
-    assert left < before
+    assert found.size > (1e5 if perp.inverse else 1.0)
+    assert found.maintenance < before
+    mark = book.market.value(mark_of(perp.id))
     for share in (0.5, 0.9, 1.1, 2.0):
-        trial = held.copy()
-        trial[prepared.place[perp.id]] += share * size
-        assert float(prepared.statements(trial).maintenance[0]) > left
-    assert book.holdings.positions[0].instrument is call
+        trial = filled(book.holdings, perp, share * found.size, mark)
+        assert book.rule.statement(trial, book.market).maintenance > found.maintenance
 
 
 def test_auction_falls_quickly_to_four_fifths_and_slowly_to_nothing() -> None:

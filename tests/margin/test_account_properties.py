@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds of every rule with a `Statement`, on random accounts and markets."""
+"""What holds of the scenario rules on random accounts of many options, in random markets.
+
+What holds of every rule, these included, is tried at one market in test_statement_rules.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ from tests.margin.account_books import (
     option,
     perpetual,
 )
-from tidegate.margin.account_distance import liquidation_moves, moved_market
 from tidegate.margin.deribit_portfolio import DeribitPortfolio
 from tidegate.margin.holdings import Holding, Holdings, WorkingOrder
+from tidegate.margin.liquidation_distance import liquidation_ratios, moved_market
 from tidegate.margin.market_values import (
     Key,
     MarketValues,
@@ -198,9 +201,9 @@ def test_low_confidence_raises_initial_margin_by_the_venues_penalty_and_nothing_
     assert unsure.initial > sure.initial
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(SEEDS, KINDS)
-def test_at_the_liquidation_move_health_is_nothing_and_before_it_positive(
+def test_health_is_nothing_at_the_liquidation_ratio_negative_beyond_and_positive_before(
     seed: int, kind: str
 ) -> None:
     book = drawn_book(seed, kind, 3)
@@ -208,25 +211,26 @@ def test_at_the_liquidation_move_health_is_nothing_and_before_it_positive(
     cash = "BTC" if kind == "deribit-btc" else CASH
     more = max(0.0, need.initial * 1.3 - need.equity)
     book = with_collateral(book, cash, more)
-    moves = liquidation_moves(book.rule, book.holdings, book.market, "BTC")
+    found = liquidation_ratios(book.rule, book.holdings, book.market, "BTC")
 
-    def health(move: float) -> float:
-        market = moved_market(book.market, book.holdings, "BTC", 1.0 + move)
+    def health(ratio: float) -> float:
+        market = moved_market(book.market, book.holdings, ("BTC",), ratio)
         return book.rule.statement(book.holdings, market).health
 
     scale = need.initial + abs(need.equity) + more
-    for move in (moves.below, moves.above):
-        if move is not None:
-            assert abs(health(move)) <= 1e-9 * scale
-            assert health(move + np.sign(move) * 1e-9) <= 1e-9 * scale
-            assert all(health(share * move) > 0.0 for share in (0.0, 0.25, 0.5, 0.75))
+    for ratio, outward in ((found.below, -1.0), (found.above, 1.0)):
+        if ratio is not None:
+            assert 0.0 <= health(ratio) <= 1e-9 * scale
+            assert health(float(np.nextafter(ratio, outward * np.inf))) < 0.0
+            nearer = (1.0 + share * (ratio - 1.0) for share in (0.0, 0.25, 0.5, 0.75))
+            assert all(health(each) > 0.0 for each in nearer)
 
 
 def test_an_insolvent_account_is_at_its_liquidation_now() -> None:
     book = drawn_book(3, "paradex")
     broke = replace(book, holdings=replace(book.holdings, collateral={CASH: -1e9}))
-    moves = liquidation_moves(broke.rule, broke.holdings, broke.market, "BTC")
-    assert (moves.below, moves.above) == (0.0, 0.0)
+    found = liquidation_ratios(broke.rule, broke.holdings, broke.market, "BTC")
+    assert (found.below, found.above) == (1.0, 1.0)
 
 
 def hedged(kind: str, positions: tuple[Holding, ...], collateral: dict[str, float]) -> Statement:
@@ -321,7 +325,7 @@ def test_a_peg_that_breaks_raises_initial_margin_alone_at_derive() -> None:
 def test_cross_account_names_its_unit_and_another_currency_is_refused() -> None:
     with pytest.raises(InputError, match="expected USD"):
         DeribitPortfolio("BTC", cross=True)
-    assert RULES["deribit-cross"].name == "deribit-portfolio-cross"
+    assert RULES["deribit-cross"].name == "deribit_portfolio_cross"
 
 
 def foreign(kind: str) -> tuple[Holdings, MarketValues]:

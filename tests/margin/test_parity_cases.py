@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parity with venues' own numbers for whole accounts: every case that the folder holds is read.
 
-The kinds of single contracts stand beside the rules that they are of: test_dydx, test_deribit,
-test_deribit_options and test_venue_cases.
+All kinds are in `parity`. Tiers are in test_parity_tiers, examples of OKX and SPAN in
+test_parity_other, single contracts beside their rules: test_dydx, test_deribit and
+test_deribit_options.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.margin import deribit_cases, derive_cases, derive_standard_cases
-from tests.margin.parity import KINDS, counted, read
+from tests.margin.parity import KINDS, counted, read, told
+from tidegate.margin.registry import card
 
 
 def test_parity_reads_at_least_one_case_and_says_how_many_of_each_kind(
@@ -22,7 +24,7 @@ def test_parity_reads_at_least_one_case_and_says_how_many_of_each_kind(
     counts = counted(cases_root)
     with capsys.disabled():
         for kind, count in counts.items():
-            print(f"\n  parity {kind}: {count} cases", end="")
+            print(f"\n  parity {told(kind, count)}", end="")
         print()
 
 
@@ -37,6 +39,13 @@ def test_parity_of_a_kind_that_the_folder_lacks_is_skipped_by_name(
 ) -> None:
     with pytest.raises(pytest.skip.Exception, match=kind):
         read(tmp_path, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parity_of_each_kind_is_of_rules_in_the_registry_and_some_test_reads_it(kind: str) -> None:
+    assert all(card(name) for name in KINDS[kind].rules)
+    tests = Path(__file__).parent.glob("test_*.py")
+    assert any(f'read(cases_root, "{kind}"' in path.read_text(encoding="utf-8") for path in tests)
 
 
 def test_parity_derive_portfolio_margin_to_1e_9(cases_root: Path) -> None:

@@ -27,7 +27,7 @@ def test_ladder_agrees_with_the_integer_rule_of_the_exchange(micro: int) -> None
     assert integer == -(-exact.numerator // exact.denominator)
 
 
-@given(TABLES, st.fractions(0, 10**6), st.fractions(0, 10**6))
+@given(TABLES, st.fractions(0, 5 * 10**5), st.fractions(0, 5 * 10**5))
 def test_maintenance_never_falls_with_the_position(
     table: PositionTiers, low: Fraction, step: Fraction
 ) -> None:

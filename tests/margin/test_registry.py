@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from tidegate.margin.rule_card import RuleCard
 from tidegate.model.errors import InputError
 
 CLASSES = re.compile(r"(\w+)\.(\w+)")
+NUMBERS = re.compile(r" (floats|integers)  +\w+$")
 
 
 def test_names_are_unique_and_found() -> None:
@@ -40,6 +42,17 @@ def test_card_names_a_class_that_answers_and_a_dated_source(each: RuleCard) -> N
     assert each.convex_form
     if each.name not in ("spot", "span_16"):
         assert any(re.search(r"20\d\d", text) for text in each.source), "a source has no year"
+
+
+def test_rooms_page_names_the_file_of_every_rule_and_no_file_that_is_gone() -> None:
+    page = tidegate.margin.__doc__ or ""
+    said = {line.split()[-1] for line in page.splitlines() if NUMBERS.search(line)}
+    named = {module for each in CARDS for module, _ in CLASSES.findall(each.answers)}
+    assert said == named
+    shared = page.split("What rules share:")[1].strip().splitlines()
+    root = Path(tidegate.margin.__file__).parent
+    for name in (name for line in shared for name in line.strip().split("  ")[0].split(", ")):
+        assert (root / name).is_dir() or (root / f"{name}.py").is_file(), name
 
 
 def test_every_card_beside_a_rule_is_in_the_registry() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.margin.account_books import CASH, NOW_MS, RULES, TERMS, UNSKEWED, Book, at, drawn_book
 from tidegate.margin.derive_parameters import MAINNET_2026, DiscountTerms
 from tidegate.margin.derive_portfolio import DerivePortfolio
-from tidegate.margin.derive_standard_convex import standard_convex_form
+from tidegate.margin.derive_standard_convex import standard_book_form
 from tidegate.margin.holdings import Holding, Holdings
 from tidegate.margin.market_values import index_of, mark_of, vol_of
 from tidegate.margin.scenario.charges import (
@@ -25,7 +25,7 @@ from tidegate.margin.scenario.charges import (
     stacked_charges,
     stacked_together,
 )
-from tidegate.margin.scenario.convex import convex_form
+from tidegate.margin.scenario.convex import book_form
 from tidegate.margin.scenario.shocks import (
     Scenario,
     SkewCap,
@@ -329,7 +329,7 @@ def test_convex_form_is_nowhere_below_the_rule_inside_its_span(seed: int, kind: 
     book = drawn_book(seed, kind)
     prepared = prepared_of(book)
     books = moved_sizes(book, prepared, seed, 200)
-    make: Any = standard_convex_form if kind == "derive-standard" else convex_form
+    make: Any = standard_book_form if kind == "derive-standard" else book_form
     form = make(prepared, reach(prepared, books), books[0])
     exact = prepared.statements(books)
     for bound, rule in zip(
@@ -346,7 +346,7 @@ def test_convex_form_is_convex(seed: int, kind: str, share: float) -> None:
     book = drawn_book(seed, kind)
     prepared = prepared_of(book)
     books = moved_sizes(book, prepared, seed, 50)
-    make: Any = standard_convex_form if kind == "derive-standard" else convex_form
+    make: Any = standard_book_form if kind == "derive-standard" else book_form
     form = make(prepared, reach(prepared, books), books[0])
     left, right = books[:25], books[25:]
     ends = [form.requirements(each) for each in (left, right)]
@@ -365,7 +365,7 @@ def test_convex_form_is_exact_for_every_book_where_the_rule_is_convex(seed: int)
             book = replace(book, rule=UNSKEWED)
         prepared = prepared_of(book)
         books = moved_sizes(book, prepared, seed, 50)
-        form = convex_form(prepared, reach(prepared, books), books[0])
+        form = book_form(prepared, reach(prepared, books), books[0])
         exact = prepared.statements(books)
         for bound, rule in zip(
             form.requirements(books), (exact.initial, exact.maintenance), strict=True
@@ -379,7 +379,7 @@ def test_convex_form_of_derive_is_tight_at_its_reference_smiles_and_all(seed: in
     book = drawn_book(seed, "derive-portfolio")
     prepared = prepared_of(book)
     held = sizes_of(book, prepared)
-    form = convex_form(prepared, reach(prepared, held[None, :]), held)
+    form = book_form(prepared, reach(prepared, held[None, :]), held)
     exact = prepared.statements(held)
     assert form.requirements(held)[1] == pytest.approx(exact.maintenance, rel=1e-10, abs=1e-6)
 
@@ -397,7 +397,7 @@ def test_convex_form_bounds_discounts_that_are_not_convex(seed: int) -> None:
     )
     prepared = prepared_of(book)
     books = moved_sizes(book, prepared, seed, 100)
-    form = convex_form(prepared, reach(prepared, books), books[0])
+    form = book_form(prepared, reach(prepared, books), books[0])
     exact = prepared.statements(books)
     assert (form.requirements(books)[1] >= exact.maintenance * (1.0 - 1e-9) - 1e-9).all()
     assert form.requirements(books[:1])[1] == pytest.approx(exact.maintenance[:1], rel=1e-9)
@@ -408,7 +408,7 @@ def test_convex_form_bounds_a_charge_whose_rate_is_capped() -> None:
     prepared = prepared_of(book)
     rng = np.random.default_rng(0)
     books = sizes_of(book, prepared) * rng.lognormal(5.0, 2.0, size=(500, 1))
-    form = convex_form(prepared, reach(prepared, books), books[0])
+    form = book_form(prepared, reach(prepared, books), books[0])
     exact = prepared.statements(books)
     row = prepared.charges.labels.index("delta shock")
     nets = np.abs(prepared.charges.nets(books)[:, row])
@@ -424,7 +424,7 @@ def test_span_that_is_not_above_zero_is_refused(span: float) -> None:
     book = drawn_book(1, "paradex")
     prepared = prepared_of(book)
     with pytest.raises(InputError, match="span"):
-        convex_form(prepared, np.full(len(prepared.columns), span), sizes_of(book, prepared))
+        book_form(prepared, np.full(len(prepared.columns), span), sizes_of(book, prepared))
 
 
 def test_linear_position_earns_in_the_far_moves_what_it_earns_at_the_edge() -> None:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tests.margin.statement_books import NOW, SAMPLES, Sample, books, market
 from tidegate.margin.holding_values import filled
 from tidegate.margin.holdings import Holding, Holdings, WorkingOrder
-from tidegate.margin.liquidation_distance import liquidation_ratios, moved
+from tidegate.margin.liquidation_distance import liquidation_ratios, moved_market
 from tidegate.margin.marginal import closed, marginal_margins
 from tidegate.margin.market_values import MarketValues, Seen, dollar_of, index_of, mark_of
 from tidegate.margin.prices import Prices
-from tidegate.margin.registry import CARDS
+from tidegate.margin.registry import CARDS, card
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Option
 
@@ -50,7 +50,17 @@ def test_requirements_are_finite_never_negative_and_initial_is_never_below_maint
     assert isfinite(state.initial)
     assert isfinite(state.equity)
     assert all(value >= 0 for value in state.parts.values())
-    assert state.withdrawable is None or state.withdrawable >= 0
+    if state.withdrawable is not None:
+        # A lending pool counts collateral at its threshold, and lets all of it go without a debt.
+        most = float("inf") if name == "aave_v3" else max(0.0, state.equity)
+        assert 0 <= state.withdrawable <= most
+
+
+@every_rule
+def test_what_may_be_withdrawn_is_said_or_its_card_says_that_no_document_does(name: str) -> None:
+    sample = SAMPLES[name]
+    unknown = sample.rule.statement(one_of_each(name), market()).withdrawable is None
+    assert unknown == any("None is answered" in line for line in card(name).not_pinned)
 
 
 @every_rule
@@ -90,11 +100,11 @@ def test_health_is_zero_at_the_liquidation_distance_and_positive_before(
     for ratio in (found.below, found.above):
         if ratio is None:
             continue
-        there = sample.rule.statement(held, moved(market(), held, "BTC", ratio))
+        there = sample.rule.statement(held, moved_market(market(), held, ("BTC",), ratio))
         scale = 1 + there.maintenance + abs(there.equity) + now.maintenance
         assert 0 <= there.health <= (0.1 if name in JUMPING else 1e-6) * scale
         for part in (0.25, 0.5, 0.75):
-            nearer = moved(market(), held, "BTC", 1 + (ratio - 1) * part)
+            nearer = moved_market(market(), held, ("BTC",), 1 + (ratio - 1) * part)
             assert sample.rule.statement(held, nearer).health > 0
 
 
@@ -142,21 +152,30 @@ def test_each_figure_that_is_missing_old_or_doubtful_is_refused_by_its_name(name
             {},
             {key: replace(seen, as_of_ms=NOW - 60_001)},
             {key: replace(seen, as_of_ms=NOW + 1)},
-            {key: replace(seen, confidence=0.99)},
             {key: replace(seen, value=float("nan"))},
         ):
             with pytest.raises(InputError, match=key[1]):
                 sample.rule.statement(held, MarketValues(NOW, {**rest, **worse}, 60_000))
+        doubted = MarketValues(
+            NOW, {**rest, key: replace(seen, confidence=sample.unsure or 0.0)}, 60_000
+        )
+        if sample.unsure is not None:
+            with pytest.raises(InputError, match=f"{key[1]}.*confidence"):
+                sample.rule.statement(held, doubted)
+        else:
+            assert sample.rule.statement(held, doubted).initial >= base.initial
     assert used >= 1
 
 
-@cross_rule
+@pytest.mark.parametrize("name", [name for name in CROSS if "USDC" in SAMPLES[name].assets])
 def test_depegged_dollar_coin_is_worth_its_mark(name: str) -> None:
     sample = SAMPLES[name]
     held = Holdings((), {"USDC": 100_000.0})
     whole = sample.rule.statement(held, market())
-    broken = sample.rule.statement(held, market({dollar_of("USDC"): 0.6}))
-    assert broken.equity == pytest.approx(0.6 * whole.equity)
+    broken = sample.rule.statement(held, market({dollar_of("USDC"): 0.6, index_of("USDC"): 0.6}))
+    # An account that is kept in the coin itself has as much of it as before.
+    worth = 1.0 if whole.unit == "USDC" else 0.6
+    assert broken.equity == pytest.approx(worth * whole.equity)
 
 
 @trading_rule
@@ -184,11 +203,24 @@ def test_working_orders_never_lower_a_requirement_nor_raise_equity(
         assert working.withdrawable <= plain.withdrawable + slack
 
 
-@every_rule
+@pytest.mark.parametrize("name", [name for name in NAMES if not SAMPLES[name].sessions])
 def test_profit_that_waits_for_a_settlement_is_refused(name: str) -> None:
-    held = replace(one_of_each(name), realised={"USDT": 1.0})
+    sample = SAMPLES[name]
+    held = replace(one_of_each(name), realised={sample.assets[0]: 1.0})
     with pytest.raises(InputError, match="realised"):
-        SAMPLES[name].rule.statement(held, market())
+        sample.rule.statement(held, market())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if SAMPLES[name].sessions])
+def test_profit_that_waits_for_a_settlement_is_equity_and_may_not_leave(name: str) -> None:
+    sample = SAMPLES[name]
+    held = Holdings((), {"BTC": 3.0})
+    before = sample.rule.statement(held, market())
+    after = sample.rule.statement(replace(held, realised={"BTC": 2.0}), market())
+    assert after.equity == pytest.approx(before.equity * 5.0 / 3.0)
+    assert before.withdrawable == pytest.approx(before.equity - before.initial)
+    # Across currencies the profit itself is a coin that is margined.
+    assert after.withdrawable == pytest.approx(before.equity - after.initial)
 
 
 def test_index_may_not_stand_in_for_a_dollar_mark_nor_the_other_way() -> None:
@@ -204,7 +236,7 @@ def test_fill_changes_no_equity_at_its_own_price(
     data: st.DataObject, coins: float, price: float
 ) -> None:
     from tests.margin.statement_books import BTC, BTC_INVERSE
-    from tidegate.margin.revaluation import balances_with_profit
+    from tidegate.margin.coin_books import balances_with_profit
 
     instrument = data.draw(st.sampled_from([BTC, BTC_INVERSE]))
     size = coins * (60_000 if instrument.inverse else 1)

@@ -96,19 +96,7 @@ class BybitCross:
         return with_orders(self._plain, holdings, prices, in_maintenance=True)
 
     def _plain(self, holdings: Holdings, prices: Prices) -> Statement:
-        sums = self.terms.sums(holdings, prices)
-        initial, maintenance = sums.requirement()
-        loans = sum(sums.loans_maintenance.values())
-        return Statement(
-            rule=self.name,
-            unit="USD",
-            equity=sums.equity,
-            initial=initial,
-            maintenance=maintenance,
-            withdrawable=None,
-            binding=sums.binding,
-            parts={"positions": maintenance - loans, "loans": loans},
-        )
+        return self.terms.sums(holdings, prices).statement(self.name)
 
     def account_rates(self, holdings: Holdings, market: MarketValues) -> tuple[float, float]:
         """IM rate and MM rate of the account, infinite where something is required of nothing."""

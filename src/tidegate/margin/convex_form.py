@@ -3,8 +3,10 @@
 
     requirement(n) <= max_j (rate_j n - deduction_j)    for n <= span
 
-Rates are rounded up and deductions down, so that the floats are never below the exact lines for
-n >= 0; below zero, where the amount is a debt, the lines hold to one rounding of each product.
+It is of one amount, as tiers and haircuts are; what binds a book's positions together is bounded by
+`scenario.convex`. Rates are rounded up and deductions down, so that the floats are never below the
+exact lines for n >= 0; below zero, where the amount is a debt, the lines hold to one rounding of
+each product.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import inf, isfinite, nextafter
+from math import isfinite
 
 from tidegate.margin.rule import Lines
 from tidegate.model.errors import InputError
+from tidegate.model.units import float_down, float_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,10 @@ def convex_form(lines: Sequence[tuple[Fraction, Fraction]], span: float) -> Conv
     number raises `InputError`."""
     if not (isfinite(span) and span > 0):
         raise InputError("convex form", "span", f"expected above 0, got {span}")
-    return ConvexForm(tuple((_up(rate), 0.0 - _up(-offset)) for rate, offset in lines), span)
+    return ConvexForm(outward(lines), span)
 
 
-def _up(exact: Fraction) -> float:
-    near = float(exact)
-    return near if Fraction(near) >= exact else nextafter(near, inf)
+def outward(lines: Sequence[tuple[Fraction, Fraction]], scale: int = 1) -> Lines:
+    """Floats never below exact lines (rate, deduction): rates rounded up, deductions times a scale
+    rounded down."""
+    return tuple((float_up(rate), float_down(offset * scale)) for rate, offset in lines)

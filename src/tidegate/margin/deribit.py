@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from math import inf, isfinite, lcm, nextafter
+from math import isfinite, lcm
 
+from tidegate.margin.convex_form import outward
 from tidegate.margin.rule import Lines, LiquidationStep, MarginState, Marks
 from tidegate.model.account import Account
 from tidegate.model.errors import InputError
@@ -73,11 +74,11 @@ class SizedRate:
         Returns: (rate, deduction_usd) each, for max_j (rate_j n - deduction_j), rounded outward.
         Raises: `InputError`.
         """
-        return _outward(self._chords(lowest_price_usd, span_usd), 1)
+        return outward(self._chords(lowest_price_usd, span_usd), 1)
 
     def micro_lines(self, lowest_price_usd: Decimal, span_usd: float) -> Lines:
         """`convex_lines` with deductions in micro-dollars, as `TierTable.lines` gives them."""
-        return _outward(self._chords(lowest_price_usd, span_usd), MICRO)
+        return outward(self._chords(lowest_price_usd, span_usd), MICRO)
 
     def _chords(self, price: Decimal, span: float) -> list[tuple[Fraction, Fraction]]:
         if not (price.is_finite() and price > 0):
@@ -131,16 +132,6 @@ def _worth(instrument: Instrument, lots: int, ticks: int) -> tuple[int, int]:
     if instrument.inverse:
         return lots * instrument.unit_numerator, ticks * instrument.unit_denominator
     return lots * ticks * instrument.unit_numerator, instrument.unit_denominator
-
-
-def _outward(chords: list[tuple[Fraction, Fraction]], scale: int) -> Lines:
-    """Floats never below the exact lines: rates rounded up, deductions down."""
-    return tuple((_up(rate), 0.0 - _up(-deduction * scale)) for rate, deduction in chords)
-
-
-def _up(exact: Fraction) -> float:
-    near = float(exact)
-    return near if Fraction(near) >= exact else nextafter(near, inf)
 
 
 @dataclass(frozen=True, slots=True)

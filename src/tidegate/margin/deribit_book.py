@@ -23,7 +23,6 @@ from tidegate.margin.scenario.prepared import Prepared
 from tidegate.margin.scenario.quotes import (
     AVERAGING_MS,
     option_columns,
-    positive,
     years_left,
 )
 from tidegate.margin.scenario.revaluation import (
@@ -127,7 +126,7 @@ class DeribitBook:
         return sorted(coins | (set(self.assets) if self.rule.cross else set()))
 
     def _index(self, coin: str) -> float:
-        return positive(self.market, index_of(coin))
+        return self.market.positive(index_of(coin))
 
     def pool(self, each: Instrument) -> PoolKey:
         """The coin of an instrument and the currency whose terms apply to it."""
@@ -159,7 +158,7 @@ class DeribitBook:
             if value < 0.0:
                 raise InputError("market", f"mark {each.id}", f"expected at least 0, got {value}")
             return value
-        return positive(self.market, mark_of(each.id))
+        return self.market.positive(mark_of(each.id))
 
     def impacts(self, each: Instrument) -> bool:
         """Whether what is settled in a coin also moves with it: across currencies."""

@@ -37,19 +37,52 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tidegate.margin.deribit_book import DeribitBook
+from tidegate.margin.deribit_liquidation import first_closing
 from tidegate.margin.deribit_moving import MovingDeribit
 from tidegate.margin.deribit_parameters import TERMS_2026, PortfolioTerms
 from tidegate.margin.holdings import Holding, Holdings
+from tidegate.margin.liquidation_action import LiquidationAction
 from tidegate.margin.market_values import MarketValues, index_of
+from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.charges import Side
 from tidegate.margin.scenario.prepared import Prepared
-from tidegate.margin.scenario.quotes import positive, require_no_doubles
+from tidegate.margin.scenario.quotes import require_no_doubles
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Instrument, Option
 
 WHERE = "deribit portfolio margin"
 CROSS = "USD"
+
+CARD = RuleCard(
+    name="deribit_portfolio",
+    subject="Deribit portfolio margin, segregated: one settlement currency, in it",
+    answers="deribit_portfolio.DeribitPortfolio",
+    source=(
+        "support.deribit.com 25944756247837, 25944756807069 (undated, read in November 2026)",
+        "docs.deribit.com, private/pme/simulate: model_params of 17 June 2024 and February 2026",
+    ),
+    not_pinned=(
+        "exp(risk T) - 1 above the roll shock's floor, and the delta shock's shape",
+        "pools by coin and settlement add up bucket by bucket, without correlation contingency",
+        "open orders reserve what each would require by itself; spot orders nothing",
+        "an option's delta is decayed, and its mark with it, over the last half hour",
+        "what one round of liquidation closes, and at which price",
+    ),
+    user_gives=("model_params of today, where the dated ones do not do", "what protection holds"),
+    closes_first="what relieves maintenance most, else a delta hedge with the perpetual",
+    convex_form="a bound, tight at the signs of a reference book: `scenario.convex`",
+)
+CROSS_CARD = RuleCard(
+    name="deribit_portfolio_cross",
+    subject="Deribit portfolio margin across settlement currencies, in USD",
+    answers=CARD.answers,
+    source=(*CARD.source, "support.deribit.com 25944777203869 (undated)"),
+    not_pinned=(*CARD.not_pinned, "a haircut is on positive equity in the coin"),
+    user_gives=(*CARD.user_gives, "haircuts, which model_params hold"),
+    closes_first=CARD.closes_first,
+    convex_form=CARD.convex_form,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +96,7 @@ class DeribitPortfolio:
     terms: PortfolioTerms = TERMS_2026
     protection: float = 0.0
     cross: bool = False
-    name: str = field(init=False, default="deribit-portfolio")
+    name: str = field(init=False, default=CARD.name)
 
     def __post_init__(self) -> None:
         if self.protection < 0.0:
@@ -71,7 +104,7 @@ class DeribitPortfolio:
         if self.cross:
             if self.currency != CROSS:
                 raise InputError(WHERE, "currency", f"expected {CROSS} for a cross account")
-            object.__setattr__(self, "name", "deribit-portfolio-cross")
+            object.__setattr__(self, "name", CROSS_CARD.name)
 
     def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
         """The account now.
@@ -91,6 +124,10 @@ class DeribitPortfolio:
         )
         free = min(cash, stated.equity) - stated.initial
         return replace(stated, withdrawable=max(0.0, free))
+
+    def liquidation(self, holdings: Holdings, market: MarketValues) -> LiquidationAction | None:
+        """What the venue turns to first, or None while solvent; see `deribit_liquidation`."""
+        return first_closing(self, holdings, market)
 
     def moving(self, holdings: Holdings, market: MarketValues) -> MovingDeribit:
         """The account without its orders, ready for many markets; raises as `statement` does."""
@@ -136,7 +173,7 @@ class DeribitPortfolio:
         return tuple(sorted({*assets, *(each.settle for each in instruments)}))
 
     def _worth(self, asset: str, market: MarketValues) -> float:
-        return positive(market, index_of(asset)) if self.cross else 1.0
+        return market.positive(index_of(asset)) if self.cross else 1.0
 
     def _orders(self, holdings: Holdings, market: MarketValues) -> float:
         """What working orders reserve: the requirement of each by itself, without dampener."""

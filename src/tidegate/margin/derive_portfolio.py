@@ -34,6 +34,7 @@ from tidegate.margin.derive_parameters import (
     DiscountTerms,
     PortfolioParameters,
 )
+from tidegate.margin.holding_values import settled
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import (
     Key,
@@ -45,9 +46,10 @@ from tidegate.margin.market_values import (
     rate_of,
     vol_of,
 )
+from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.charges import Charge, Side, stacked_charges
 from tidegate.margin.scenario.prepared import Prepared
-from tidegate.margin.scenario.quotes import option_columns, positive, require_no_doubles, years_left
+from tidegate.margin.scenario.quotes import option_columns, require_no_doubles, years_left
 from tidegate.margin.scenario.revaluation import (
     FloatArray,
     Moves,
@@ -66,6 +68,23 @@ from tidegate.model.instruments import Instrument, Option, Perpetual
 WHERE = "derive portfolio margin"
 LINEAR = "linear"
 
+CARD = RuleCard(
+    name="derive_portfolio",
+    subject="Derive portfolio margin PM2, one coin, in a dollar coin",
+    answers="derive_portfolio.DerivePortfolio",
+    source=(
+        "docs.derive.xyz, PM2; derivexyz/v2-core at 7736900d, mainnet configuration (January 2026)",
+    ),
+    not_pinned=(
+        "the live venue's present parameters, set by governance",
+        "what open orders reserve: nothing is counted",
+        "what may be withdrawn beyond what initial margin leaves of cash",
+    ),
+    user_gives=("the account's coin", "haircuts of collateral beside cash"),
+    closes_first="the whole book is auctioned: `derive_auction.DERIVE_AUCTION`",
+    convex_form="a bound, tight at the signs of a reference book: `scenario.convex`",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class DerivePortfolio:
@@ -78,7 +97,7 @@ class DerivePortfolio:
     collateral: Mapping[str, CollateralTerms]
     parameters: PortfolioParameters = MAINNET_2026
     cash: str = "USDC"
-    name: str = "derive-portfolio"
+    name: str = CARD.name
 
     def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
         """The account now; `withdrawable` is cash as far as initial margin leaves it.
@@ -104,7 +123,7 @@ class DerivePortfolio:
     def amounts(self, holdings: Holdings) -> dict[str, float]:
         """Sizes by column: positions, collateral, and cash with what perpetuals have cost."""
         amounts = {self.cash: 0.0}
-        for name, amount in holdings.collateral.items():
+        for name, amount in settled(holdings).items():
             if amount != 0.0:
                 amounts[name] = amount
             if name != self.cash and amount < 0.0:
@@ -147,8 +166,8 @@ class _Book:
         self.assets = [name for name in assets if name != rule.cash]
         self._require_known(instruments)
         self.expiries = sorted({each.expiry_ms for each in self.options})
-        self.stable = positive(market, dollar_of(rule.cash))
-        self.spot = positive(market, index_of(rule.coin))
+        self.stable = market.positive(dollar_of(rule.cash))
+        self.spot = market.positive(index_of(rule.coin))
         self.columns = option_columns(self.options, market, self._discount)
 
     def prepared(self) -> Prepared:
@@ -244,7 +263,7 @@ class _Book:
         return self.rule.collateral[name].risk_cancelling
 
     def _price(self, name: str) -> float:
-        return positive(self.market, index_of(name)) / self.stable
+        return self.market.positive(index_of(name)) / self.stable
 
     def _groups(self) -> tuple[Group, ...]:
         return (*(self._expiry_group(expiry) for expiry in self.expiries), Group(LINEAR))

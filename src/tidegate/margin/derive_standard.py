@@ -29,14 +29,32 @@ from dataclasses import dataclass, replace
 
 from tidegate.margin.derive_parameters import MAINNET_STANDARD_2026, StandardParameters
 from tidegate.margin.derive_standard_book import PreparedStandard, StandardBook
+from tidegate.margin.holding_values import settled
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import MarketValues
+from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.quotes import require_no_doubles
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Instrument, Option
 
 WHERE = "derive standard margin"
+
+CARD = RuleCard(
+    name="derive_standard",
+    subject="Derive standard manager, across coins, in a dollar coin",
+    answers="derive_standard.DeriveStandard",
+    source=("docs.derive.xyz, Standard Margin; derivexyz/v2-core at 7736900d (January 2026)",),
+    not_pinned=(
+        "the live venue's present parameters, set by governance",
+        "what open orders reserve: nothing is counted",
+        "a negative coin balance, which is refused",
+        "what may be withdrawn beyond what initial margin leaves of cash",
+    ),
+    user_gives=("margin factors of coins",),
+    closes_first="the whole book is auctioned: `derive_auction.DERIVE_AUCTION`",
+    convex_form="a bound, tight at a reference book: `derive_standard_convex`",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +65,7 @@ class DeriveStandard:
     factors: Mapping[str, tuple[float, float]]
     parameters: StandardParameters = MAINNET_STANDARD_2026
     cash: str = "USDC"
-    name: str = "derive-standard"
+    name: str = CARD.name
 
     def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
         """The account now; `withdrawable` is cash as far as initial margin leaves it.
@@ -56,7 +74,7 @@ class DeriveStandard:
         or a coin without a factor or below zero. Low confidence is the venue's penalty.
         """
         held = [each for each in holdings.positions if each.size != 0.0]
-        assets = [name for name, amount in holdings.collateral.items() if amount != 0.0]
+        assets = [name for name, amount in settled(holdings).items() if amount != 0.0]
         prepared = self.prepare([each.instrument for each in held], market, assets)
         amounts = {self.cash: 0.0, **{name: holdings.collateral[name] for name in assets}}
         for each in held:

@@ -22,7 +22,7 @@ from tidegate.margin.market_values import (
 )
 from tidegate.margin.scenario.charges import Charge, Charges, Side, stacked_charges
 from tidegate.margin.scenario.prepared import KINDS, BookStatements
-from tidegate.margin.scenario.quotes import option_columns, positive
+from tidegate.margin.scenario.quotes import option_columns
 from tidegate.margin.scenario.revaluation import Moves, option_values
 from tidegate.margin.scenario.shocks import VolMove
 from tidegate.margin.statement import Statement
@@ -158,8 +158,8 @@ class StandardBook:
             if coin not in rule.factors:
                 raise InputError(WHERE, coin, "expected a coin with a margin factor")
         bases = {each.base for each in instruments} | set(coins)
-        self.spot = {coin: positive(market, index_of(coin)) for coin in sorted(bases)}
-        stable = positive(market, dollar_of(rule.cash))
+        self.spot = {coin: market.positive(index_of(coin)) for coin in sorted(bases)}
+        stable = market.positive(dollar_of(rule.cash))
         self.depeg = max(0.0, self.parameters.peg_threshold - stable) * self.parameters.peg_factor
         self.prices = self._option_prices()
 
@@ -168,7 +168,7 @@ class StandardBook:
         instruments = (*self.options, *self.perpetuals)
         columns = (*(each.id for each in instruments), *self.coins, self.rule.cash)
         equity = [0.0] * len(self.options)
-        equity += [positive(self.market, mark_of(each.id)) for each in self.perpetuals]
+        equity += [self.market.positive(mark_of(each.id)) for each in self.perpetuals]
         equity += [self.spot[coin] * self.rule.factors[coin][0] for coin in self.coins]
         return PreparedStandard(
             rule=self.rule.name,
@@ -197,7 +197,7 @@ class StandardBook:
         at = np.concatenate([[0.0], np.unique(strikes)])[:, None]
         payoffs = np.where(calls == 1.0, np.maximum(at - strikes, 0.0), np.maximum(strikes - at, 0))
         key = forward_of(coin, expiry_ms)
-        forward, p = positive(self.market, key), self.parameters
+        forward, p = self.market.positive(key), self.parameters
         return ExpiryOptions(
             name=" ".join(key[1:]),
             columns=np.array(members, dtype=np.int64),
@@ -242,7 +242,7 @@ class StandardBook:
         return Charge("oracle and peg, options", {option.id: 1.0}, short=Side(rate))
 
     def _perpetual_charge(self, perpetual: Perpetual) -> Charge:
-        p, mark = self.parameters, positive(self.market, mark_of(perpetual.id))
+        p, mark = self.parameters, self.market.positive(mark_of(perpetual.id))
         sure = self._confidence(mark_of(perpetual.id), index_of(perpetual.base))
         more = (self._penalty(sure) + self.depeg) * self.spot[perpetual.base]
         side = Side(mark * p.perpetual_initial + more, mark * p.perpetual_maintenance)

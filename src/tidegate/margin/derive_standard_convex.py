@@ -19,15 +19,15 @@ from tidegate.margin.scenario.charges import (
     stacked_charges,
     stacked_together,
 )
-from tidegate.margin.scenario.convex import ConvexForm, Term, convex_charges
+from tidegate.margin.scenario.convex import BookForm, Term, convex_charges
 from tidegate.model.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
 
-def standard_convex_form(
+def standard_book_form(
     prepared: PreparedStandard, span: ArrayLike, reference: ArrayLike
-) -> ConvexForm:
+) -> BookForm:
     """Never below the rule for |sizes| <= `span` [n]; equal to it wherever each expiry is held to
     the same of its two requirements as in the `reference` [n], for both margins alike.
 
@@ -46,7 +46,7 @@ def standard_convex_form(
             terms.append(_max_loss(each, len(prepared.columns)))
             rows.append(_unpaired(prepared.columns, each))
     charges: Charges = stacked_together(prepared.charges, stacked_charges(rows, prepared.columns))
-    return ConvexForm(
+    return BookForm(
         columns=prepared.columns,
         span=reach,
         terms=tuple(terms),

@@ -21,11 +21,11 @@ from math import sqrt
 
 import numpy as np
 
+from tidegate.margin.coin_books import CoinBook, balances_with_profit, coin_books, equity_usd
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import MarketValues
 from tidegate.margin.open_orders import with_orders
 from tidegate.margin.prices import Prices
-from tidegate.margin.revaluation import CoinBook, balances_with_profit, coin_books, equity_usd
 from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
@@ -40,7 +40,11 @@ CARD = RuleCard(
     subject="Expected shortfall over given scenarios with liquidity horizons, in USD",
     answers="expected_shortfall.ExpectedShortfall",
     source=("Basel Committee, d457, January 2019, MAR33",),
-    not_pinned=("scenarios and horizons are the user's", "stressed calibration is the caller's"),
+    not_pinned=(
+        "scenarios and horizons are the user's",
+        "stressed calibration is the caller's",
+        "what may be withdrawn, as it is no venue's rule: None is answered",
+    ),
     user_gives=("scenarios of the base horizon, horizon by coin, initial factor",),
     closes_first="nothing: a measure, no venue",
     convex_form="exact at given scenarios: ES is convex in positions, and so is the scaled sum",

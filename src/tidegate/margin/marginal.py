@@ -2,7 +2,8 @@
 """What each position adds to an account's margin: the difference when it is closed at its mark.
 
 Closing pays its profit into the collateral, so equity stays but for haircuts. A hedge has a
-negative margin: without it more is required.
+negative margin: without it more is required. It serves any rule, a statement for each position;
+`scenario.marginal` answers for a prepared rule's columns in one batch.
 """
 
 from __future__ import annotations

@@ -84,9 +84,10 @@ class MarketValues:
     stale_after_ms: int
     least_confidence: float = 0.0
 
-    def seen(self, key: Key) -> Seen:
+    def seen(self, key: Key, least_confidence: float = 0.0) -> Seen:
         """The figure with its confidence; raises `InputError` where it is missing, not finite, of
-        the future, stale, or too unsure."""
+        the future, stale, or less sure than this market or the caller asks."""
+        least = max(self.least_confidence, least_confidence)
         found, name = self.values.get(key), " ".join(key)
         if found is None:
             raise InputError(WHERE, name, "expected a value; it is missing")
@@ -96,15 +97,30 @@ class MarketValues:
         if not 0 <= age_ms <= self.stale_after_ms:
             expected = f"expected at most {self.stale_after_ms} ms old, got {age_ms} ms"
             raise InputError(WHERE, name, expected)
-        if found.confidence < self.least_confidence:
-            expected = f"expected a confidence of at least {self.least_confidence}"
+        if found.confidence < least:
+            expected = f"expected a confidence of at least {least}"
             raise InputError(WHERE, name, f"{expected}, got {found.confidence}")
         return found
 
     def trusted(self) -> MarketValues:
-        """The same for a venue that has no penalty of its own: an unsure figure is an error."""
+        """The same for a scenario rule whose venue has no penalty of its own: a figure that Derive
+        would call unsure is an error."""
         return replace(self, least_confidence=max(self.least_confidence, TRUSTED))
 
-    def value(self, key: Key) -> float:
+    def value(self, key: Key, least_confidence: float = 0.0) -> float:
         """The figure alone; raises as `seen` does."""
-        return self.seen(key).value
+        return self.seen(key, least_confidence).value
+
+    def positive(self, key: Key, least_confidence: float = 0.0) -> float:
+        """A figure that must be above zero; raises as `seen` does, and where it is not."""
+        value = self.value(key, least_confidence)
+        if value <= 0.0:
+            raise InputError(WHERE, " ".join(key), f"expected a figure above 0, got {value}")
+        return value
+
+    def at_least_zero(self, key: Key, least_confidence: float = 0.0) -> float:
+        """A figure that may be nothing and never less; raises as `seen` does, and where it is."""
+        value = self.value(key, least_confidence)
+        if value < 0.0:
+            raise InputError(WHERE, " ".join(key), f"expected at least 0, got {value}")
+        return value

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from tidegate.margin.coin_books import CoinBook, balances_with_profit, coin_books
 from tidegate.margin.collateral import CollateralTable, owed_usd
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import MarketValues
 from tidegate.margin.okx_scenarios import OkxGiven, OkxMoves, RiskUnit, unit_maintenance
 from tidegate.margin.open_orders import with_orders
 from tidegate.margin.prices import Prices
-from tidegate.margin.revaluation import CoinBook, balances_with_profit, coin_books
 from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.statement import Statement
 from tidegate.margin.tiered_account import LoanRates
@@ -44,6 +44,7 @@ CARD = RuleCard(
     ),
     not_pinned=(
         "initial_factor 1.3: read in a copy of a comparison page, not in the margin document",
+        "what may be withdrawn: None is answered",
         "MR1's vol shifts by expiry, beyond 30 points at 0 days",
         "MR2: a day passing at unchanged prices",
         "MR3 and MR5: twists of vol and rate by expiry, as the user states them",

@@ -17,7 +17,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from tidegate.margin.revaluation import CoinBook, Exposure
+from tidegate.margin.coin_books import CoinBook, Exposure
 from tidegate.margin.tranches import Tranches, tranches
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS, YEAR_MS

@@ -83,19 +83,7 @@ class OkxCross:
         return with_orders(self._plain, holdings, prices, in_maintenance=True)
 
     def _plain(self, holdings: Holdings, prices: Prices) -> Statement:
-        sums = self.terms.sums(holdings, prices)
-        initial, maintenance = sums.requirement()
-        loans = sum(sums.loans_maintenance.values())
-        return Statement(
-            rule=self.name,
-            unit="USD",
-            equity=sums.equity,
-            initial=initial,
-            maintenance=maintenance,
-            withdrawable=None,
-            binding=sums.binding,
-            parts={"positions": maintenance - loans, "loans": loans},
-        )
+        return self.terms.sums(holdings, prices).statement(self.name)
 
 
 @dataclass(frozen=True, slots=True)

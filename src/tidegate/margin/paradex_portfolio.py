@@ -23,11 +23,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tidegate.margin.holding_values import settled
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import MarketValues, funding_of, index_of, mark_of
+from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.scenario.charges import Charge, Side, stacked_charges
 from tidegate.margin.scenario.prepared import Prepared
-from tidegate.margin.scenario.quotes import option_columns, positive, require_no_doubles
+from tidegate.margin.scenario.quotes import option_columns, require_no_doubles
 from tidegate.margin.scenario.revaluation import (
     FloatArray,
     Moves,
@@ -47,6 +49,23 @@ from tidegate.model.errors import InputError
 from tidegate.model.instruments import Instrument, Option, Perpetual
 
 WHERE = "paradex portfolio margin"
+
+CARD = RuleCard(
+    name="paradex_portfolio",
+    subject="Paradex portfolio margin (beta), one coin's options and perpetual, in a dollar coin",
+    answers="paradex_portfolio.ParadexPortfolio",
+    source=("docs.paradex.trade, Portfolio Margin (beta, undated, read in November 2026)",),
+    not_pinned=(
+        "books of one coin, as nothing says how coins add up",
+        "funding that would be received covers nothing",
+        "fees are a share of spot worth; orders reserve nothing",
+        "what may be withdrawn beyond what initial margin leaves of cash",
+        "what is closed first",
+    ),
+    user_gives=("the account's coin", "the fee rate"),
+    closes_first="not documented",
+    convex_form="exact: `scenario.convex`",
+)
 
 _UP, _DOWN = VolMove.UP, VolMove.DOWN
 _NEAR = ((1.16, (_UP,)), *((r, (_UP, _DOWN)) for r in (1.12, 1.08, 1.04, 1.0, 0.96, 0.92, 0.88)))
@@ -101,7 +120,7 @@ class ParadexPortfolio:
     fee_rate: float
     parameters: PortfolioParameters = DOCUMENTED_2026
     cash: str = "USDC"
-    name: str = "paradex-portfolio"
+    name: str = CARD.name
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.fee_rate < 1.0:
@@ -113,7 +132,7 @@ class ParadexPortfolio:
         Raises: `InputError` naming a value that is missing, stale or unsure, an instrument of
         another coin or kind, or collateral other than cash.
         """
-        for asset, amount in holdings.collateral.items():
+        for asset, amount in settled(holdings).items():
             if asset != self.cash and amount != 0.0:
                 raise InputError(WHERE, asset, f"expected {self.cash}: no other collateral counts")
         held = [each for each in holdings.positions if each.size != 0.0]
@@ -155,14 +174,14 @@ def _prepared(
     perpetuals: list[Perpetual],
     market: MarketValues,
 ) -> Prepared:
-    p, spot = rule.parameters, positive(market, index_of(rule.coin))
+    p, spot = rule.parameters, market.positive(index_of(rule.coin))
     columns = option_columns(options, market)
     by = vol_multipliers(p.vol_shock, None, columns.log_strike, columns.expiry_years)
     vols = np.maximum(by * columns.vol, least_vols(p.vol_shock))
     still = (Scenario("now", 1.0, VolMove.NONE),) * EXTRA_ROWS
     moves = Moves.of((*p.scenarios, *still))
     rows = option_values(columns.rows(), vols, moves)
-    marks = np.array([positive(market, mark_of(each.id)) for each in perpetuals])
+    marks = np.array([market.positive(mark_of(each.id)) for each in perpetuals])
     values = [rows, np.multiply.outer(moves.ratios, marks), np.ones((len(rows), 1))]
     names = (*(each.id for each in options), *(each.id for each in perpetuals), rule.cash)
     deltas = dict(zip(names, [*black_deltas(columns), *np.ones(len(perpetuals))], strict=False))

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures that a rule may count with: there, fresh, positive where they must be, and trusted.
+"""What a rule of one venue asks of the market by name: marks, vols, indices, worth in dollars.
+
+What makes a figure fit to count with stands in `MarketValues` alone; the columns of options that
+the scenario core takes are read by `scenario.quotes`.
 
 A venue that publishes no confidence has confidence 1. A figure of less is refused unless the
 caller lowers `least_confidence`: none of the rules that use this has a penalty of its own for it.
@@ -10,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegate.margin.market_values import (
-    WHERE,
     Key,
     MarketValues,
     dollar_of,
@@ -19,7 +21,6 @@ from tidegate.margin.market_values import (
     mark_of,
     vol_of,
 )
-from tidegate.model.errors import InputError
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.units import asset_decimals
 
@@ -35,18 +36,11 @@ class Prices:
 
     def value(self, key: Key) -> float:
         """A figure that is there, fresh, finite and trusted."""
-        seen = self.market.seen(key)
-        if seen.confidence < self.least_confidence:
-            expected = f"expected confidence of {self.least_confidence}, got {seen.confidence}"
-            raise InputError(WHERE, " ".join(key), expected)
-        return seen.value
+        return self.market.value(key, self.least_confidence)
 
     def positive(self, key: Key) -> float:
         """As `value`, and above zero."""
-        value = self.value(key)
-        if value <= 0:
-            raise InputError(WHERE, " ".join(key), f"expected above 0, got {value}")
-        return value
+        return self.market.positive(key, self.least_confidence)
 
     def mark(self, name: InstrumentId) -> float:
         """The venue's mark of a perpetual, future or coin."""
@@ -54,10 +48,7 @@ class Prices:
 
     def option_mark(self, name: InstrumentId) -> float:
         """The venue's mark of an option, which may be worth nothing and never less."""
-        value = self.value(mark_of(name))
-        if value < 0:
-            raise InputError(WHERE, " ".join(mark_of(name)), f"expected at least 0, got {value}")
-        return value
+        return self.market.at_least_zero(mark_of(name), self.least_confidence)
 
     def vol(self, name: InstrumentId) -> float:
         """The venue's mark volatility of an option."""
@@ -78,10 +69,7 @@ class Prices:
             return 1.0
         if not self.is_dollar(asset):
             return self.index(asset)
-        value = self.value(dollar_of(asset))
-        if value < 0:
-            raise InputError(WHERE, " ".join(dollar_of(asset)), f"expected at least 0, got {value}")
-        return value
+        return self.market.at_least_zero(dollar_of(asset), self.least_confidence)
 
     def is_dollar(self, asset: str) -> bool:
         """Whether an asset is the dollar or a coin of it: known as one, or marked as one."""

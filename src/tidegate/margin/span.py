@@ -21,16 +21,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from tidegate.margin.holdings import Holdings
-from tidegate.margin.market_values import MarketValues
-from tidegate.margin.open_orders import with_orders
-from tidegate.margin.prices import Prices
-from tidegate.margin.revaluation import (
+from tidegate.margin.coin_books import (
     CoinBook,
     balances_with_profit,
     coin_books,
     equity_usd,
 )
+from tidegate.margin.holdings import Holdings
+from tidegate.margin.market_values import MarketValues
+from tidegate.margin.open_orders import with_orders
+from tidegate.margin.prices import Prices
 from tidegate.margin.rule_card import RuleCard
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
@@ -51,6 +51,7 @@ CARD = RuleCard(
     not_pinned=(
         "ranges are each clearing house's own: the user's to give",
         "spread charges between months and credits between coins are left out: more is required",
+        "what may be withdrawn, which a clearing house says itself: None is answered",
     ),
     user_gives=("price and vol range by coin, extremes, short option minimum, initial factor",),
     closes_first="a clearing house's own procedure",

@@ -20,9 +20,10 @@ class Statement:
     """One account under its venue's rule, in `unit` (a dollar coin or the coin itself).
 
     `equity` counts collateral as the venue does (haircuts, marks); requirements are >= 0;
-    `withdrawable` is what may leave now, never more than equity; None where the venue's documents
-    do not pin it. `binding` names the scenario, floor or position that sets the requirement;
-    `parts` are its addends by name, requirements +, in the order in which the venue adds them.
+    `withdrawable` is what may leave now, never more than equity but at a lending pool, which counts
+    less than it returns; None where the venue's documents do not pin it, as the rule's card says.
+    `binding` names the scenario, floor or position that sets the requirement; `parts` are its
+    addends by name, requirements +, in the order in which the venue adds them.
     """
 
     rule: str

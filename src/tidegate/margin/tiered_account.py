@@ -20,6 +20,7 @@ from tidegate.margin.holding_values import WHERE, contract, profit, settled, wor
 from tidegate.margin.holdings import Holding, Holdings
 from tidegate.margin.position_tiers import PositionTiers
 from tidegate.margin.prices import Prices
+from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import InstrumentId
 
@@ -95,6 +96,21 @@ class CrossSums:
         """Initial and maintenance of positions and loans together."""
         initial = sum(self.initial.values()) + sum(self.loans_initial.values())
         return initial, sum(self.maintenance.values()) + sum(self.loans_maintenance.values())
+
+    def statement(self, rule: str) -> Statement:
+        """The account as Bybit and OKX state it; what may leave is pinned by neither."""
+        initial, maintenance = self.requirement()
+        loans = sum(self.loans_maintenance.values())
+        return Statement(
+            rule=rule,
+            unit="USD",
+            equity=self.equity,
+            initial=initial,
+            maintenance=maintenance,
+            withdrawable=None,
+            binding=self.binding,
+            parts={"positions": maintenance - loans, "loans": loans},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from fractions import Fraction
+from math import inf, nextafter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,17 @@ def cost_to_quanta(amount: Decimal, asset: str) -> int:
 def from_quanta(quanta: int, asset: str) -> Decimal:
     """Exact amount of an asset for printing."""
     return Decimal(quanta).scaleb(-asset_decimals(asset))
+
+
+def float_up(exact: Fraction) -> float:
+    """The least float that is not below an exact number."""
+    near = float(exact)
+    return near if Fraction(near) >= exact else nextafter(near, inf)
+
+
+def float_down(exact: Fraction) -> float:
+    """The largest float that is not above an exact number."""
+    return 0.0 - float_up(-exact)
 
 
 def usd(micro: int) -> float:

@@ -10,9 +10,8 @@ from math import log
 import msgspec
 
 from tidegate.engine.margin_book.account_book import AccountBook
-from tidegate.engine.margin_book.distances import Distance, kept_premiums, moved_market
+from tidegate.engine.margin_book.distances import Distance, moved_account
 from tidegate.engine.margin_book.exact_account import ExactAccount
-from tidegate.margin.account_liquidation import first_closing
 from tidegate.margin.binance_multi_assets import BinanceMultiAssets
 from tidegate.margin.bybit import BybitCross
 from tidegate.margin.deribit_portfolio import DeribitPortfolio
@@ -20,7 +19,6 @@ from tidegate.margin.hyperliquid_isolated import HyperliquidIsolated
 from tidegate.margin.market_values import MarketValues
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
-from tidegate.model.instruments import Perpetual
 
 # How far beyond the border the account is looked at, until it is below maintenance.
 BEYOND = (1e-9, 1e-6, 1e-4, 1e-2)
@@ -66,12 +64,10 @@ def _nearest(moves: Sequence[Distance]) -> list[tuple[str, float]]:
 
 def _closing_at(account: AccountBook, coin: str, ratio: float, documented: str) -> Closing:
     try:
-        market = moved_market(account, [coin], ratio)
-        rule = kept_premiums(account)
-        kept = rule.with_premiums(market)
+        market = moved_account(account, [coin], ratio)
     except InputError:
         return Closing(documented)
-    return _closing(account, kept, f"{coin} {ratio - 1.0:+.1%}", documented)
+    return _closing(account, market, f"{coin} {ratio - 1.0:+.1%}", documented)
 
 
 def _closing(account: AccountBook, market: MarketValues, at: str, documented: str) -> Closing:
@@ -91,10 +87,10 @@ def _step(account: AccountBook) -> tuple[str, list[tuple[str, float]]] | None:
     rule = account.rule
     if isinstance(rule, ExactAccount):
         return _exact_step(rule, account)
-    if isinstance(rule, HyperliquidIsolated | BinanceMultiAssets | BybitCross):
+    if isinstance(rule, HyperliquidIsolated | BinanceMultiAssets | BybitCross | DeribitPortfolio):
         action = rule.liquidation(account.holdings, account.market)
         return None if action is None else (action.stage, list(action.closes))
-    return _deribit_step(rule, account) if isinstance(rule, DeribitPortfolio) else None
+    return None
 
 
 def _exact_step(
@@ -105,18 +101,3 @@ def _exact_step(
         return None
     trades = [(name, rule.size_of(name, lots)) for name, lots in step.closes]
     return "takeover" if step.takeover else "close", trades
-
-
-def _deribit_step(
-    rule: DeribitPortfolio, account: AccountBook
-) -> tuple[str, list[tuple[str, float]]] | None:
-    holdings = account.holdings
-    instruments = [held.instrument for held in holdings.positions]
-    assets = sorted({*holdings.collateral, *holdings.realised})
-    prepared = rule.prepare(instruments, account.market, assets)
-    hedges = [each.id for each in instruments if isinstance(each, Perpetual)]
-    sizes = prepared.sizes(rule.amounts(holdings))
-    found = first_closing(prepared, sizes, hedges[0] if hedges else None)
-    if found is None:
-        return None
-    return "hedge" if found.hedges else "close", [(found.name, found.size)]

@@ -3,23 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from tidegate.engine.margin_book.account_book import AccountBook
-from tidegate.margin.holdings import Holdings
 from tidegate.margin.liquidation_distance import (
     HIGHEST_RATIO,
     LOWEST_RATIO,
     liquidation_ratios,
-    moved,
+    moved_market,
 )
-from tidegate.margin.market_values import Key, MarketValues, index_of, mark_of
+from tidegate.margin.market_values import MarketValues, index_of, mark_of
 from tidegate.margin.prices import Prices
-from tidegate.margin.statement import AccountRule, Statement
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Option
 
@@ -50,32 +47,6 @@ class Distance(msgspec.Struct, frozen=True):
     above: Side
 
 
-@dataclass(frozen=True, slots=True)
-class KeptPremiums:
-    """A rule whose options keep the distance that their venue's mark has from Black-76 now, so that
-    a market that has not moved is the present one."""
-
-    rule: AccountRule
-    beyond_model: Mapping[Key, float]
-
-    @property
-    def name(self) -> str:
-        """As of the rule."""
-        return self.rule.name
-
-    def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
-        """The rule's answer at marks with what they are beyond the model."""
-        return self.rule.statement(holdings, self.with_premiums(market))
-
-    def with_premiums(self, market: MarketValues) -> MarketValues:
-        """A market whose options are marked by Black-76, with what their marks are beyond it."""
-        values = dict(market.values)
-        for key, beyond in self.beyond_model.items():
-            if key in values:
-                values[key] = replace(values[key], value=max(0.0, values[key].value + beyond))
-        return replace(market, values=values)
-
-
 def coins_of(account: AccountBook) -> list[str]:
     """Every coin that the account's health may depend on."""
     prices = Prices(account.market, 0.0)
@@ -84,30 +55,11 @@ def coins_of(account: AccountBook) -> list[str]:
     return sorted(coin for coin in bases | owned if not prices.is_dollar(coin))
 
 
-def kept_premiums(account: AccountBook) -> KeptPremiums:
-    """The account's rule for markets that move; raises `InputError` for an option without a vol."""
-    market, beyond = account.market, dict[Key, float]()
-    for held in account.holdings.positions:
-        if isinstance(held.instrument, Option):
-            model = moved(market, account.holdings, held.instrument.base, 1.0)
-            key = mark_of(held.instrument.id)
-            if key in market.values:
-                beyond[key] = market.values[key].value - model.values[key].value
-    return KeptPremiums(account.rule, beyond)
-
-
-def moved_market(
+def moved_account(
     account: AccountBook, coins: Sequence[str], ratio: float, vol_ratio: float = 1.0
 ) -> MarketValues:
-    """The market after the prices of these coins and every vol were multiplied."""
-    values = {
-        key: replace(seen, value=seen.value * vol_ratio) if key[0] == "vol" else seen
-        for key, seen in account.market.values.items()
-    }
-    market = replace(account.market, values=values)
-    for coin in coins:
-        market = moved(market, account.holdings, coin, ratio)
-    return market
+    """The market after the prices of these coins and the vols of their options were multiplied."""
+    return moved_market(account.market, account.holdings, coins, ratio, vol_ratio)
 
 
 def distances(account: AccountBook) -> tuple[Distance, ...]:
@@ -118,8 +70,7 @@ def distances(account: AccountBook) -> tuple[Distance, ...]:
 def _distance(account: AccountBook, coin: str) -> Distance:
     name, price = _price(account, coin)
     try:
-        rule = kept_premiums(account)
-        found = liquidation_ratios(rule, account.holdings, account.market, coin)
+        found = liquidation_ratios(account.rule, account.holdings, account.market, coin)
     except InputError as error:
         lost = Side("unknown", None, None, None, f"{error.field}: {error.expected}")
         return Distance(coin, price, name, lost, lost)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tidegate.engine.margin_book.account_book import AccountBook
 from tidegate.engine.margin_book.answer import Answer
-from tidegate.engine.margin_book.distances import Distance, coins_of, kept_premiums, moved_market
+from tidegate.engine.margin_book.distances import Distance, coins_of, moved_account
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Option
@@ -91,8 +91,8 @@ def _judged(
     account: AccountBook, coins: Sequence[str], move: float, vol_ratio: float
 ) -> tuple[float | None, str]:
     try:
-        market = moved_market(account, coins, 1.0 + move, vol_ratio)
-        now: Statement = kept_premiums(account).statement(account.holdings, market)
+        market = moved_account(account, coins, 1.0 + move, vol_ratio)
+        now: Statement = account.rule.statement(account.holdings, market)
     except InputError as error:
         return None, f"cannot be judged: {error.field}: {error.expected}"
     return now.health, account.symbol(now.binding)

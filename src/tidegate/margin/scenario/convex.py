@@ -15,6 +15,9 @@ the bound is tight at the reference book's signs:
 - of Derive's standard margin the smaller of two requirements holds for each expiry: the form takes
   the one that holds for the reference book.
 
+`margin.convex_form` bounds what depends on one amount by lines; this bounds a whole book, whose
+positions offset each other, and so needs a slope for each column.
+
 Source: scenario margin as a maximum of linear pieces, Boyd and Vandenberghe (2004), section 3.2.
 """
 
@@ -82,7 +85,7 @@ class ConvexCharges:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ConvexForm:
+class BookForm:
     """The module's right side over `columns`, valid for |sizes| <= `span` [n]."""
 
     columns: tuple[str, ...]
@@ -121,7 +124,7 @@ class ConvexForm:
         return out
 
 
-def convex_form(prepared: Prepared, span: ArrayLike, reference: ArrayLike) -> ConvexForm:
+def book_form(prepared: Prepared, span: ArrayLike, reference: ArrayLike) -> BookForm:
     """The convex form of a scenario rule.
 
     Args: `span` [n] > 0 of each column, in whose bounds it is never below the rule; `reference`
@@ -132,7 +135,7 @@ def convex_form(prepared: Prepared, span: ArrayLike, reference: ArrayLike) -> Co
     reach = np.asarray(span, dtype=float)
     if reach.shape != book.shape or not (reach > 0.0).all() or not np.isfinite(reach).all():
         raise InputError(prepared.rule, "span", "expected a finite number above 0 for each column")
-    return ConvexForm(
+    return BookForm(
         columns=prepared.columns,
         span=reach,
         terms=tuple(_terms(prepared.table, book)),

@@ -6,6 +6,9 @@
 
 Removal is what closing frees; gradients are what the next unit costs, and add up to the requirement
 of a rule that is homogeneous where nothing binds anew (Euler). A hedge has a negative share.
+
+`margin.marginal` closes positions one by one under any rule, what that does to collateral included;
+this asks a prepared rule for all columns of a book in one batch, and for gradients.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class PreparedRule(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Marginal:
+class ColumnMarginal:
     """One position: what closing it frees of initial and maintenance margin (negative where it
     hedges), what the next unit adds, and by how much closing it at its mark betters health."""
 
@@ -47,7 +50,7 @@ class Marginal:
     gradient_maintenance: float
 
 
-def marginals(prepared: PreparedRule, book: ArrayLike) -> tuple[Marginal, ...]:
+def column_marginals(prepared: PreparedRule, book: ArrayLike) -> tuple[ColumnMarginal, ...]:
     """Every column that the book [n] holds, the largest relief of maintenance margin first.
 
     A position closed at its mark leaves equity as it is, so its relief is what health gains.
@@ -68,30 +71,5 @@ def marginals(prepared: PreparedRule, book: ArrayLike) -> tuple[Marginal, ...]:
         rise = [one[row + 1] - one[row + 2] for one in (stated.initial, stated.maintenance)]
         gradient = [float(each / (2.0 * step[place])) for each in rise]
         name = prepared.columns[column]
-        found.append(Marginal(name, float(removal[0]), float(removal[1]), *gradient))
+        found.append(ColumnMarginal(name, float(removal[0]), float(removal[1]), *gradient))
     return tuple(sorted(found, key=lambda each: -each.removal_maintenance))
-
-
-def hedge(prepared: PreparedRule, book: ArrayLike, name: str, reach: float) -> tuple[float, float]:
-    """Size of one instrument, within +-reach, that leaves the least maintenance margin, and what
-    that is: where the requirement is convex in it, to a millionth of the reach.
-
-    Golden-section search; a venue that hedges a book's delta with its perpetual does no better.
-    """
-    sizes, column = np.asarray(book, dtype=float), prepared.columns.index(name)
-    low, high = -reach, reach
-    golden = (np.sqrt(5.0) - 1.0) / 2.0
-
-    def needed(amount: float) -> float:
-        trial = sizes.copy()
-        trial[column] += amount
-        return float(prepared.statements(trial).maintenance[0])
-
-    while high - low > 1e-6 * reach:
-        left, right = high - golden * (high - low), low + golden * (high - low)
-        if needed(left) <= needed(right):
-            high = right
-        else:
-            low = left
-    best = min((0.0, (low + high) / 2.0), key=needed)
-    return float(best), needed(best)

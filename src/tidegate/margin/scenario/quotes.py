@@ -23,12 +23,17 @@ from tidegate.model.times import MINUTE_MS, YEAR_MS
 AVERAGING_MS = 30 * MINUTE_MS
 
 
+def left_ms(instrument: Option | Future, market: MarketValues) -> int:
+    """Time to expiry; raises `InputError` for what has expired."""
+    left = instrument.expiry_ms - market.now_ms
+    if left <= 0:
+        raise InputError("market", instrument.id, "expected an expiry after now; it has expired")
+    return left
+
+
 def years_left(instrument: Option | Future, market: MarketValues) -> float:
     """Years of 365 days to expiry; raises `InputError` for what has expired."""
-    left_ms = instrument.expiry_ms - market.now_ms
-    if left_ms <= 0:
-        raise InputError("market", instrument.id, "expected an expiry after now; it has expired")
-    return left_ms / YEAR_MS
+    return left_ms(instrument, market) / YEAR_MS
 
 
 def delivery_forward(option: Option, market: MarketValues) -> tuple[float, float]:
@@ -36,7 +41,7 @@ def delivery_forward(option: Option, market: MarketValues) -> tuple[float, float
 
     Over the last half hour that is fixed + (1 - share) F; before, F, of which nothing is fixed.
     """
-    live = positive(market, forward_of(option.base, option.expiry_ms))
+    live = market.positive(forward_of(option.base, option.expiry_ms))
     if option.expiry_ms - market.now_ms >= AVERAGING_MS:
         return live, 0.0
     fixed = market.value(fixed_of(option.base, option.expiry_ms))
@@ -45,14 +50,6 @@ def delivery_forward(option: Option, market: MarketValues) -> tuple[float, float
         expected = f"expected fixed >= 0 and a share of 0 to 1, got {fixed} and {share}"
         raise InputError("market", f"fixed {option.base}", expected)
     return fixed + (1.0 - share) * live, fixed
-
-
-def positive(market: MarketValues, key: tuple[str, ...]) -> float:
-    """A figure that must be above zero; raises `InputError` naming it."""
-    value = market.value(key)
-    if value <= 0.0:
-        raise InputError("market", " ".join(key), f"expected a figure above 0, got {value}")
-    return value
 
 
 def option_columns(
@@ -65,10 +62,7 @@ def option_columns(
     Raises: `InputError` naming a figure that is missing, stale or not above zero (a vol may be 0),
     and an option that has expired.
     """
-    vols = [market.value(vol_of(option.id)) for option in options]
-    for option, vol in zip(options, vols, strict=True):
-        if vol < 0.0:
-            raise InputError("market", f"vol {option.id}", f"expected at least 0, got {vol}")
+    vols = [market.at_least_zero(vol_of(option.id)) for option in options]
     forwards = [delivery_forward(option, market) for option in options]
     return OptionColumns(
         forward=np.array([forward for forward, _ in forwards], dtype=float),

@@ -4,8 +4,9 @@
     V(p) = D Black(F v(p) + f, K, sigma(p), T)
 
 with v the ratio by which prices move, f what the delivery average has fixed of the forward already,
-and sigma(p) the shocked vol. Compiled in `_revaluation`; `option_values` is its numpy twin and
-what a single statement uses, so that one book needs no compiler.
+and sigma(p) the shocked vol. Compiled in `_moving`; `option_values` is in numpy and
+what a single statement uses, so that one book needs no compiler. Values are by unit, so that they
+serve many books at one market; `coin_books` revalues one book, with time that passes.
 """
 
 from __future__ import annotations

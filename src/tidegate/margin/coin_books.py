@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Revaluation of a book coin by coin under moves of price and vol, for rules that scan scenarios.
+"""One coin's positions as a book that is revalued under moves, for rules that scan scenarios.
+
+SPAN, expected shortfall and OKX's portfolio margin need a coin's positions together, with time
+that passes; `scenario.revaluation` instead values one unit of each option, for many books at once.
 
 A contract that is worth n dollars gains n x under a relative move x of its coin, in dollars of
 after the move; so does an inverse one, and a coin. Options are priced anew by Black-76 with their
@@ -17,6 +20,7 @@ from tidegate.margin.collateral import merged
 from tidegate.margin.holding_values import WHERE, contract, profit, settled, worth
 from tidegate.margin.holdings import Holding, Holdings
 from tidegate.margin.prices import Prices
+from tidegate.margin.scenario.quotes import left_ms
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Future, Option, Spot
 from tidegate.model.times import DAY_MS, YEAR_MS
@@ -126,10 +130,7 @@ def _currency(holding: Holding) -> str:
 def _days(holding: Holding, prices: Prices) -> float:
     if not isinstance(holding.instrument, Option | Future):
         return 0.0
-    left_ms = holding.instrument.expiry_ms - prices.market.now_ms
-    if left_ms <= 0:
-        raise InputError(WHERE, holding.instrument.id, "expected an expiry after now")
-    return left_ms / DAY_MS
+    return left_ms(holding.instrument, prices.market) / DAY_MS
 
 
 def _option_book(options: list[Holding], prices: Prices) -> OptionBook:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The venues' published tier cases, to the integer; every case that the folder holds is read."""
+"""The venues' published tiers, exactly: by the integer tables of the exchange's rules, and by the
+position tiers of the rules of floats; every case that the folder holds is read."""
 
 from __future__ import annotations
 
@@ -12,16 +13,17 @@ import pytest
 
 from tests.margin.books import ladder
 from tests.margin.parity import read
+from tidegate.margin.position_tiers import PositionTier, PositionTiers, leverage_tiers
 from tidegate.margin.tiers import TierTable, tier_table
 from tidegate.model.units import MICRO
 
 AROUND = (-1_000_000, -1, 0, 1, 1_000_000)
 
 
-def hyperliquid_tables(root: Path) -> dict[str, list[tuple[int, int]]]:
+def hyperliquid_tables(cases_root: Path) -> dict[str, list[tuple[int, int]]]:
     return {
         coin: [(int(floor), int(leverage)) for floor, leverage in tiers]
-        for case in read(root, "other/hyperliquid-tiers", exact=True)
+        for case in read(cases_root, "other/hyperliquid-tiers", exact=True)
         for coin, tiers in case["tiers"].items()
     }
 
@@ -83,16 +85,38 @@ def test_parity_binance_maintenance_at_and_around_every_boundary_is_exact(cases_
                 assert table.maintenance(notional) == -(-exact.numerator // exact.denominator)
 
 
-def test_parity_hyperliquid_funding_example_pays_size_times_oracle_times_rate(
+def test_parity_hyperliquid_position_tiers_charge_half_the_initial_rate_on_each_slice(
     cases_root: Path,
 ) -> None:
-    # The rate is the venue's to compute: premium plus the clamped distance of interest from it.
-    # The exchange's payment of such a rate is held in tests/simulation/test_exchange_funding.py.
-    for case in read(cases_root, "other/hyperliquid-funding", exact=True):
-        premium = (Decimal(case["impact_bid"]) - case["oracle"]) / case["oracle"]
-        assert premium == case["expected_premium"]
-        nearer = max(Decimal("-0.0005"), min(Decimal("0.0005"), case["interest_8h"] - premium))
-        assert premium + nearer == case["expected_rate_8h"]
-        hourly = min(case["expected_rate_8h"] / 8, case["cap_hourly"])
-        assert hourly == case["expected_hourly"]
-        assert case["payment"] == "size*oracle*rate"
+    for case in read(cases_root, "other/hyperliquid-tiers", exact=True):
+        for coin, rows in case["tiers"].items():
+            table = leverage_tiers([(str(floor), int(most)) for floor, most in rows], "2026-11")
+            floors = [Fraction(floor) for floor, _ in rows]
+            for amount in [*floors, *(2 * floor + 1 for floor in floors), Fraction(200_000_000)]:
+                sliced = sum(
+                    max(Fraction(0), min(amount, end) - floor) / (2 * int(most))
+                    for (_, most), floor, end in zip(
+                        rows, floors, [*floors[1:], amount], strict=True
+                    )
+                )
+                assert table.maintenance(amount, amount) == sliced, coin
+        if "BTC" in case["tiers"]:
+            # The venue's documentation: 200 million need 5,000,000 - 1,875,000.
+            btc = leverage_tiers([(str(f), int(m)) for f, m in case["tiers"]["BTC"]], "2026-11")
+            assert btc.maintenance(Fraction(200_000_000), Fraction(0)) == 3_125_000
+
+
+def test_parity_binance_position_tiers_have_the_cumulative_amounts_published(
+    cases_root: Path,
+) -> None:
+    for case in read(cases_root, "other/binance-usdm-brackets", exact=True):
+        rows = tuple(
+            PositionTier(Fraction(t["notional_cap"]), Fraction(t["mmr"]), Fraction(1))
+            for t in case["tiers"]
+        )
+        table = PositionTiers(rows, True, "worth", "2021-03-18", case["symbol"])
+        assert [cum for _, cum in table.lines()] == [Fraction(t["cum"]) for t in case["tiers"]]
+        for tier in case["tiers"]:
+            cap = Fraction(tier["notional_cap"])
+            exact = cap * Fraction(tier["mmr"]) - Fraction(tier["cum"])
+            assert table.maintenance(cap, Fraction(0)) == exact
