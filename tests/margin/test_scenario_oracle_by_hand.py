@@ -136,13 +136,13 @@ def test_portfolio_margin_of_short_option_pays_naked_contingency_and_discounts_i
     assert found == (near(-value), near(0.8 * loss + 18.0), near(loss + 30.0))
 
 
-def test_portfolio_margin_at_negative_rate_leaves_the_mark_undiscounted() -> None:
+def test_portfolio_margin_at_negative_rate_is_that_at_none() -> None:
     draft = eth()
     draft.see(rate_of("ETH", YEAR), -0.05)
     hold(draft, 1.0, 2000.0)
-    # Mark 1000; unmoved 1000 x 0.95 exp(-(-0.05 + 0.08)) = 950 exp(-0.03) = 921.92.
-    loss = 1000.0 - 950.0 * exp(-0.03)
-    assert loss == pytest.approx(78.08, abs=1e-2)
+    # Mark 1000; unmoved 1000 x 0.95 exp(-(0 + 0.08)) = 950 exp(-0.08) = 876.96.
+    loss = 1000.0 - 950.0 * exp(-0.08)
+    assert loss == pytest.approx(123.04, abs=1e-2)
     changes = {"basis_add": 0.0, "basis_mult": 0.0}
     found = portfolio(draft, pm(Scenario(1.0, "none"), **changes))
     assert found == (near(1000.0), near(0.8 * loss), near(loss))
