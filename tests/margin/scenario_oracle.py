@@ -38,7 +38,8 @@ Readings of what the documents leave open; at the function it stands in full.
       the rate feed's confidence (named in the formula; in case 61 the spot's is lower)
       a forward that settlement has fixed in part
       standard manager: spot's confidence for options and perpetuals
-      Deribit: everything of options; delta shock; growth of the roll; offsets between currencies
+      Deribit: everything of options; delta shock, by coin; growth of the roll; offsets between
+      books, of one currency too; a crossed account's coins, which count at each scenario's price
 """
 
 from __future__ import annotations
