@@ -8,7 +8,7 @@ risk matrix. What it leaves open is said where the choice is made.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, sqrt
 from typing import NamedTuple
 
@@ -81,6 +81,8 @@ class DeribitPortfolioParameters:
     open_orders_margin: float = 0.0
     mmp_margin: float = 0.0
     spot_margin: float = 0.0
+    fixed: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    """Share of an option's forward, by coin and expiry, that the delivery average has fixed."""
 
 
 class Exposure(NamedTuple):
@@ -95,6 +97,7 @@ class Exposure(NamedTuple):
     root_years: float
     days: float
     mark: float
+    fixed: float = 0.0
 
 
 @dataclass
@@ -121,7 +124,9 @@ def exposures_of(h: Holdings, m: MarketValues, p: DeribitPortfolioParameters) ->
     held = [x for x in h.positions if x.size != 0.0]
     if p.settlement is not None:
         held = [x for x in held if x.instrument.settle == p.settlement]
-    return [exposure_of(x, m) for x in held]
+    found = [exposure_of(x, m) for x in held]
+    shares = [p.fixed.get((x.underlying, x.expiry or 0), 0.0) for x in found]
+    return [x._replace(fixed=share) for x, share in zip(found, shares, strict=True)]
 
 
 def exposure_of(x: Holding, m: MarketValues) -> Exposure:
@@ -175,8 +180,9 @@ def shocked_vol(pair: DeribitPair, x: Exposure, direction: str) -> float:
 
 
 def option_price(x: Exposure, move: float, vol: float) -> float:
-    """Black on the shocked forward; where the coin settles, in coins of the shocked price."""
-    option, forward = x.position.instrument, x.price * (1.0 + move)
+    """Black on the shocked forward; where the coin settles, in coins of the shocked price. What of
+    the delivery average is fixed does not move."""
+    option, forward = x.position.instrument, x.price * (1.0 + (1.0 - x.fixed) * move)
     assert isinstance(option, Option)
     worth = black(forward, float(option.strike), option.is_call, vol * x.root_years)
     return worth / forward if option.coin_settled else worth

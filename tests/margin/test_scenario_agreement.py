@@ -5,8 +5,9 @@
 publish is compared, net maintenance and net initial margin (equity less requirement; how an option
 is split between the two is each author's own), and what binds, where only one scenario does.
 
-Tolerance: 1e-9 of 1 + |equity| + initial requirement, in the account's unit. That is less than the
-sum of the absolute values in the book, so that no cancellation hides behind its gross size.
+Tolerance: 1e-9 of 1 + |equity| + initial requirement, in the account's unit. For a hedged book that
+is far less than the sum of its absolute values, so that no error hides behind a gross size; met is
+some 1e-13.
 
 Ten thousand books are drawn in all, each with a market of its own; beside it goes a second book of
 the same instruments in other sizes, through the same batch. Every book goes through the batched
