@@ -15,9 +15,12 @@ feed is less sure than the threshold: the least of spot, perpetual (where one is
 rate and vols of the expiry for options; of spot and its own for collateral.
 
 Source: docs.derive.xyz, PM2, and the formulas as reproduced on the venue's own published cases
-(`tests/margin/test_parity_cases.py`); parameters in `derive_parameters`. Not pinned: the live
-venue's present parameters (its third version changes them by governance), what open orders
-reserve, and what may be withdrawn beyond what initial margin leaves.
+(`tests/margin/test_parity_cases.py`); parameters in `derive_parameters`. A rate r below zero counts
+as zero everywhere; a skew moves no forward, but perpetuals and collateral by its ratio, as in the
+venue's published source, of which no case shows either. A confidence at the threshold itself is
+enough, as the rule says "below"; no case shows it. Not pinned: the live venue's present parameters
+(its third version changes them by governance), what open orders reserve, and what may be withdrawn
+beyond what initial margin leaves.
 """
 
 from __future__ import annotations
