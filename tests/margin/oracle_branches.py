@@ -12,6 +12,7 @@ from tests.margin.oracle_deribit import (
     EXTENDED_MOVES,
     Exposure,
     books_of,
+    coins_of,
     deribit_parts,
     exposures_of,
     net_delta,
@@ -60,6 +61,7 @@ DERIBIT_BRANCHES = frozenset(
     up floored;up free;down to zero;down free;short power;long power
     roll floored;roll growing;expiries do not offset;delta shock;delta shock capped
     damped to nothing;damped in part;gain offset;gain at its cap;gain not offset;owing coin
+    coins as positions
     """.strip()
     .replace("\n", ";")
     .replace("    ", "")
@@ -207,10 +209,13 @@ def deribit_branches(book: DeribitBook) -> set[str]:
         found |= set(deribit_deciding(parts.binding))
     for x in xs:
         found |= set(exposure_branches(book, x))
+    found |= {label for coin in coins_of(xs) for label in shock_branches(book, coin)}
     for vector in parts.vectors.values():
         for profit in vector[27:]:
             found.add("damped in part" if profit else "damped to nothing")
     found |= {label for each in books_of(xs).values() for label in book_branches(book, each)}
+    if p.settlement is None and any(x.equity_side_impact == "both" for x in p.currencies.values()):
+        found.add("coins as positions")
     return found | (set(offset_branches(book)) if p.settlement is None else set())
 
 
@@ -238,27 +243,30 @@ def exposure_branches(book: DeribitBook, x: Exposure) -> Iterator[str]:
         yield "down to zero" if shocked_vol(pair, x, "down") == 0.0 else "down free"
 
 
-def book_branches(book: DeribitBook, xs: list[Exposure]) -> Iterator[str]:
-    pair = book.parameters.pairs[xs[0].underlying]
-    deltas = [net_delta(x) for x in xs]
-    index = book.market.value(index_of(xs[0].underlying))
-    over = abs(sum(deltas)) - pair.delta_total_liq_shock_threshold / index
+def shock_branches(book: DeribitBook, coin: list[Exposure]) -> Iterator[str]:
+    pair = book.parameters.pairs[coin[0].underlying]
+    index = book.market.value(index_of(coin[0].underlying))
+    total = abs(sum(net_delta(x) for x in coin))
+    over = total - pair.delta_total_liq_shock_threshold / index
     if over > 0.0:
         capped = over * pair.m_inc > pair.max_delta_shock
         yield "delta shock capped" if capped else "delta shock"
+
+
+def book_branches(book: DeribitBook, xs: list[Exposure]) -> Iterator[str]:
+    deltas = [net_delta(x) for x in xs]
     if min(deltas) < 0.0 < max(deltas) and len({x.expiry for x in xs}) > 1:
         yield "expiries do not offset"
 
 
 def offset_branches(book: DeribitBook) -> Iterator[str]:
     parts = deribit_parts(*book)
-    for asset, vector in parts.vectors.items():
-        currency = book.parameters.currencies[asset]
-        usd = 1.0 if asset == "USDC" else book.market.value(index_of(asset))
+    for (_, settle), vector in parts.vectors.items():
+        currency = book.parameters.currencies[settle]
         for profit in (x for x in vector if x > 0.0):
             if currency.pnl_offset == 0.0:
                 yield "gain not offset"
-            elif profit * currency.pnl_offset * usd > currency.max_offsetable_pnl:
+            elif profit * currency.pnl_offset > currency.max_offsetable_pnl:
                 yield "gain at its cap"
             else:
                 yield "gain offset"

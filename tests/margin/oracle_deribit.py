@@ -8,7 +8,7 @@ risk matrix. What it leaves open is said where the choice is made.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, sqrt
 from typing import NamedTuple
 
@@ -28,11 +28,15 @@ EXTENDED_MOVES = (-0.66, -0.33, 0.50, 1.00, 2.00, 3.00, 4.00, 5.00)
 VOL_SCENARIOS = ("down", "same", "up")
 DECAY_MS = 30 * 60 * 1000
 DOLLARS = ("USDC", "USDT", "USD")
+BookKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class DeribitCurrency:
-    """`model_params.currency`: what is asked of the asset in which a position settles."""
+    """`model_params.currency`: what is asked of the asset in which a position settles.
+
+    With `equity_side_impact` "both" a crossed account's equity in the coin gains and loses with it.
+    """
 
     min_annualised_move: float = 0.01
     annualised_move_risk: float = 0.075
@@ -40,6 +44,7 @@ class DeribitCurrency:
     max_offsetable_pnl: float = 0.0
     extended_dampener: float = 100_000.0
     haircut: float = 0.0
+    equity_side_impact: str = "none"
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class DeribitPortfolioParameters:
     open_orders_margin: float = 0.0
     mmp_margin: float = 0.0
     spot_margin: float = 0.0
+    fixed: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    """Share of an option's forward, by coin and expiry, that the delivery average has fixed."""
 
 
 class Exposure(NamedTuple):
@@ -90,13 +97,15 @@ class Exposure(NamedTuple):
     root_years: float
     days: float
     mark: float
+    fixed: float = 0.0
 
 
 @dataclass
 class DeribitParts:
-    """Every line of the sum; vectors of 27 + 8 scenarios in the settlement asset."""
+    """Every line of the sum; vectors of 27 + 8 scenarios by (underlying, settlement), of a crossed
+    account in dollars, else in the settlement asset."""
 
-    vectors: dict[str, list[float]]
+    vectors: dict[BookKey, list[float]]
     total: list[float]
     names: list[str]
     worst_case: float
@@ -115,7 +124,9 @@ def exposures_of(h: Holdings, m: MarketValues, p: DeribitPortfolioParameters) ->
     held = [x for x in h.positions if x.size != 0.0]
     if p.settlement is not None:
         held = [x for x in held if x.instrument.settle == p.settlement]
-    return [exposure_of(x, m) for x in held]
+    found = [exposure_of(x, m) for x in held]
+    shares = [p.fixed.get((x.underlying, x.expiry or 0), 0.0) for x in found]
+    return [x._replace(fixed=share) for x, share in zip(found, shares, strict=True)]
 
 
 def exposure_of(x: Holding, m: MarketValues) -> Exposure:
@@ -169,8 +180,9 @@ def shocked_vol(pair: DeribitPair, x: Exposure, direction: str) -> float:
 
 
 def option_price(x: Exposure, move: float, vol: float) -> float:
-    """Black on the shocked forward; where the coin settles, in coins of the shocked price."""
-    option, forward = x.position.instrument, x.price * (1.0 + move)
+    """Black on the shocked forward; where the coin settles, in coins of the shocked price. What of
+    the delivery average is fixed does not move."""
+    option, forward = x.position.instrument, x.price * (1.0 + (1.0 - x.fixed) * move)
     assert isinstance(option, Option)
     worth = black(forward, float(option.strike), option.is_call, vol * x.root_years)
     return worth / forward if option.coin_settled else worth
@@ -239,14 +251,22 @@ def toward_zero(profit: float, by: float) -> float:
     return max(profit - by, 0.0) if profit >= 0 else min(profit + by, 0.0)
 
 
-def book_vector(xs: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters) -> list[float]:
-    """All positions of one underlying and settlement, with the extended table scaled and damped.
+def book_sums(xs: list[Exposure], p: DeribitPortfolioParameters) -> list[float]:
+    """All positions of one underlying and settlement, the extended table as it comes."""
+    if not xs:
+        return [0.0] * len(scenario_names(p))
+    return [sum(column) for column in zip(*(position_vector(x, p) for x in xs), strict=True)]
+
+
+def segregated_vector(
+    xs: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters
+) -> list[float]:
+    """A book in the settlement asset, with the extended table scaled and damped.
 
     Scaling and dampener work on the sum of the book, not on each position.
     """
     pair, settle = p.pairs[xs[0].underlying], xs[0].settle
-    sums = [sum(column) for column in zip(*(position_vector(x, p) for x in xs), strict=True)]
-    coin = settle not in DOLLARS
+    sums, coin = book_sums(xs, p), settle not in DOLLARS
     index = m.value(index_of(xs[0].underlying)) if coin else None
     start = len(sums) - len(p.extended_moves)
     for at, move in enumerate(p.extended_moves, start):
@@ -255,49 +275,91 @@ def book_vector(xs: list[Exposure], m: MarketValues, p: DeribitPortfolioParamete
     return sums
 
 
-def books_of(xs: list[Exposure]) -> dict[tuple[str, str], list[Exposure]]:
+def coin_equity(asset: str, h: Holdings, xs: list[Exposure]) -> float:
+    """Coins that the account would have if its options were at their model prices, as scenarios
+    take them."""
+    total = h.collateral.get(asset, 0.0)
+    for x in xs:
+        if isinstance(x.position.instrument, Option):
+            total += x.position.size * option_price(x, 0.0, x.vol) + x.position.funding
+        else:
+            total += position_equity(x)
+    return total
+
+
+def crossed_vector(
+    at: BookKey,
+    xs: list[Exposure],
+    account: tuple[Holdings, MarketValues],
+    p: DeribitPortfolioParameters,
+) -> list[float]:
+    """A book in dollars, at the prices of each scenario.
+
+    A coin that is won or lost is worth what it costs then, so that a contract settled in coins
+    loses what its twin in dollars wins; at the price of today a short would lose too little. Far
+    moves are shrunk in dollars by factor range / |move|, which gives a linear position its dollars
+    at the edge, and damped in dollars.
+    """
+    pair, settle, (h, m) = p.pairs[at[0]], at[1], account
+    moves = [x for x in standard_moves(pair, p.buckets_count) for _ in VOL_SCENARIOS]
+    sums, start = book_sums(xs, p), len(moves)
+    moves += p.extended_moves
+    if settle not in DOLLARS:
+        sums = [profit * (1.0 + move) for profit, move in zip(sums, moves, strict=True)]
+        if p.currencies[settle].equity_side_impact == "both":
+            held = coin_equity(settle, h, xs)
+            sums = [profit + held * move for profit, move in zip(sums, moves, strict=True)]
+    usd = [profit * usd_of(settle, m) for profit in sums]
+    for place in range(start, len(usd)):
+        by = dampener(pair, p.currencies[settle].extended_dampener, moves[place], None)
+        usd[place] = toward_zero(scaled(pair, usd[place], moves[place], False), by)
+    return usd
+
+
+def books_of(xs: list[Exposure]) -> dict[BookKey, list[Exposure]]:
     """By (underlying, settlement)."""
-    found: dict[tuple[str, str], list[Exposure]] = {}
+    found: dict[BookKey, list[Exposure]] = {}
     for x in xs:
         found.setdefault((x.underlying, x.settle), []).append(x)
     return found
 
 
-def currency_vectors(
-    xs: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters
-) -> dict[str, list[float]]:
-    """Sum over underlyings, scenario by scenario: bucket k is k/4 of each one's range."""
-    found: dict[str, list[float]] = {}
-    for (_, settle), book in books_of(xs).items():
-        vector = book_vector(book, m, p)
-        old = found.get(settle, [0.0] * len(vector))
-        found[settle] = [a + b for a, b in zip(old, vector, strict=True)]
-    return found
+def book_vectors(
+    h: Holdings, xs: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters
+) -> dict[BookKey, list[float]]:
+    """Of each book, and crossed of each coin that is owned or owed besides."""
+    books = books_of(xs)
+    if p.settlement is not None:
+        return {at: segregated_vector(book, m, p) for at, book in books.items()}
+    for asset in h.collateral:
+        if asset not in DOLLARS:
+            books.setdefault((asset, asset), [])
+    return {at: crossed_vector(at, book, (h, m), p) for at, book in books.items()}
 
 
-def offset(currency: DeribitCurrency, profit: float, usd: float) -> float:
+def offset(currency: DeribitCurrency, profit: float) -> float:
     """A gain counts pnl_offset of itself and at most max_offsetable_pnl; a loss counts whole."""
     if profit <= 0.0:
         return profit
-    return min(profit * currency.pnl_offset, currency.max_offsetable_pnl / usd)
+    return min(profit * currency.pnl_offset, currency.max_offsetable_pnl)
 
 
 def total_vector(
-    vectors: Mapping[str, list[float]], m: MarketValues, p: DeribitPortfolioParameters
+    vectors: Mapping[BookKey, list[float]], p: DeribitPortfolioParameters
 ) -> list[float]:
-    """Segregated: the asset's own vector. Crossed: dollars of all, gains by their offset.
+    """Scenario by scenario over all books, gains by their offset; bucket k is k/4 of each range.
 
-    Scenarios of equal number are added across currencies, as if all coins moved together; the
-    correlation contingency that would charge for the rest is not published and left out.
+    A coin's account has one book, and nothing to be offset. Between books of one currency, such as
+    two coins settled in dollars, gains count by the offset too: "per currency" might be read to
+    net them whole, but what the venue charges for coins that do not move together (correlation
+    contingency) is not published, and to net without it would ask too little.
     """
-    size = len(scenario_names(p))
-    if p.settlement is not None:
-        return vectors.get(p.settlement, [0.0] * size)
-    total = [0.0] * size
-    for asset, vector in vectors.items():
-        usd = usd_of(asset, m)
+    total = [0.0] * len(scenario_names(p))
+    for (_, settle), vector in vectors.items():
+        if settle == p.settlement and settle not in DOLLARS:
+            return vector
         for at, profit in enumerate(vector):
-            total[at] += offset(p.currencies[asset], profit, usd) * usd
+            total[at] += offset(p.currencies[settle], profit)
     return total
 
 
@@ -305,17 +367,18 @@ def total_vector(
 
 
 def life_left(x: Exposure) -> float:
-    """Over the last 30 minutes delta and mark of what expires fade to nothing in a line."""
-    if x.expiry is None:
-        return 1.0
+    """Over the last 30 minutes delta and mark of an option fade to nothing in a line."""
     return min(1.0, x.days * DAY_MS / DECAY_MS)
 
 
 def net_delta(x: Exposure) -> float:
-    """Coins: of futures the size; of options BS delta, less the mark where the coin settles."""
+    """Coins: of futures the size; of options BS delta, less the mark where the coin settles.
+
+    The page on fading speaks of options; a future keeps its size to the end, which asks for more.
+    """
     thing = x.position.instrument
     if not isinstance(thing, Option):
-        return futures_coins(x) * life_left(x)
+        return futures_coins(x)
     deviation = x.vol * x.root_years
     delta = black_delta(x.price, float(thing.strike), thing.is_call, deviation)
     return x.position.size * (delta - (x.mark if thing.coin_settled else 0.0)) * life_left(x)
@@ -343,11 +406,20 @@ def roll_shock(book: list[Exposure], m: MarketValues, p: DeribitPortfolioParamet
     return total
 
 
+def coins_of(xs: list[Exposure]) -> list[list[Exposure]]:
+    """By underlying alone: what is settled in dollars is sold into the same market."""
+    found: dict[str, list[Exposure]] = {}
+    for x in xs:
+        found.setdefault(x.underlying, []).append(x)
+    return list(found.values())
+
+
 def delta_shock(book: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters) -> float:
     """|DeltaTotal| min(max_delta_shock, m_inc (|DeltaTotal| - threshold)), in coins.
 
     Only the names of the fields are published. As in standard margin, whose slope m_inc is, a rate
-    that grows with the size is taken of the whole size; it grows from the threshold on.
+    that grows with the size is taken of the whole size; it grows from the threshold on. The three
+    fields are of the pair, so that DeltaTotal is of all positions of its coin, however settled.
     """
     pair = p.pairs[book[0].underlying]
     total = abs(sum(net_delta(x) for x in book))
@@ -379,32 +451,35 @@ def position_equity(x: Exposure) -> float:
 
 def equity(
     h: Holdings, xs: list[Exposure], m: MarketValues, p: DeribitPortfolioParameters
-) -> float:
-    """Per asset collateral and positions; crossed, a positive sum counts less its haircut."""
+) -> tuple[float, float]:
+    """Per asset collateral and positions; and what haircuts ask of the positive sums, initially.
+
+    "For the purposes of calculating the initial margin": support.deribit.com 25944777203869.
+    """
     sums = dict(h.collateral)
     for x in xs:
         sums[x.settle] = sums.get(x.settle, 0.0) + position_equity(x)
     if p.settlement is not None:
-        return sums.get(p.settlement, 0.0)
-    total = 0.0
-    for asset, amount in sums.items():
-        kept = 1.0 - p.currencies[asset].haircut if amount > 0.0 else 1.0
-        total += amount * usd_of(asset, m) * kept
-    return total
+        return sums.get(p.settlement, 0.0), 0.0
+    usd = {asset: amount * usd_of(asset, m) for asset, amount in sums.items()}
+    haircuts = sum(max(worth, 0.0) * p.currencies[asset].haircut for asset, worth in usd.items())
+    return sum(usd.values()), haircuts
 
 
 def deribit_parts(h: Holdings, m: MarketValues, p: DeribitPortfolioParameters) -> DeribitParts:
-    """risk_matrix = worst + roll + delta; MM = mm_factor of it; IM = it + orders + mmp + spot."""
+    """risk_matrix = worst + roll + delta; MM = mm_factor of it; IM = it + orders + mmp + spot, and
+    haircuts."""
     xs = exposures_of(h, m, p)
-    vectors, names = currency_vectors(xs, m, p), scenario_names(p)
-    total = total_vector(vectors, m, p)
+    vectors, names = book_vectors(h, xs, m, p), scenario_names(p)
+    total = total_vector(vectors, p)
     worst = min(0.0, *total)
     books = list(books_of(xs).values())
     roll = sum(in_unit(roll_shock(book, m, p), book, m, p) for book in books)
-    delta = sum(in_unit(delta_shock(book, m, p), book, m, p) for book in books)
+    delta = sum(in_unit(delta_shock(coin, m, p), coin, m, p) for coin in coins_of(xs))
     matrix = roll + delta - worst
-    initial = matrix + p.open_orders_margin + p.mmp_margin + p.spot_margin
-    margins = Margins(equity(h, xs, m, p), p.mm_factor * matrix, initial)
+    owned, haircuts = equity(h, xs, m, p)
+    initial = matrix + p.open_orders_margin + p.mmp_margin + p.spot_margin + haircuts
+    margins = Margins(owned, p.mm_factor * matrix, initial)
     binding = names[total.index(worst)] if worst in total else "none"
     return DeribitParts(vectors, total, names, 0.0 - worst, binding, roll, delta, matrix, margins)
 

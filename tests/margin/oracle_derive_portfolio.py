@@ -151,18 +151,20 @@ def mark_discount(rate: float, time: float) -> float:
 def positive_discount(p: DerivePortfolioParameters, rate: float, time: float) -> float:
     """dPos = longBase exp(-T (r longMult + longAdd)), on an expiry that is worth >= 0.
 
-    The rate stands here as it is, negative too: the formula has max(r, 0) in the mark alone. No
-    published case has a negative rate.
+    A negative rate counts as none, as in the mark. No published case has one and the formula writes
+    the max in the mark alone; but the venue holds one rate of an expiry, without a sign, which
+    goes into all three discounts (derivexyz/v2-core, PMRMLib_2). It is also the dearer reading.
     """
-    return p.long_base * exp(-time * (rate * p.long_mult + p.long_add))
+    return p.long_base * exp(-time * (max(rate, 0.0) * p.long_mult + p.long_add))
 
 
 def negative_discount(p: DerivePortfolioParameters, rate: float, time: float) -> float:
     """dNeg = min(1 / disc, shortBase exp(T (r shortMult + shortAdd))), on an expiry that owes.
 
-    The cap makes the debt at most undiscounted (a short box of 10,000 owes 10,000, case 24).
+    The cap makes the debt at most undiscounted (a short box of 10,000 owes 10,000, case 24). Of a
+    negative rate the same holds as for what is owned.
     """
-    shock = p.short_base * exp(time * (rate * p.short_mult + p.short_add))
+    shock = p.short_base * exp(time * (max(rate, 0.0) * p.short_mult + p.short_add))
     return min(1.0 / mark_discount(rate, time), shock)
 
 
@@ -302,7 +304,9 @@ def collateral_values(
 
 
 def expiry_value(e: Expiry, spot: float, kind: str) -> float:
-    """Every option at the forward F (var s + fixed), discounted as the mark is."""
+    """Every option at the forward F (var s + fixed), discounted as the mark is; a skew moves
+    volatilities alone, whatever the scenario says of spot (PMRMLib_2; no case shows it)."""
+    spot = 1.0 if kind in SKEWS else spot
     forward = e.forward * ((1.0 - e.fixed) * spot + e.fixed)
     total = 0.0
     for leg in e.legs:
@@ -335,8 +339,8 @@ def scenario_profit(s: Scenario, expiries: list[Expiry], other: float) -> float:
     """damp (perp + collateral + sum of expiries); a skew takes -|profit| of each expiry.
 
     That the dampening multiplies the skews too is confirmed by cases 41 (2) and 45 (0). All their
-    skews stand at s = 1, where perpetual and collateral earn nothing; with another s they would be
-    added here as they are elsewhere, which no case shows.
+    skews stand at s = 1, where perpetual and collateral earn nothing; with another s they are added
+    here as they are elsewhere, while options stay at their forwards.
     """
     profits = [expiry_profit(e, s.spot, s.kind) for e in expiries]
     if s.kind in SKEWS:

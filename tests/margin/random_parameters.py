@@ -125,10 +125,10 @@ def derive_standard_parameters(random: Random) -> DeriveStandardParameters:
     )
 
 
-def deribit_currencies(offsets: bool) -> dict[str, DeribitCurrency]:
+def deribit_currencies(offsets: bool, impact: str = "none") -> dict[str, DeribitCurrency]:
     """Of the documentation (no offset), or with the offsets of the capture of February 2026."""
-    btc = DeribitCurrency()
-    eth = DeribitCurrency(0.005, 0.05, extended_dampener=200_000.0)
+    btc = DeribitCurrency(equity_side_impact=impact)
+    eth = DeribitCurrency(0.005, 0.05, extended_dampener=200_000.0, equity_side_impact=impact)
     usdc = DeribitCurrency(0.01, 0.10, extended_dampener=25_000.0)
     if not offsets:
         return {"BTC": btc, "ETH": eth, "USDC": usdc}
@@ -147,7 +147,7 @@ def deribit_parameters(random: Random, settlement: str | None) -> DeribitPortfol
         "ETH": DeribitPair(0.18, 0.40, m_inc=4e-6),
     }
     given = random.choice((0.0, 0.06))
-    currencies = deribit_currencies(random.random() < 0.6)
+    currencies = deribit_currencies(random.random() < 0.6, random.choice(("both", "none")))
     return DeribitPortfolioParameters(
         currencies, pairs, settlement, mmp_margin=given, open_orders_margin=given / 1000
     )

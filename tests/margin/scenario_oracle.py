@@ -29,13 +29,17 @@ Readings of what the documents leave open; at the function it stands in full.
       standard manager: moneyness by spot, marks by forward                              srm
       Deribit: inverse arithmetic, roll on its floor, sums by expiry not offset          capture
 
+    shown by no published case, read in the venue's published source
+      a negative rate counts as none in the mark and in both static discounts        PMRMLib_2
+      a skew moves no forward, but perpetual and collateral by its spot              PMRMLib_2
+
     not shown by any published case
-      negative rate: unclamped in the static discounts, max(r, 0) in the mark
       the floor of up-volatility; confidence at the threshold itself
       the rate feed's confidence (named in the formula; in case 61 the spot's is lower)
-      skew scenarios at a spot other than 1; a forward that settlement has fixed in part
+      a forward that settlement has fixed in part
       standard manager: spot's confidence for options and perpetuals
-      Deribit: everything of options; delta shock; growth of the roll; offsets between currencies
+      Deribit: everything of options; delta shock, by coin; growth of the roll; offsets between
+      books, of one currency too; a crossed account's coins, which count at each scenario's price
 """
 
 from __future__ import annotations

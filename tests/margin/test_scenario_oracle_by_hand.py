@@ -136,13 +136,13 @@ def test_portfolio_margin_of_short_option_pays_naked_contingency_and_discounts_i
     assert found == (near(-value), near(0.8 * loss + 18.0), near(loss + 30.0))
 
 
-def test_portfolio_margin_at_negative_rate_leaves_the_mark_undiscounted() -> None:
+def test_portfolio_margin_at_negative_rate_is_that_at_none() -> None:
     draft = eth()
     draft.see(rate_of("ETH", YEAR), -0.05)
     hold(draft, 1.0, 2000.0)
-    # Mark 1000; unmoved 1000 x 0.95 exp(-(-0.05 + 0.08)) = 950 exp(-0.03) = 921.92.
-    loss = 1000.0 - 950.0 * exp(-0.03)
-    assert loss == pytest.approx(78.08, abs=1e-2)
+    # Mark 1000; unmoved 1000 x 0.95 exp(-(0 + 0.08)) = 950 exp(-0.08) = 876.96.
+    loss = 1000.0 - 950.0 * exp(-0.08)
+    assert loss == pytest.approx(123.04, abs=1e-2)
     changes = {"basis_add": 0.0, "basis_mult": 0.0}
     found = portfolio(draft, pm(Scenario(1.0, "none"), **changes))
     assert found == (near(1000.0), near(0.8 * loss), near(loss))
@@ -363,16 +363,47 @@ def test_deribit_delta_and_mark_fade_over_the_last_half_hour() -> None:
 def test_deribit_crossed_gains_count_by_their_offset_and_cap() -> None:
     draft = deribit()
     hold_inverse(draft, "BTC", 1.0, 100_000.0)
-    hold_inverse(draft, "ETH", -50.0, 2_000.0)
-    # -16 %: BTC loses 100,000 x 0.16 / 0.84 = 19,047.62; ETH gains as much, of which 60 % count, or
-    # 5000 where that is the cap. +16 %: ETH loses 100,000 x 0.16 / 1.16 = 13,793.10, BTC none of
-    # its gain. Roll 1 % of 100,000 each.
-    for cap, gain in ((inf, 0.6 * 16 / 84 * 1e5), (5000.0, 5000.0)):
+    hold_inverse(draft, "ETH", -25.0, 2_000.0)
+    # -16 %: BTC loses 0.16 / 0.84 coins at 84,000: 16,000. ETH gains 8000, of which 60 % count, or
+    # 3000 where that is the cap. +16 %: ETH loses 8000, BTC none of its gain. Roll 1 % of 150,000.
+    for cap, gain in ((inf, 4800.0), (3000.0, 3000.0)):
         eth_terms = DeribitCurrency(pnl_offset=0.6, max_offsetable_pnl=cap)
         p = replace(CROSSED, currencies={**PLAIN, "ETH": eth_terms})
         parts = deribit_parts(*draft.book(), p)
-        assert parts.worst_case == near(max(16 / 84 * 1e5 - gain, 16 / 116 * 1e5))
-        assert parts.roll_shock == near(2000.0)
+        assert parts.worst_case == near(16_000.0 - gain)
+        assert parts.roll_shock == near(1500.0)
+
+
+def test_deribit_crossed_contract_in_coins_is_hedged_by_its_twin_in_dollars() -> None:
+    draft = deribit()
+    hold_inverse(draft, "BTC", 1.0, 100_000.0)
+    held = perpetual("BTC", "USDC")
+    draft.hold(held, -1.0, 100_000.0)
+    draft.see(mark_of(held.id), 100_000.0)
+    full = DeribitCurrency(pnl_offset=1.0, max_offsetable_pnl=inf)
+    p = replace(CROSSED, currencies=dict.fromkeys(PLAIN, full))
+    assert deribit_parts(*draft.book(), p).worst_case == near(0.0)
+
+
+def test_deribit_crossed_coins_are_positions_where_equity_has_side_impact() -> None:
+    draft = deribit()
+    draft.collateral = {"BTC": 2.0, "USDC": 7.0}
+    coin = DeribitCurrency(equity_side_impact="both")
+    p = replace(CROSSED, currencies={**PLAIN, "BTC": coin})
+    # Two coins lose 16 % of 200,000; no position, no roll.
+    assert deribit_parts(*draft.book(), p).worst_case == near(32_000.0)
+    # A short of a dollar's worth of them at the mark owes what the coins are worth, at any price.
+    hold_inverse(draft, "BTC", -2.0, 100_000.0)
+    assert deribit_parts(*draft.book(), p).worst_case == near(0.0)
+
+
+def test_deribit_crossed_profit_in_a_dollar_coin_is_worth_what_the_coin_is() -> None:
+    draft = deribit()
+    draft.see(dollar_of("USDC"), 0.9)
+    held = perpetual("BTC", "USDC")
+    draft.hold(held, 1.0, 100_000.0)
+    draft.see(mark_of(held.id), 100_000.0)
+    assert deribit_parts(*draft.book(), CROSSED).worst_case == near(0.9 * 16_000.0)
 
 
 def test_deribit_linear_position_loses_the_edge_bucket_in_dollars() -> None:
@@ -393,8 +424,8 @@ def test_deribit_crossed_haircut_is_of_what_is_owned_only() -> None:
     draft.collateral = {"BTC": 1.0, "ETH": -1.0, "USDC": 500.0}
     terms = DeribitCurrency(haircut=0.05)
     p = replace(CROSSED, currencies={**PLAIN, "BTC": terms, "ETH": terms})
-    # 95,000 - 2000 + 500.
-    assert deribit_portfolio(*draft.book(), p).equity == near(93_500.0)
+    # 100,000 - 2000 + 500; 5 % of what is owned, initially.
+    assert deribit_portfolio(*draft.book(), p) == (near(98_500.0), near(0.0), near(5000.0))
 
 
 def test_deribit_vol_shock_has_its_floor_and_its_powers() -> None:

@@ -3,11 +3,12 @@
 
 In dollars a unit of an instrument earns, when its coin's prices are multiplied by r,
 
-    linear contract    mark (r - 1)               option in dollars  V(F r) - V(F)
+    linear contract    u mark (r - 1)             option in dollars  u (V(F r) - V(F))
     inverse, per USD   S (r - 1) / mark           option in coins    S r (V(F r) / (F r) - V(F) / F)
 
-with S the index. Across currencies equity in a coin is itself a position there: a coin earns
-S (r - 1), and what is settled in it S r c(r) - S c(1), c being its worth in coins.
+with S the index and u, across currencies, that of the dollar coin, else 1. Across currencies equity
+in a coin is itself a position there: a coin earns S (r - 1), and what is settled in it
+S r c(r) - S c(1), c being its worth in coins.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ class DeribitBook:
         mark, index = self.marks[each.id], self.index[each.base]
         self.deltas[each.id] = 1.0 / mark if each.inverse else 1.0
         if not each.inverse:
-            return np.asarray(mark * (ratios - 1.0))
+            return np.asarray(self._unit(each.settle) * mark * (ratios - 1.0))
         # Worth -1 / mark coins per dollar of face, which is worth the same in dollars at any price.
         return np.zeros_like(ratios) if self.impacts(each) else index * (ratios - 1.0) / mark
 
@@ -196,7 +197,7 @@ class DeribitBook:
         deltas = black_deltas(columns)
         for place, each in enumerate(options):
             now, then = values[-1, place], values[:-1, place]
-            self.rows[each.id] = then - now
+            self.rows[each.id] = self._unit(each.settle) * (then - now)
             if each.settle == each.base:
                 held = (now / columns.forward[place], then / forward[:, place])
                 self.rows[each.id] = self._coin_row(each, held, ratios)

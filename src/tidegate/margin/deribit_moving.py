@@ -29,6 +29,8 @@ from tidegate.model.instruments import Future, Instrument, Option, Perpetual
 
 FloatArray = NDArray[np.float64]
 ExpiryKey = tuple[PoolKey, int]
+# A coin and the asset that options settle in.
+OptionKey = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,23 +78,20 @@ class MovingDeribit:
         return rule.prepare(self.book.instruments, self.book.market, self.book.assets)
 
     @cached_property
-    def options(self) -> Mapping[PoolKey, MovingOptions]:
-        """The options of each pool, laid out for the kernel, with their present as the last row."""
-        found = {}
-        moves = vol_moves(self.book.terms.buckets)
-        for pool in self.book.pools:
-            held = [
-                each
-                for each in self.book.instruments
-                if isinstance(each, Option) and self.book.pool(each) == pool
-            ]
-            if held:
-                shock = vol_shock(self.book.terms.pairs[pool[0].lower()])
-                ratios = np.append(self.book.ratios(pool[0]), 1.0)
-                plan = Moves(ratios, np.append(moves, int(VolMove.NONE)))
-                market = self.book.market
-                found[pool] = moving_options(held, self.amounts, market, (shock, None), plan, {})
-        return found
+    def options(self) -> Mapping[OptionKey, MovingOptions]:
+        """Options by coin and settlement, laid out for the kernel, their present as last row."""
+        held: dict[OptionKey, list[Option]] = {}
+        for each in self.book.instruments:
+            if isinstance(each, Option):
+                held.setdefault((each.base, each.settle), []).append(each)
+        return {key: self._laid_out(options) for key, options in held.items()}
+
+    def _laid_out(self, options: list[Option]) -> MovingOptions:
+        coin = options[0].base
+        moves = np.append(vol_moves(self.book.terms.buckets), int(VolMove.NONE))
+        plan = Moves(np.append(self.book.ratios(coin), 1.0), moves)
+        shock = vol_shock(self.book.terms.pairs[coin.lower()])
+        return moving_options(options, self.amounts, self.book.market, (shock, None), plan, {})
 
     @property
     def _count(self) -> int:
@@ -133,8 +132,8 @@ class _Market:
         }
         self.marks: dict[str, FloatArray] = {}
         self.deltas: dict[ExpiryKey, FloatArray] = {}
-        for pool, options in moving.options.items():
-            self._add_options(pool, options)
+        for options in moving.options.values():
+            self._add_options(self.book.pool(options.options[0]), options)
         for each in self.book.instruments:
             if isinstance(each, Perpetual | Future):
                 self._add_linear(each)
@@ -176,8 +175,9 @@ class _Market:
         for each in self.book.instruments:
             if self.book.pool(each) == pool and not isinstance(each, Option):
                 total += np.multiply.outer(self._linear_worth(each), ratios - 1.0)
-        if pool in self.moving.options:
-            total += self._option_gains(pool, ratios)
+        for options in self.moving.options.values():
+            if self.book.pool(options.options[0]) == pool:
+                total += self._option_gains(options, ratios)
         for asset in self.book.assets:
             if self.book.asset_pool(asset) == pool and self._asset_moves(asset):
                 worth = self._size(asset) * self.index[asset]
@@ -188,16 +188,16 @@ class _Market:
         """What a relative move of one earns, USD."""
         mark, size = self.linear[each.id], self._size(each.id)
         if not each.inverse:
-            return np.asarray(size * mark)
+            return np.asarray(self._unit(each.settle) * size * mark)
         if self.book.impacts(each):
             return np.zeros(self.paths.count)
         return np.asarray(size * self.index[each.base] / mark)
 
-    def _option_gains(self, pool: PoolKey, ratios: FloatArray) -> FloatArray:
-        options = self.moving.options[pool]
-        worth = options.sums(self.paths)
-        if not options.options[0].coin_settled:
-            return np.asarray((worth[:, :, :-1] - worth[:, :, -1:]).sum(axis=0))
+    def _option_gains(self, options: MovingOptions, ratios: FloatArray) -> FloatArray:
+        worth, first = options.sums(self.paths), options.options[0]
+        if not first.coin_settled:
+            gains = (worth[:, :, :-1] - worth[:, :, -1:]).sum(axis=0)
+            return np.asarray(self._unit(first.settle)[:, None] * gains)
         from tidegate.margin.scenario import _moving as kernels
 
         fixed = options.expiries[kernels.FIXED]
@@ -205,8 +205,8 @@ class _Market:
         then = (now - fixed[:, None, None]) * ratios + fixed[:, None, None]
         coins = (worth[:, :, :-1] / then).sum(axis=0)
         held = (worth[:, :, -1:] / now).sum(axis=0)
-        counted = 1.0 if self.book.impacts(options.options[0]) else ratios
-        return np.asarray(self.index[pool[0]][:, None] * (ratios * coins - counted * held))
+        counted = 1.0 if self.book.impacts(first) else ratios
+        return np.asarray(self.index[first.base][:, None] * (ratios * coins - counted * held))
 
     def _asset_moves(self, asset: str) -> bool:
         if not self.book.rule.cross or asset in DOLLARS:

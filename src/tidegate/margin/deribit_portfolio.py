@@ -21,12 +21,15 @@ Source: support.deribit.com, Portfolio Margin (25944756247837), Cross collateral
 Daily settlement (25944756807069); docs.deribit.com, private/pme/simulate; undated, read in November
 2026; parameters in `deribit_parameters`. Pinned by the published vector: grid, roll floor, far
 moves and dampener of linear positions, mm_factor. Not pinned, and so taken as follows: exp(risk T)
-- 1 above the floor; the delta shock's shape; positions of one coin settled in coins and in dollars
-are pools of their own; results of pools add up bucket by bucket, and no correlation contingency is
-asked; a haircut is on positive equity in the coin; open orders reserve what each would require by
-itself, which no combination of fills exceeds where gains do not offset (`pnl_offset` 0) and the
-delta shock is not reached; spot orders reserve nothing; over the last half hour an option's delta
-is decayed, and its mark with it.
+- 1 above the floor; the delta shock's shape, and that it is of all positions of a coin, however
+settled, as its threshold is of the pair; options against their model price at the mark vol;
+positions of one coin settled in coins and in dollars are pools of their own, two coins settled in
+dollars as well; results of pools add up bucket by bucket, gains by `pnl_offset` and up to the cap
+each, since no correlation contingency is published; across currencies a coin counts at the bucket's
+price and a dollar coin at its index; a haircut is of initial margin, on positive equity in the
+coin; open orders reserve what each would require by itself, which no combination of fills exceeds
+where gains do not offset (`pnl_offset` 0) and the delta shock is not reached; spot orders reserve
+nothing; over the last half hour an option's delta is decayed, and its mark with it, a future's not.
 """
 
 from __future__ import annotations

@@ -12,12 +12,15 @@ over the dollar coin's. The worst is the least of the scenarios and the basis co
 
 Initial margin adds to f what the dollar coin has lost of its peg, and a penalty on notional where a
 feed is less sure than the threshold: the least of spot, perpetual (where one is held), forward,
-rate and vol for options; of spot and its own for collateral.
+rate and vols of the expiry for options; of spot and its own for collateral.
 
 Source: docs.derive.xyz, PM2, and the formulas as reproduced on the venue's own published cases
-(`tests/margin/test_parity_cases.py`); parameters in `derive_parameters`. Not pinned: the live
-venue's present parameters (its third version changes them by governance), what open orders
-reserve, and what may be withdrawn beyond what initial margin leaves.
+(`tests/margin/test_parity_cases.py`); parameters in `derive_parameters`. A rate r below zero counts
+as zero everywhere; a skew moves no forward, but perpetuals and collateral by its ratio, as in the
+venue's published source, of which no case shows either. A confidence at the threshold itself is
+enough, as the rule says "below"; no case shows it. Not pinned: the live venue's present parameters
+(its third version changes them by governance), what open orders reserve, and what may be withdrawn
+beyond what initial margin leaves.
 """
 
 from __future__ import annotations
@@ -321,14 +324,20 @@ class _Book:
         return [Charge("naked shorts", weights, short=short) for weights in strikes.values()]
 
     def _oracle_charges(self, least: float) -> list[Charge]:
+        """Of options, long and short, by the least sure feed of their expiry."""
+        sure = {expiry: min(least, self._expiry_confidence(expiry)) for expiry in self.expiries}
         rows = []
         for each in self.options:
-            coin, expiry = self.rule.coin, each.expiry_ms
-            keys = (forward_of(coin, expiry), rate_of(coin, expiry), vol_of(each.id))
-            sure = min(least, *(self._confidence(key) for key in keys))
-            side = Side(self._penalty(sure, self.spot))
+            side = Side(self._penalty(sure[each.expiry_ms], self.spot))
             rows.append(Charge("oracle contingency", {each.id: 1.0}, side, side))
         return [row for row in rows if row.long.initial]
+
+    def _expiry_confidence(self, expiry_ms: int) -> float:
+        """Of forward, rate and the vols of all its options: the venue has one vol feed an expiry,
+        so that options whose confidences differ take the least of them."""
+        keys = [forward_of(self.rule.coin, expiry_ms), rate_of(self.rule.coin, expiry_ms)]
+        keys += [vol_of(each.id) for each in self.options if each.expiry_ms == expiry_ms]
+        return min(self._confidence(key) for key in keys)
 
     def _collateral_charge(self, name: str) -> Charge:
         terms, price = self.rule.collateral[name], self._price(name)

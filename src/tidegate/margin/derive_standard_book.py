@@ -222,6 +222,12 @@ class StandardBook:
     def _confidence(self, *keys: Key) -> float:
         return min(self.market.seen(key).confidence for key in keys)
 
+    def _expiry_confidence(self, coin: str, expiry_ms: int) -> float:
+        """Of spot, forward and the vols of all options of an expiry, whose vol feed is one."""
+        at = (coin, expiry_ms)
+        vols = [vol_of(each.id) for each in self.options if (each.base, each.expiry_ms) == at]
+        return self._confidence(forward_of(*at), index_of(coin), *vols)
+
     def _penalty(self, confidence: float) -> float:
         p = self.parameters
         unsure = confidence < p.confidence_threshold
@@ -236,8 +242,7 @@ class StandardBook:
 
     def _short_charge(self, option: Option) -> Charge:
         """Of a short option, initially: for an unsure feed of its expiry, and for the peg."""
-        forward = forward_of(option.base, option.expiry_ms)
-        sure = self._confidence(forward, index_of(option.base), vol_of(option.id))
+        sure = self._expiry_confidence(option.base, option.expiry_ms)
         rate = (self._penalty(sure) + self.depeg) * self.spot[option.base]
         return Charge("oracle and peg, options", {option.id: 1.0}, short=Side(rate))
 
