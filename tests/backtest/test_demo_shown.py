@@ -82,6 +82,11 @@ def playing(run: subprocess.Popen[str], out: Path) -> bool:
     return any(out.parent.glob(".out.*/journals/*.partial"))
 
 
+def heard() -> None:
+    """A shell's background jobs do not hear Ctrl-C, and neither would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("moment", [started, playing])
 def test_ctrl_c_is_one_line_and_leaves_nothing(
     tmp_path: Path, moment: Callable[[subprocess.Popen[str], Path], bool]
@@ -94,6 +99,7 @@ def test_ctrl_c_is_one_line_and_leaves_nothing(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heard,
     )
     while run.poll() is None and not moment(run, out):
         time.sleep(0.01)

@@ -230,7 +230,7 @@ def mutated(draw: st.DrawFn) -> Any:
             part = part[step]
         what = draw(st.sampled_from(["put", "drop", "rename", "double"]))
         if what == "put" or not isinstance(part, dict | list):
-            part[last] = draw(st.sampled_from(NASTY))
+            part[last] = copy.deepcopy(draw(st.sampled_from(NASTY)))
         elif what == "drop":
             del part[last]
         elif what == "rename" and isinstance(part, dict):
