@@ -87,12 +87,14 @@ def deribit_standard(account: SaidAccount) -> AccountRule:
     chosen = {name: fees[name] for name in instruments}
     plain = DeribitStandard(account.collateral(), instruments, contracts, chosen)
     if not options:
-        return ExactAccount("deribit_standard", plain, instruments, confidence(account))
+        return ExactAccount(
+            "deribit_standard", plain, instruments, confidence(account), session=True
+        )
     indices = {name: _underlying(option) for name, option in options.items()}
     rates = {coin: _option_rates(account, coin, said) for coin, said in given.option_rates.items()}
     rule = DeribitOptions(plain, options, indices, rates)
     every = {**instruments, **options}
-    return ExactAccount("deribit_standard", rule, every, confidence(account), indices)
+    return ExactAccount("deribit_standard", rule, every, confidence(account), indices, session=True)
 
 
 def dydx_cross(account: SaidAccount) -> AccountRule:
@@ -180,11 +182,18 @@ def _tiered(
 
 
 def note_other_assets(account: SaidAccount, collateral: str) -> None:
-    """Balances that the rule does not count are named, as `observe` names them."""
-    for asset, amount in account.said.balances.items():
-        if asset != collateral and amount:
+    """What is owned and the rule does not count is named, as `observe` names it; what is owed and
+    not counted raises `InputError`, as the account would look healthier than it is."""
+    said = {"balances": account.said.balances, "realised": account.said.realised or {}}
+    for field, amounts in said.items():
+        for asset, amount in amounts.items():
+            if asset == collateral or not amount:
+                continue
+            if amount < 0:
+                expected = f"expected at least 0: this rule counts {collateral} alone, got {amount}"
+                raise account.reader.refuse(f"{field}.{asset}", expected)
             what = "not collateral under this rule, and counted nowhere"
-            account.reader.missing(f"balances.{asset}", what)
+            account.reader.missing(f"{field}.{asset}", what)
 
 
 def _deribit_margins(account: SaidAccount) -> dict[InstrumentId, SizeMargin]:
