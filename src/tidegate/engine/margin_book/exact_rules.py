@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
@@ -31,10 +31,12 @@ from tidegate.model.instruments import (
     Spot,
 )
 from tidegate.model.times import format_date
-from tidegate.model.units import MICRO, cost_to_quanta, rate_to_ppm, unit_quanta
+from tidegate.model.units import MICRO, ceil_div, cost_to_quanta, rate_to_ppm, unit_quanta
 
 WHOLE_COIN = Decimal(1)
 CONTRACTS = (Perpetual, Future)
+# Of an instrument without a leverage of its own; the makers give every one its own.
+NO_CHOICE = 1
 
 
 class SaidOptionRates(Strict, frozen=True):
@@ -55,8 +57,9 @@ class StandardParameters(Strict, frozen=True):
 def hyperliquid_cross(account: SaidAccount) -> AccountRule:
     """Cross margin of linear perpetuals by tiers."""
     tables, instruments = _tiered(account)
-    leverage = account.account_leverage() if instruments else 1
-    rule = HyperliquidCross(account.collateral(), instruments, tables, leverage)
+    chosen = _leverages(account, instruments)
+    terms = (account.collateral(), instruments, tables, NO_CHOICE)
+    rule = HyperliquidCross(*terms, leverages=chosen)
     return ExactAccount(
         "hyperliquid_cross", rule, instruments, confidence(account), with_orders=True
     )
@@ -70,8 +73,9 @@ def binance_usdm(account: SaidAccount) -> AccountRule:
         account.share(one.clearance_fee, f"{place}.clearance_fee")
         if one.clearance_fee is not None:
             fees[instrument.id] = rate_to_ppm(one.clearance_fee)
-    leverage = account.account_leverage() if instruments else 1
-    rule = BinanceUsdm(account.collateral(), instruments, tables, leverage, fees)
+    chosen = _leverages(account, instruments)
+    terms = (account.collateral(), instruments, tables, NO_CHOICE)
+    rule = BinanceUsdm(*terms, fees, leverages=chosen)
     return ExactAccount("binance_usdm", rule, instruments, confidence(account), with_orders=True)
 
 
@@ -98,7 +102,8 @@ def deribit_standard(account: SaidAccount) -> AccountRule:
 
 
 def dydx_cross(account: SaidAccount) -> AccountRule:
-    """Cross margin of USDC perpetuals, open interest scaling the initial fraction."""
+    """Cross margin of USDC perpetuals, open interest scaling the initial fraction; the rule takes
+    the leverage of each market as the fraction chosen for it."""
     tiers, interest, chosen = {}, {}, {}
     note_other_assets(account, account.collateral())
     for place, one, instrument in account.margined("liquidity_tier"):
@@ -110,11 +115,11 @@ def dydx_cross(account: SaidAccount) -> AccountRule:
             if one.open_interest < 0:
                 raise account.reader.refuse(f"{place}.open_interest", "expected at least 0")
             interest[instrument.id] = ceil(Fraction(one.open_interest) / lot_size(one))
-        if one.chosen_initial is not None:
-            chosen[instrument.id] = rate_to_ppm(one.chosen_initial)
+        # A leverage is a least initial fraction, and so is what was chosen for the market.
+        by_leverage = ceil_div(MICRO, account.whole_leverage(place, one))
+        chosen[instrument.id] = max(by_leverage, rate_to_ppm(one.chosen_initial or Decimal(0)))
     instruments = {name: _by_id(account)[name] for name in tiers}
-    leverage = account.account_leverage() if instruments else 1
-    rule = DydxCross(account.collateral(), instruments, tiers, interest, leverage, chosen)
+    rule = DydxCross(account.collateral(), instruments, tiers, interest, MICRO, chosen)
     return ExactAccount("dydx_cross", rule, instruments, confidence(account))
 
 
@@ -149,6 +154,17 @@ def confidence(account: SaidAccount) -> float:
 
 def _by_id(account: SaidAccount) -> dict[InstrumentId, Instrument]:
     return {each.id: each for each in account.instruments.values()}
+
+
+def _leverages(
+    account: SaidAccount, instruments: Mapping[InstrumentId, Instrument]
+) -> dict[InstrumentId, int]:
+    """The whole leverage of each instrument, by position or else the account's."""
+    return {
+        account.id_of(one): account.whole_leverage(place, one)
+        for place, one in account.contracts.items()
+        if account.id_of(one) in instruments
+    }
 
 
 def _suits(
