@@ -13,10 +13,10 @@ import plotly.graph_objects as go
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.engine.margin_books import EXAMPLES, Run, account_of, changed, runner, write
+from tests.engine.margin_books import EXAMPLES, Run, account_of, changed, raw_book, runner, write
 from tidegate.engine.margin_book import exact_rules, fields, scenario_rules, venue_rules
 from tidegate.engine.margin_book.answer import Answer, answer
-from tidegate.engine.margin_book.distances import moved_account
+from tidegate.engine.margin_book.distances import distances, moved_account
 from tidegate.engine.margin_book.health_map import HealthMaps, health_maps, price_moves
 from tidegate.engine.margin_book.orders import parse_order
 from tidegate.engine.margin_book.page import content
@@ -91,6 +91,35 @@ def test_distance_beyond_the_last_tier_is_unknown(run: Run, tmp_path: Path) -> N
     ended = run(write(raw, tmp_path))
     assert re.search(r"BTC +60,000 .*UNKNOWN +beyond \+1", ended.out)
     assert "BTC distance: the rule cannot judge beyond" in ended.out
+
+
+@pytest.mark.parametrize("name", ["okx_portfolio", "okx_cross"])
+def test_distance_that_ends_where_a_loan_begins_says_whose_rates_are_missing(
+    name: str, run: Run, tmp_path: Path
+) -> None:
+    raw = raw_book(name)
+    raw["parameters"][name]["loans"] = {}
+    ended = run(write(raw, tmp_path))
+    assert re.search(r"BTC distance: .* beyond: USDT: expected loan rates", ended.out)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_has_its_distances(name: str) -> None:
+    sides = [
+        side
+        for each in distances(read_account(EXAMPLES[name]))
+        for side in (each.below, each.above)
+    ]
+    assert "unknown" not in {side.status for side in sides}
+
+
+def test_debt_without_rates_of_loans_is_refused_at_okx(run: Run, tmp_path: Path) -> None:
+    raw = changed("okx_cross", "balances.USDT", "-1000")
+    assert run(write(raw, tmp_path)).status == 0
+    del raw["parameters"]["okx_cross"]["loans"]
+    ended = run(write(raw, tmp_path))
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert "USDT" in ended.err
 
 
 def test_json_is_one_document_that_comes_back_whole(run: Run) -> None:
