@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.engine.margin_books import EXAMPLES, Run, account_of, changed, raw_book, runner, write
 from tidegate.engine.margin_book.orders import after, parse_order
 from tidegate.engine.margin_book.reading import read_account
 from tidegate.margin.statement import Statement
 
+DOCUMENT = (REPOSITORY / "docs" / "margin-books.md").read_text(encoding="utf-8")
 STANDARD = ["deribit_standard_inverse", "deribit_standard_options"]
 EVERY = [*STANDARD, "deribit_portfolio", "deribit_portfolio_cross"]
 REFUSE = {
@@ -131,6 +133,23 @@ def test_gain_and_loss_of_one_session_are_netted(tmp_path: Path) -> None:
     then = after(account, [parse_order("sell 300000 BTC-PERPETUAL", account)]).statement()
     assert free_of(then) == pytest.approx(5.0)
     assert then.equity == pytest.approx(5.75)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_entry_at_the_settlement_is_the_account_before_it(name: str, tmp_path: Path) -> None:
+    # docs/margin-books.md: 1 BTC of profit from 50,000 to 60,000 was moved to cash at 08:00 UTC.
+    before = winning(name)
+    settled = winning(name) | {"balances": {"BTC": "6"}}
+    settled["positions"][0]["entry"] = "60000"
+    found = [account_of(raw, tmp_path).statement() for raw in (before, settled)]
+    assert found[1].equity == pytest.approx(found[0].equity, rel=1e-7)
+    assert free_of(found[1]) > free_of(found[0])
+
+
+def test_document_says_that_an_entry_at_deribit_is_the_last_settlements() -> None:
+    (row,) = [line for line in DOCUMENT.splitlines() if line.startswith("| `entry` |")]
+    assert "last settlement" in row
+    assert "300,000 x (1 / 50,000 - 1 / 60,000) = 1 BTC" in DOCUMENT
 
 
 def test_premium_is_paid_and_received_at_once() -> None:
