@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +249,55 @@ def test_page_is_one_file_that_asks_for_nothing(tmp_path: Path, run: Run) -> Non
     assert "default-src 'none'" in text
     assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="?http', text)
     assert list(tmp_path.iterdir()) == [page]
+
+
+def test_charts_of_the_page_do_not_promise_tables_of_their_numbers(
+    drawn: tuple[Answer, HealthMaps],
+) -> None:
+    body = content(*drawn)[1]
+    assert body.count("<noscript><p>This chart needs scripts.</p></noscript>") == 2
+
+
+@pytest.mark.parametrize(
+    "words", [["--rules"], ["--rules", "--json"], [LINEAR], [LINEAR, "--json"]]
+)
+def test_reader_that_goes_away_is_no_account_below_maintenance(words: list[object]) -> None:
+    script = "from tidegate.cli import main; main()"
+    command = [sys.executable, "-c", script, "margin", *map(str, words)]
+    pipe = subprocess.PIPE
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment) as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        started.stdout.close()
+        complaint = started.stderr.read()
+    assert (started.returncode, complaint) == (141, b"")
+
+
+@pytest.mark.parametrize("name", ["hyperliquid_isolated", "bybit_isolated", "okx_isolated"])
+def test_what_if_that_closes_the_isolated_position_leaves_its_margin_free(name: str) -> None:
+    account = read_account(EXAMPLES[name])
+    (held,) = account.holdings.positions
+    order = f"{'sell' if held.size > 0 else 'buy'} {abs(held.size):g} {held.instrument.symbol}"
+    said = answer(account, [parse_order(order, account)])
+    assert said.what_if is not None
+    then = said.what_if.after
+    assert then.equity == pytest.approx(said.now.equity)
+    assert (then.initial, then.maintenance, then.withdrawable) == (0.0, 0.0, then.equity)
+    assert {each.below.status for each in said.what_if.distances} <= {"never"}
+    assert then.binding == "none"
+
+
+def test_what_if_on_another_instrument_than_the_isolated_position_is_refused(
+    tmp_path: Path, run: Run
+) -> None:
+    raw = raw_book("hyperliquid_isolated")
+    held = raw["positions"][0]
+    raw["positions"].append(held | {"symbol": "OTHER", "size": "0"})
+    close = ("--what-if", f"sell {held['size']} {held['symbol']}")
+    ended = run(write(raw, tmp_path), *close, "--what-if", "buy 1 OTHER")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert "OTHER: expected orders on the isolated position" in ended.err
 
 
 def test_help_has_an_example(run: Run) -> None:

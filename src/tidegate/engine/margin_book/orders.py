@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tidegate.engine.margin_book.account_book import AccountBook, named
+from tidegate.engine.margin_book.closed_isolated import rule_once_filled
 from tidegate.engine.margin_book.exact_account import exact, lot_of
 from tidegate.engine.margin_book.fields import DIGITS_MAX
 from tidegate.engine.margin_book.session import filled_in_session
@@ -77,7 +78,8 @@ def after(account: AccountBook, fills: Sequence[Fill]) -> AccountBook:
                 price = mark_price(fill.instrument, Prices(account.market, 0.0))
             made = fill_in(holdings, fill.instrument, fill.size, price)
             holdings = _in_whole_lots(made, fill.instrument)
-    return replace(account, holdings=holdings)
+        rule = rule_once_filled(account.rule, account.holdings, holdings)
+    return replace(account, holdings=holdings, rule=rule)
 
 
 def _in_whole_lots(holdings: Holdings, traded: Instrument) -> Holdings:
