@@ -337,10 +337,16 @@ FILLS = {
         ["BUY 1000 SOL at 210"],
         {"positions.0.size": "2000", "positions.0.entry": "205"},
     ),
-    "inverse": (
+    # Of the session until 08:00 UTC, in equity but no cash: support.deribit.com 25944756807069.
+    "inverse at a profit": (
+        "deribit_portfolio",
+        ["sell 300000 BTC-PERPETUAL at 75000"],
+        {"positions.0.size": "0", "realised.BTC": "1"},
+    ),
+    "inverse at a loss": (
         "deribit_portfolio",
         ["sell 300000 BTC-PERPETUAL at 50000"],
-        {"positions.0.size": "0", "balances.BTC": "4"},
+        {"positions.0.size": "0", "realised.BTC": "-1"},
     ),
     "premium": (
         "derive_portfolio",

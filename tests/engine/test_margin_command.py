@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,10 @@ import plotly.graph_objects as go
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.engine.margin_books import EXAMPLES, Run, account_of, changed, runner, write
+from tests.engine.margin_books import EXAMPLES, Run, account_of, changed, raw_book, runner, write
 from tidegate.engine.margin_book import exact_rules, fields, scenario_rules, venue_rules
 from tidegate.engine.margin_book.answer import Answer, answer
-from tidegate.engine.margin_book.distances import moved_account
+from tidegate.engine.margin_book.distances import distances, moved_account
 from tidegate.engine.margin_book.health_map import HealthMaps, health_maps, price_moves
 from tidegate.engine.margin_book.orders import parse_order
 from tidegate.engine.margin_book.page import content
@@ -91,6 +94,35 @@ def test_distance_beyond_the_last_tier_is_unknown(run: Run, tmp_path: Path) -> N
     ended = run(write(raw, tmp_path))
     assert re.search(r"BTC +60,000 .*UNKNOWN +beyond \+1", ended.out)
     assert "BTC distance: the rule cannot judge beyond" in ended.out
+
+
+@pytest.mark.parametrize("name", ["okx_portfolio", "okx_cross"])
+def test_distance_that_ends_where_a_loan_begins_says_whose_rates_are_missing(
+    name: str, run: Run, tmp_path: Path
+) -> None:
+    raw = raw_book(name)
+    raw["parameters"][name]["loans"] = {}
+    ended = run(write(raw, tmp_path))
+    assert re.search(r"BTC distance: .* beyond: USDT: expected loan rates", ended.out)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_has_its_distances(name: str) -> None:
+    sides = [
+        side
+        for each in distances(read_account(EXAMPLES[name]))
+        for side in (each.below, each.above)
+    ]
+    assert "unknown" not in {side.status for side in sides}
+
+
+def test_debt_without_rates_of_loans_is_refused_at_okx(run: Run, tmp_path: Path) -> None:
+    raw = changed("okx_cross", "balances.USDT", "-1000")
+    assert run(write(raw, tmp_path)).status == 0
+    del raw["parameters"]["okx_cross"]["loans"]
+    ended = run(write(raw, tmp_path))
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert "USDT" in ended.err
 
 
 def test_json_is_one_document_that_comes_back_whole(run: Run) -> None:
@@ -217,6 +249,55 @@ def test_page_is_one_file_that_asks_for_nothing(tmp_path: Path, run: Run) -> Non
     assert "default-src 'none'" in text
     assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="?http', text)
     assert list(tmp_path.iterdir()) == [page]
+
+
+def test_charts_of_the_page_do_not_promise_tables_of_their_numbers(
+    drawn: tuple[Answer, HealthMaps],
+) -> None:
+    body = content(*drawn)[1]
+    assert body.count("<noscript><p>This chart needs scripts.</p></noscript>") == 2
+
+
+@pytest.mark.parametrize(
+    "words", [["--rules"], ["--rules", "--json"], [LINEAR], [LINEAR, "--json"]]
+)
+def test_reader_that_goes_away_is_no_account_below_maintenance(words: list[object]) -> None:
+    script = "from tidegate.cli import main; main()"
+    command = [sys.executable, "-c", script, "margin", *map(str, words)]
+    pipe = subprocess.PIPE
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment) as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        started.stdout.close()
+        complaint = started.stderr.read()
+    assert (started.returncode, complaint) == (141, b"")
+
+
+@pytest.mark.parametrize("name", ["hyperliquid_isolated", "bybit_isolated", "okx_isolated"])
+def test_what_if_that_closes_the_isolated_position_leaves_its_margin_free(name: str) -> None:
+    account = read_account(EXAMPLES[name])
+    (held,) = account.holdings.positions
+    order = f"{'sell' if held.size > 0 else 'buy'} {abs(held.size):g} {held.instrument.symbol}"
+    said = answer(account, [parse_order(order, account)])
+    assert said.what_if is not None
+    then = said.what_if.after
+    assert then.equity == pytest.approx(said.now.equity)
+    assert (then.initial, then.maintenance, then.withdrawable) == (0.0, 0.0, then.equity)
+    assert {each.below.status for each in said.what_if.distances} <= {"never"}
+    assert then.binding == "none"
+
+
+def test_what_if_on_another_instrument_than_the_isolated_position_is_refused(
+    tmp_path: Path, run: Run
+) -> None:
+    raw = raw_book("hyperliquid_isolated")
+    held = raw["positions"][0]
+    raw["positions"].append(held | {"symbol": "OTHER", "size": "0"})
+    close = ("--what-if", f"sell {held['size']} {held['symbol']}")
+    ended = run(write(raw, tmp_path), *close, "--what-if", "buy 1 OTHER")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert "OTHER: expected orders on the isolated position" in ended.err
 
 
 def test_help_has_an_example(run: Run) -> None:

@@ -91,12 +91,14 @@ def page(title: str, body: str, figures: Mapping[str, object]) -> str:
     )
 
 
-def chart(name: str, title: str, described: str) -> str:
-    """A heading, what the chart shows, and the place where it is drawn."""
+def chart(name: str, title: str, described: str, in_tables: bool = True) -> str:
+    """A heading, what the chart shows, and the place where it is drawn; `in_tables` where tables of
+    the page hold the same numbers."""
+    instead = "; the tables hold its numbers" if in_tables else ""
     return (
         f'<h2 id="{name}-title">{escape(title)}</h2>\n<p class="soft">{escape(described)}</p>\n'
         f'<div class="chart" id="{name}" role="img" aria-labelledby="{name}-title"></div>\n'
-        "<noscript><p>This chart needs scripts; the tables hold its numbers.</p></noscript>\n"
+        f"<noscript><p>This chart needs scripts{instead}.</p></noscript>\n"
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidegate.margin.rule import Lines, LiquidationStep, MarginState, Marks
 from tidegate.margin.tiers import TierTable
@@ -26,12 +26,14 @@ HYPERLIQUID_WITHDRAW_FLOOR = 10
 
 @dataclass(frozen=True, slots=True)
 class LinearCross(ABC):
-    """State common to both venues; `leverage` is the one chosen there, capped by the tier."""
+    """State common to both venues; `leverage` is the one chosen there, capped by the tier, where
+    `leverages` has none for the instrument itself."""
 
     collateral: str
     instruments: Mapping[InstrumentId, Instrument]
     tiers: Mapping[InstrumentId, TierTable]
     leverage: int
+    leverages: Mapping[InstrumentId, int] = field(default_factory=dict, kw_only=True)
 
     def health_at(self, account: Account, marks: Marks) -> tuple[int, int]:
         """Equity and maintenance requirement in collateral quanta."""
@@ -52,7 +54,8 @@ class LinearCross(ABC):
         initial, total, most, binding = 0, 0, -1, None
         for name, position in account.positions.items():
             notional = abs(self.instruments[name].value(position.lots, marks[name]))
-            leverage = min(self.leverage, self.tiers[name].at(notional).max_leverage)
+            chosen = self.leverages.get(name, self.leverage)
+            leverage = min(chosen, self.tiers[name].at(notional).max_leverage)
             required = ceil_div(notional, leverage)
             initial, total = initial + required, total + notional
             if required > most:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tidegate.engine.margin_book import session
 from tidegate.engine.observed_book import Unknown
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import MarketValues
@@ -32,8 +33,16 @@ class AccountBook:
 
     def statement(self) -> Statement:
         """The account now; raises `InputError` naming the file and what it lacks."""
+        holdings = self.holdings
+        if self.settles_daily:
+            holdings = session.with_losses_paid(holdings)
         with named(self.where):
-            return self.rule.statement(self.holdings, self.market)
+            return self.rule.statement(holdings, self.market)
+
+    @property
+    def settles_daily(self) -> bool:
+        """Whether profit waits for a settlement before it is cash."""
+        return self.card.name in session.RULES
 
     def symbol(self, name: str) -> str:
         """An instrument's symbol for its id; any other name as it is."""

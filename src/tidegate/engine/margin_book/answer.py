@@ -10,6 +10,7 @@ from math import isfinite
 import msgspec
 
 from tidegate.engine.margin_book.account_book import AccountBook, named
+from tidegate.engine.margin_book.closed_isolated import ISOLATED
 from tidegate.engine.margin_book.closings import Closing, first_closed
 from tidegate.engine.margin_book.distances import Distance, distances
 from tidegate.engine.margin_book.orders import Fill, after
@@ -22,7 +23,6 @@ from tidegate.model.errors import InputError
 from tidegate.model.instruments import Option
 
 SCHEMA = "tidegate-margin-1"
-ISOLATED = "_isolated"
 
 
 class Standing(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from rich.table import Table
 from tidegate.engine.margin_book.answer import Answer, Standing, answer
 from tidegate.engine.margin_book.health_map import health_maps
 from tidegate.engine.margin_book.orders import after, parse_order
+from tidegate.engine.margin_book.output import console, to_reader
 from tidegate.engine.margin_book.page import content
 from tidegate.engine.margin_book.reading import read_account
 from tidegate.engine.margin_book.words import (
@@ -61,23 +62,23 @@ def show_margin(request: Request, as_json: bool) -> bool:
         if request.html is not None:
             maps = health_maps(after(account, fills), said)
             write_page(request.html, page(*content(said, maps)))
-    if as_json:
-        print(json.dumps(msgspec.to_builtins(said), sort_keys=True, allow_nan=False))
-    else:
-        console = Console(highlight=False)
-        show(said, console if console.is_terminal else Console(width=WIDTH, highlight=False))
+    with to_reader():
+        if as_json:
+            print(json.dumps(msgspec.to_builtins(said), sort_keys=True, allow_nan=False))
+        else:
+            show(said, console(WIDTH))
     return said.healthy
 
 
-def show(said: Answer, console: Console) -> None:
+def show(said: Answer, paper: Console) -> None:
     """The answer in words and tables."""
     for line in _first_lines(said):
-        console.print(line)
-    console.print(_amounts_table(said))
+        paper.print(line)
+    paper.print(_amounts_table(said))
     binds = escape(said.now.binding)
-    console.print(f"Binds: {binds}" + ("" if said.what_if is None else _then_binds(said)))
+    paper.print(f"Binds: {binds}" + ("" if said.what_if is None else _then_binds(said)))
     for table in (_parts_table(said), _positions_table(said), _distances_table(said)):
-        console.print(table)
+        paper.print(table)
     ends = (
         ("Closed first:", closing_lines(said.first_closed)),
         (f"[bold red]{UNKNOWN}[/], neither safe nor zero:", unknown_lines(said)),
@@ -85,9 +86,9 @@ def show(said: Answer, console: Console) -> None:
     )
     for head, lines in ends:
         if lines:
-            console.print(head)
+            paper.print(head)
         for line in lines:
-            console.print(f"  {escape(line)}")
+            paper.print(f"  {escape(line)}")
 
 
 def _first_lines(said: Answer) -> list[str]:

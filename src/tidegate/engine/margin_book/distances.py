@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from tidegate.engine.margin_book.account_book import AccountBook
 from tidegate.margin.liquidation_distance import (
     HIGHEST_RATIO,
     LOWEST_RATIO,
+    STEPS,
     liquidation_ratios,
     moved_market,
 )
@@ -74,20 +76,32 @@ def _distance(account: AccountBook, coin: str) -> Distance:
     except InputError as error:
         lost = Side("unknown", None, None, None, f"{error.field}: {error.expected}")
         return Distance(coin, price, name, lost, lost)
-    below = _side(found.below, found.lowest, LOWEST_RATIO, price)
-    return Distance(
-        coin, price, name, below, _side(found.above, found.highest, HIGHEST_RATIO, price)
-    )
+    sides = []
+    ways = ((found.below, found.lowest, LOWEST_RATIO), (found.above, found.highest, HIGHEST_RATIO))
+    for ratio, reached, end in ways:
+        side = _side(ratio, reached, end, price)
+        if side.status == "unknown":
+            side = replace(side, why=_why_not_beyond(account, coin, reached, end))
+        sides.append(side)
+    return Distance(coin, price, name, *sides)
 
 
 def _side(found: float | None, reached: float, end: float, price: float | None) -> Side:
     if found is not None:
         at = None if price is None else price * found
         return Side("dies", found - 1.0, at, None)
-    if abs(reached / end - 1.0) > EDGE:
-        why = "the rule cannot judge beyond: no tier or figure is given for it"
-        return Side("unknown", None, None, reached - 1.0, why)
-    return Side("never", None, None, reached - 1.0)
+    stopped = abs(reached / end - 1.0) > EDGE
+    return Side("unknown" if stopped else "never", None, None, reached - 1.0)
+
+
+def _why_not_beyond(account: AccountBook, coin: str, reached: float, end: float) -> str:
+    """What the rule says in the first market that it refused, one step beyond the last judged."""
+    beyond, why = reached * end ** (1.0 / STEPS), "no tier or figure is given for it"
+    try:
+        account.rule.statement(account.holdings, moved_account(account, [coin], beyond))
+    except InputError as error:
+        why = f"{error.field}: {error.expected}"
+    return f"the rule cannot judge beyond: {why}"
 
 
 def _price(account: AccountBook, coin: str) -> tuple[str, float | None]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
 
+from tidegate.engine.margin_book.session import with_losses_paid
+from tidegate.margin.holding_values import settled
 from tidegate.margin.holdings import Holding, Holdings
 from tidegate.margin.market_values import MarketValues
 from tidegate.margin.open_orders import with_orders
@@ -31,7 +33,8 @@ class ExactAccount:
     """A venue's integer rule over the `instruments` that it has terms for.
 
     `underlyings` are the prices that options are margined on: the forward at their expiry.
-    `with_orders` has orders reserve initial margin, as the worse side executing.
+    `with_orders` has orders reserve initial margin, as the worse side executing. With `session`
+    profit waits for a settlement, see `session`; without, profit that waits is refused.
     """
 
     name: str
@@ -40,6 +43,7 @@ class ExactAccount:
     least_confidence: float = 1.0
     underlyings: Mapping[InstrumentId, Index] = field(default_factory=dict)
     with_orders: bool = False
+    session: bool = False
 
     @property
     def unit(self) -> str:
@@ -55,16 +59,33 @@ class ExactAccount:
 
     def _plain(self, holdings: Holdings, prices: Prices) -> Statement:
         account, marks = self.account(holdings), self.marks(holdings, prices)
-        return stated(self.name, self.rule, account, marks)
+        found = stated(self.name, self.rule, account, marks)
+        if not self.session or found.withdrawable is None:
+            return found
+        cash = with_losses_paid(holdings).collateral.get(self.unit, 0.0)
+        free = owned(cash, self.unit) / unit_quanta(self.unit) - found.initial
+        return replace(found, withdrawable=max(0.0, min(found.withdrawable, free)))
 
     def account(self, holdings: Holdings) -> Account:
-        """The holdings in quanta and lots."""
-        balances = {asset: owned(amount, asset) for asset, amount in holdings.collateral.items()}
+        """The holdings in quanta and lots; a debt that the rule does not count is refused."""
+        balances = {asset: owned(amount, asset) for asset, amount in self._balances(holdings)}
         positions = {
             held.instrument.id: Position(self._lots(held), entry_cost(held))
             for held in holdings.positions
         }
         return Account("", balances, positions)
+
+    def _balances(self, holdings: Holdings) -> list[tuple[str, float]]:
+        if not self.session:
+            settled(holdings)
+        balances = dict(holdings.collateral)
+        for asset, amount in holdings.realised.items():
+            balances[asset] = float(exact(balances.get(asset, 0.0)) + exact(amount))
+        for asset, amount in balances.items():
+            if amount < 0.0 and asset != self.unit:
+                expected = f"expected at least 0: {self.name} does not count what is borrowed"
+                raise InputError(WHERE, f"balances.{asset}", expected)
+        return list(balances.items())
 
     def marks(self, holdings: Holdings, prices: Prices) -> dict[str, int]:
         """Marks in ticks, rounded against the holding; those of underlyings to the nearest."""
@@ -115,6 +136,7 @@ class WalletAccount:
         """The wallet now; see `AccountRule`."""
         if holdings.positions or holdings.orders:
             raise InputError(WHERE, "positions", "expected none: a wallet holds balances alone")
+        settled(holdings)
         prices = Prices(market, self.least_confidence)
         balances, marks = {}, {}
         for asset, amount in holdings.collateral.items():

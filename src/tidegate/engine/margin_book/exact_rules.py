@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
@@ -31,10 +31,12 @@ from tidegate.model.instruments import (
     Spot,
 )
 from tidegate.model.times import format_date
-from tidegate.model.units import MICRO, cost_to_quanta, rate_to_ppm, unit_quanta
+from tidegate.model.units import MICRO, ceil_div, cost_to_quanta, rate_to_ppm, unit_quanta
 
 WHOLE_COIN = Decimal(1)
 CONTRACTS = (Perpetual, Future)
+# Of an instrument without a leverage of its own; the makers give every one its own.
+NO_CHOICE = 1
 
 
 class SaidOptionRates(Strict, frozen=True):
@@ -55,8 +57,9 @@ class StandardParameters(Strict, frozen=True):
 def hyperliquid_cross(account: SaidAccount) -> AccountRule:
     """Cross margin of linear perpetuals by tiers."""
     tables, instruments = _tiered(account)
-    leverage = account.account_leverage() if instruments else 1
-    rule = HyperliquidCross(account.collateral(), instruments, tables, leverage)
+    chosen = _leverages(account, instruments)
+    terms = (account.collateral(), instruments, tables, NO_CHOICE)
+    rule = HyperliquidCross(*terms, leverages=chosen)
     return ExactAccount(
         "hyperliquid_cross", rule, instruments, confidence(account), with_orders=True
     )
@@ -70,8 +73,9 @@ def binance_usdm(account: SaidAccount) -> AccountRule:
         account.share(one.clearance_fee, f"{place}.clearance_fee")
         if one.clearance_fee is not None:
             fees[instrument.id] = rate_to_ppm(one.clearance_fee)
-    leverage = account.account_leverage() if instruments else 1
-    rule = BinanceUsdm(account.collateral(), instruments, tables, leverage, fees)
+    chosen = _leverages(account, instruments)
+    terms = (account.collateral(), instruments, tables, NO_CHOICE)
+    rule = BinanceUsdm(*terms, fees, leverages=chosen)
     return ExactAccount("binance_usdm", rule, instruments, confidence(account), with_orders=True)
 
 
@@ -87,16 +91,19 @@ def deribit_standard(account: SaidAccount) -> AccountRule:
     chosen = {name: fees[name] for name in instruments}
     plain = DeribitStandard(account.collateral(), instruments, contracts, chosen)
     if not options:
-        return ExactAccount("deribit_standard", plain, instruments, confidence(account))
+        return ExactAccount(
+            "deribit_standard", plain, instruments, confidence(account), session=True
+        )
     indices = {name: _underlying(option) for name, option in options.items()}
     rates = {coin: _option_rates(account, coin, said) for coin, said in given.option_rates.items()}
     rule = DeribitOptions(plain, options, indices, rates)
     every = {**instruments, **options}
-    return ExactAccount("deribit_standard", rule, every, confidence(account), indices)
+    return ExactAccount("deribit_standard", rule, every, confidence(account), indices, session=True)
 
 
 def dydx_cross(account: SaidAccount) -> AccountRule:
-    """Cross margin of USDC perpetuals, open interest scaling the initial fraction."""
+    """Cross margin of USDC perpetuals, open interest scaling the initial fraction; the rule takes
+    the leverage of each market as the fraction chosen for it."""
     tiers, interest, chosen = {}, {}, {}
     note_other_assets(account, account.collateral())
     for place, one, instrument in account.margined("liquidity_tier"):
@@ -108,11 +115,11 @@ def dydx_cross(account: SaidAccount) -> AccountRule:
             if one.open_interest < 0:
                 raise account.reader.refuse(f"{place}.open_interest", "expected at least 0")
             interest[instrument.id] = ceil(Fraction(one.open_interest) / lot_size(one))
-        if one.chosen_initial is not None:
-            chosen[instrument.id] = rate_to_ppm(one.chosen_initial)
+        # A leverage is a least initial fraction, and so is what was chosen for the market.
+        by_leverage = ceil_div(MICRO, account.whole_leverage(place, one))
+        chosen[instrument.id] = max(by_leverage, rate_to_ppm(one.chosen_initial or Decimal(0)))
     instruments = {name: _by_id(account)[name] for name in tiers}
-    leverage = account.account_leverage() if instruments else 1
-    rule = DydxCross(account.collateral(), instruments, tiers, interest, leverage, chosen)
+    rule = DydxCross(account.collateral(), instruments, tiers, interest, MICRO, chosen)
     return ExactAccount("dydx_cross", rule, instruments, confidence(account))
 
 
@@ -149,6 +156,17 @@ def _by_id(account: SaidAccount) -> dict[InstrumentId, Instrument]:
     return {each.id: each for each in account.instruments.values()}
 
 
+def _leverages(
+    account: SaidAccount, instruments: Mapping[InstrumentId, Instrument]
+) -> dict[InstrumentId, int]:
+    """The whole leverage of each instrument, by position or else the account's."""
+    return {
+        account.id_of(one): account.whole_leverage(place, one)
+        for place, one in account.contracts.items()
+        if account.id_of(one) in instruments
+    }
+
+
 def _suits(
     account: SaidAccount, place: str, one: SaidContract, kind: type | tuple[type, ...]
 ) -> bool:
@@ -180,11 +198,18 @@ def _tiered(
 
 
 def note_other_assets(account: SaidAccount, collateral: str) -> None:
-    """Balances that the rule does not count are named, as `observe` names them."""
-    for asset, amount in account.said.balances.items():
-        if asset != collateral and amount:
+    """What is owned and the rule does not count is named, as `observe` names it; what is owed and
+    not counted raises `InputError`, as the account would look healthier than it is."""
+    said = {"balances": account.said.balances, "realised": account.said.realised or {}}
+    for field, amounts in said.items():
+        for asset, amount in amounts.items():
+            if asset == collateral or not amount:
+                continue
+            if amount < 0:
+                expected = f"expected at least 0: this rule counts {collateral} alone, got {amount}"
+                raise account.reader.refuse(f"{field}.{asset}", expected)
             what = "not collateral under this rule, and counted nowhere"
-            account.reader.missing(f"balances.{asset}", what)
+            account.reader.missing(f"{field}.{asset}", what)
 
 
 def _deribit_margins(account: SaidAccount) -> dict[InstrumentId, SizeMargin]:

@@ -58,7 +58,9 @@ def _check_size(reader: Reader, said: SaidContract, place: str) -> None:
     if said.kind == "spot" and said.size:
         raise reader.refuse(f"{place}.size", f"expected 0: it stands in balances.{said.base}")
     if said.size and said.kind in ("perpetual", "future") and said.entry is None:
-        raise reader.refuse(f"{place}.entry", "expected the average price of what is held")
+        raise reader.refuse(
+            f"{place}.entry", "expected the price from which its profit is not in balances yet"
+        )
     if said.lot is not None and (Fraction(said.size) / lot_size(said)).denominator != 1:
         raise reader.refuse(f"{place}.size", f"expected a multiple of lot {said.lot}")
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.markup import escape
 
+from tidegate.engine.margin_book.output import console, to_reader
 from tidegate.margin.registry import CARDS
 from tidegate.margin.rule_card import RuleCard
 
@@ -18,18 +19,17 @@ WIDTH = 110
 
 def show_rules(as_json: bool) -> None:
     """Print all cards of the registry."""
-    if as_json:
-        print(json.dumps({"schema": SCHEMA, "rules": [asdict(card) for card in CARDS]}))
-        return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(width=WIDTH, highlight=False)
-    for card in CARDS:
-        _show(card, console)
+    with to_reader():
+        if as_json:
+            print(json.dumps({"schema": SCHEMA, "rules": [asdict(card) for card in CARDS]}))
+            return
+        paper = console(WIDTH)
+        for card in CARDS:
+            _show(card, paper)
 
 
-def _show(card: RuleCard, console: Console) -> None:
-    console.print(f"[bold]{card.name}[/]  {escape(card.subject)}")
+def _show(card: RuleCard, paper: Console) -> None:
+    paper.print(f"[bold]{card.name}[/]  {escape(card.subject)}")
     for head, lines in (
         ("source", card.source),
         ("you give", card.user_gives or ("nothing",)),
@@ -37,5 +37,5 @@ def _show(card: RuleCard, console: Console) -> None:
         ("closes first", (card.closes_first,)),
     ):
         for number, line in enumerate(lines):
-            console.print(f"  {head if number == 0 else '':12} {escape(line)}", soft_wrap=True)
-    console.print()
+            paper.print(f"  {head if number == 0 else '':12} {escape(line)}", soft_wrap=True)
+    paper.print()

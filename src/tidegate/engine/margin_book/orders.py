@@ -13,8 +13,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tidegate.engine.margin_book.account_book import AccountBook, named
+from tidegate.engine.margin_book.closed_isolated import rule_once_filled
 from tidegate.engine.margin_book.exact_account import exact, lot_of
 from tidegate.engine.margin_book.fields import DIGITS_MAX
+from tidegate.engine.margin_book.session import filled_in_session
 from tidegate.margin.holding_values import filled, mark_price
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.prices import Prices
@@ -68,14 +70,16 @@ def _number(word: str, text: str) -> Decimal:
 def after(account: AccountBook, fills: Sequence[Fill]) -> AccountBook:
     """The account once all are filled, one after another; working orders stay as they are."""
     holdings = account.holdings
+    fill_in = filled_in_session if account.settles_daily else filled
     with named(account.where):
         for fill in fills:
             price = fill.price
             if price is None:
                 price = mark_price(fill.instrument, Prices(account.market, 0.0))
-            made = filled(holdings, fill.instrument, fill.size, price)
+            made = fill_in(holdings, fill.instrument, fill.size, price)
             holdings = _in_whole_lots(made, fill.instrument)
-    return replace(account, holdings=holdings)
+        rule = rule_once_filled(account.rule, account.holdings, holdings)
+    return replace(account, holdings=holdings, rule=rule)
 
 
 def _in_whole_lots(holdings: Holdings, traded: Instrument) -> Holdings:

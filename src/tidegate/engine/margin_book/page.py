@@ -85,9 +85,8 @@ def _maps(said: Answer, maps: HealthMaps) -> str:
     if not together.has_options:
         text += " No option is held, so volatility changes nothing."
     alone = "Each coin moves alone, the others and all vols stand still. Below zero is liquidated."
-    return chart("map", "Health by price and volatility", text) + chart(
-        "curves", "Health by price of each coin", alone
-    )
+    first = chart("map", "Health by price and volatility", text, in_tables=False)
+    return first + chart("curves", "Health by price of each coin", alone, in_tables=False)
 
 
 def _distances(said: Answer) -> str:

@@ -61,21 +61,22 @@ class SaidAccount:
 
     def leverage(self, place: str, one: SaidContract) -> Decimal:
         """The leverage chosen for a contract, else that of the account; at least 1."""
-        chosen, field = one.leverage, f"{place}.leverage"
-        if chosen is None:
-            chosen, field = self.said.leverage, "leverage"
-        if chosen is None:
-            raise self.reader.refuse(field, "expected the leverage chosen at the venue")
+        chosen, field = self._leverage(place, one)
         if chosen < 1:
             raise self.reader.refuse(field, f"expected at least 1, got {chosen}")
         return chosen
 
-    def account_leverage(self) -> int:
-        """The whole number that is the account's leverage."""
-        chosen = self.said.leverage
-        if chosen is None:
+    def whole_leverage(self, place: str, one: SaidContract) -> int:
+        """As `leverage`, where the venue takes whole numbers alone."""
+        return whole(self.reader, *self._leverage(place, one))
+
+    def _leverage(self, place: str, one: SaidContract) -> tuple[Decimal, str]:
+        """The leverage in force for a contract, and the field that says it."""
+        if one.leverage is not None:
+            return one.leverage, f"{place}.leverage"
+        if self.said.leverage is None:
             raise self.reader.refuse("leverage", "expected the leverage chosen at the venue")
-        return whole(self.reader, chosen, "leverage")
+        return self.said.leverage, "leverage"
 
     def share(self, number: Decimal | None, field: str) -> Fraction:
         """A share of 0 to below 1, 0 where it is not said."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
@@ -148,8 +149,9 @@ def bybit_isolated(account: SaidAccount) -> AccountRule:
 
 
 def okx_cross(account: SaidAccount) -> AccountRule:
-    """Multi-currency margin."""
-    return OkxCross(_cross_terms(account, "okx_cross", "size"), confidence(account))
+    """Multi-currency margin; what is owed without rates of loans is refused, not free."""
+    terms = _cross_terms(account, "okx_cross", "size")
+    return OkxCross(replace(terms, loans=terms.loans or {}), confidence(account))
 
 
 def okx_isolated(account: SaidAccount) -> AccountRule:
