@@ -307,6 +307,11 @@ SAMPLES: dict[str, Sample] = {
 }
 
 
+def ratios_between(end: float, count: int) -> list[float]:
+    """Ratios from 1 to shortly before an end, even in the logarithm and on no step of the walk."""
+    return [float(end ** ((place + 0.37) / count)) for place in range(count)]
+
+
 def size_of(instrument: Instrument, coins: float) -> float:
     """A size worth about so many bitcoins, in the unit of `Holding.size`."""
     if instrument.inverse:

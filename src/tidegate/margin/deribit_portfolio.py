@@ -39,7 +39,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tidegate.margin.deribit_book import DeribitBook
+from tidegate.margin.deribit_book import FAR_MOVES, DeribitBook
 from tidegate.margin.deribit_liquidation import first_closing
 from tidegate.margin.deribit_moving import MovingDeribit
 from tidegate.margin.deribit_parameters import TERMS_2026, PortfolioTerms
@@ -127,6 +127,15 @@ class DeribitPortfolio:
         )
         free = min(cash, stated.equity) - stated.initial
         return replace(stated, withdrawable=max(0.0, free))
+
+    def price_ratios(self, coin: str) -> tuple[float, ...]:
+        """Prices of a coin in the scenarios, over those now; none of a coin without terms."""
+        pair = self.terms.pairs.get(coin.lower())
+        if pair is None:
+            return ()
+        edge, count = pair.price_range, self.terms.buckets
+        near = (1.0 + k * edge / count for k in range(-count, count + 1))
+        return (*near, *(1.0 + move for move in FAR_MOVES))
 
     def liquidation(self, holdings: Holdings, market: MarketValues) -> LiquidationAction | None:
         """What the venue turns to first, or None while solvent; see `deribit_liquidation`."""

@@ -115,6 +115,11 @@ class DerivePortfolio:
         free = min(holdings.collateral.get(self.cash, 0.0), stated.equity - stated.initial)
         return replace(stated, withdrawable=max(0.0, free))
 
+    def price_ratios(self, coin: str) -> tuple[float, ...]:
+        """Prices of the account's coin in the scenarios, over those now."""
+        moved = tuple(each.ratio for each in self.parameters.scenarios)
+        return moved if coin == self.coin else ()
+
     def moving(self, holdings: Holdings, market: MarketValues) -> MovingDerive:
         """The account, ready for many markets; raises `InputError` as `statement` does."""
         held = [each for each in holdings.positions if each.size != 0.0]

@@ -147,6 +147,11 @@ class ParadexPortfolio:
         free = min(wallet, stated.equity - stated.initial)
         return replace(stated, withdrawable=max(0.0, free))
 
+    def price_ratios(self, coin: str) -> tuple[float, ...]:
+        """Prices of the account's coin in the scenarios, over those now."""
+        moved = tuple(each.ratio for each in self.parameters.scenarios)
+        return moved if coin == self.coin else ()
+
     def prepare(
         self,
         instruments: Sequence[Instrument],
