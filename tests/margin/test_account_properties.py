@@ -343,6 +343,18 @@ def test_an_instrument_that_the_account_cannot_hold_is_refused(kind: str) -> Non
         RULES[kind].statement(holdings, market)
 
 
+@pytest.mark.parametrize("kind", ["derive-portfolio", "derive-standard", "paradex"])
+@pytest.mark.parametrize("settle", ["USDT", "BTC"])
+def test_an_instrument_settled_in_another_asset_than_the_cash_is_refused_by_name(
+    kind: str, settle: str
+) -> None:
+    dollars = perpetual("BTC", CASH)
+    for one in (replace(dollars, settle=settle), option("BTC", settle, 30, 1e5, True)):
+        seen = at(market_of(np.random.default_rng(0), [one]))
+        with pytest.raises(InputError, match=f"{one.id}.*settled in USDC"):
+            RULES[kind].statement(Holdings((Holding(one, 1.0, 1e5),), {}), seen)
+
+
 def test_delta_of_an_option_decays_over_the_last_half_hour_and_its_mark_with_it() -> None:
     # support.deribit.com, 25944751433757: a decayed delta of 0.5 and a mark of 0.3 at 15 minutes
     # make 0.35; a call as deep as this one has a delta of 1 before it decays.

@@ -229,6 +229,8 @@ class _Book:
                 raise InputError(WHERE, each.id, "expected an option or a linear perpetual")
             if each.base != self.rule.coin:
                 raise InputError(WHERE, each.id, f"expected an instrument of {self.rule.coin}")
+            if each.settle != self.rule.cash:
+                raise InputError(WHERE, each.id, f"expected what is settled in {self.rule.cash}")
         if len(self.perpetuals) > 1:
             raise InputError(WHERE, self.perpetuals[1].id, "expected one perpetual of the coin")
         for name in self.assets:

@@ -154,6 +154,8 @@ class StandardBook:
         for each in instruments:
             if not isinstance(each, Option | Perpetual) or each.inverse:
                 raise InputError(WHERE, each.id, "expected an option or a linear perpetual")
+            if each.settle != rule.cash:
+                raise InputError(WHERE, each.id, f"expected what is settled in {rule.cash}")
         for coin in coins:
             if coin not in rule.factors:
                 raise InputError(WHERE, coin, "expected a coin with a margin factor")

@@ -161,8 +161,10 @@ class ParadexPortfolio:
         """The rule at this market for books of these instruments; cash is a column."""
         require_no_doubles(instruments)
         for each in instruments:
-            if not isinstance(each, Option | Perpetual) or each.inverse or each.settle == each.base:
-                raise InputError(WHERE, each.id, "expected an option or perpetual in dollars")
+            if not isinstance(each, Option | Perpetual) or each.inverse:
+                raise InputError(WHERE, each.id, "expected an option or a linear perpetual")
+            if each.settle != self.cash:
+                raise InputError(WHERE, each.id, f"expected what is settled in {self.cash}")
             if each.base != self.coin:
                 raise InputError(WHERE, each.id, f"expected an instrument of {self.coin}")
         for asset in assets:
