@@ -78,11 +78,25 @@ def test_unsure_figure_is_refused_by_name_where_the_venue_has_no_penalty(kind: s
     for key in read_keys(book):
         values = dict(book.market.values)
         values[key] = replace(values[key], confidence=0.54)
-        with pytest.raises(InputError, match=f"{key[0]}.*confidence"):
-            book.rule.statement(book.holdings, replace(book.market, values=values))
-        values[key] = replace(values[key], confidence=0.55)
-        one = book.rule.statement(book.holdings, replace(book.market, values=values))
-        assert one == stated(book)
+        for least in (1.0, 0.9, 0.55):
+            market = replace(book.market, values=values, least_confidence=least)
+            with pytest.raises(InputError, match=f"{key[0]}.*confidence of at least {least}"):
+                book.rule.statement(book.holdings, market)
+        market = replace(book.market, values=values, least_confidence=0.54)
+        assert book.rule.statement(book.holdings, market) == stated(book)
+
+
+@pytest.mark.parametrize("kind", ORACLES)
+def test_unsure_worth_of_the_dollar_coin_is_refused_at_derive_which_has_no_penalty_for_it(
+    kind: str,
+) -> None:
+    book = drawn_book(7, kind)
+    values = dict(book.market.values)
+    values[dollar_of(CASH)] = replace(values[dollar_of(CASH)], confidence=0.01)
+    with pytest.raises(InputError, match=r"dollar USDC.*confidence of at least 1"):
+        book.rule.statement(book.holdings, replace(book.market, values=values))
+    market = replace(book.market, values=values, least_confidence=0.01)
+    assert book.rule.statement(book.holdings, market) == stated(book)
 
 
 @given(SEEDS, KINDS)
@@ -195,7 +209,10 @@ def test_low_confidence_raises_initial_margin_by_the_venues_penalty_and_nothing_
 ) -> None:
     book = drawn_book(seed, kind)
     sure = stated(book)
-    values = {key: replace(s, confidence=confidence) for key, s in book.market.values.items()}
+    values = {
+        key: replace(s, confidence=1.0 if key[0] == "dollar" else confidence)
+        for key, s in book.market.values.items()
+    }
     unsure = book.rule.statement(book.holdings, replace(book.market, values=values))
     assert unsure.maintenance == pytest.approx(sure.maintenance, rel=1e-12)
     assert unsure.equity == sure.equity

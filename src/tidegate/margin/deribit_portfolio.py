@@ -145,7 +145,7 @@ class DeribitPortfolio:
         """The account without its orders, ready for many markets; raises as `statement` does."""
         held = [each.instrument for each in holdings.positions if each.size != 0.0]
         assets = self._assets(held, sorted({*holdings.collateral, *holdings.realised}))
-        book = DeribitBook(self, tuple(held), assets, market.trusted())
+        book = DeribitBook(self, tuple(held), assets, market)
         return MovingDeribit(book, self.amounts(holdings))
 
     def amounts(self, holdings: Holdings) -> dict[str, float]:
@@ -172,7 +172,7 @@ class DeribitPortfolio:
         """
         require_no_doubles(instruments)
         known = self._assets(instruments, assets)
-        book = DeribitBook(self, tuple(instruments), known, market.trusted())
+        book = DeribitBook(self, tuple(instruments), known, market)
         return replace(book.prepared(), extra={"protection": Side(self.protection)})
 
     def _assets(self, instruments: Sequence[Instrument], assets: Sequence[str]) -> tuple[str, ...]:

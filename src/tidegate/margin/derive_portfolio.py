@@ -106,7 +106,8 @@ class DerivePortfolio:
         """The account now; `withdrawable` is cash as far as initial margin leaves it.
 
         Raises: `InputError` naming a value that is missing or stale, a position of another coin or
-        kind, or collateral that has no terms or is negative. Low confidence is the venue's penalty.
+        kind, or collateral that has no terms or is negative. Low confidence is the venue's penalty,
+        but of the dollar coin an error, as the venue has none for it.
         """
         held = [each for each in holdings.positions if each.size != 0.0]
         assets = [name for name, amount in holdings.collateral.items() if amount != 0.0]
@@ -126,7 +127,8 @@ class DerivePortfolio:
         assets = [name for name, amount in holdings.collateral.items() if amount != 0.0]
         prepared = self.prepare([each.instrument for each in held], market, assets)
         sizes = prepared.sizes(self.amounts(holdings))
-        return MovingDerive(self, prepared, sizes, [each.instrument for each in held], market)
+        instruments = [each.instrument for each in held]
+        return MovingDerive(self, prepared, sizes, instruments, market.doubted())
 
     def amounts(self, holdings: Holdings) -> dict[str, float]:
         """Sizes by column: positions, collateral, and cash with what perpetuals have cost."""
@@ -168,15 +170,15 @@ class _Book:
         assets: Sequence[str],
         market: MarketValues,
     ) -> None:
-        self.rule, self.market, self.parameters = rule, market, rule.parameters
+        self.rule, self.market, self.parameters = rule, market.doubted(), rule.parameters
         self.options = [each for each in instruments if isinstance(each, Option)]
         self.perpetuals = [each for each in instruments if isinstance(each, Perpetual)]
         self.assets = [name for name in assets if name != rule.cash]
         self._require_known(instruments)
         self.expiries = sorted({each.expiry_ms for each in self.options})
         self.stable = market.positive(dollar_of(rule.cash))
-        self.spot = market.positive(index_of(rule.coin))
-        self.columns = option_columns(self.options, market, self._discount)
+        self.spot = self.market.positive(index_of(rule.coin))
+        self.columns = option_columns(self.options, self.market, self._discount)
 
     def prepared(self) -> Prepared:
         """Table, charges and equity over the columns, sorted by group."""

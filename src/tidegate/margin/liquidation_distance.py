@@ -109,7 +109,8 @@ def moved_market(
         if key in values:
             values[key] = replace(values[key], value=values[key].value * by)
     moved = replace(market, values=values)
-    changes = _model(options, moved) - _model(options, market)
+    # The rule judges how sure the figures are.
+    changes = _model(options, moved.doubted()) - _model(options, market.doubted())
     for option, change in zip(options, changes.tolist(), strict=True):
         mark = values[mark_of(option.id)]
         values[mark_of(option.id)] = replace(mark, value=max(0.0, mark.value + change))
@@ -201,7 +202,7 @@ def _kinks(rule: AccountRule, holdings: Holdings, market: MarketValues, coin: st
     options = [each for each in _instruments(holdings, (coin,)) if isinstance(each, Option)]
     ratios = np.array([1.0, *(rule.price_ratios(coin) if isinstance(rule, Scanning) else ())])
     try:
-        columns = option_columns(options, market)
+        columns = option_columns(options, market.doubted())
     except InputError:
         return []
     moving = np.multiply.outer(ratios[ratios > 0.0], columns.forward - columns.fixed)

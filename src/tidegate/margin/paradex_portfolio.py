@@ -172,7 +172,7 @@ class ParadexPortfolio:
                 raise InputError(WHERE, asset, f"expected {self.cash}: no other collateral counts")
         options = [each for each in instruments if isinstance(each, Option)]
         perpetuals = [each for each in instruments if isinstance(each, Perpetual)]
-        return _prepared(self, options, perpetuals, market.trusted())
+        return _prepared(self, options, perpetuals, market)
 
 
 def _prepared(
