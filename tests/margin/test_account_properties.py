@@ -332,6 +332,30 @@ def test_a_sessions_profit_is_equity_but_may_not_leave_at_deribit() -> None:
     assert stated(lost).withdrawable == 1.0
 
 
+@pytest.mark.parametrize(
+    ("kind", "asset", "cross"), [("deribit-btc", "BTC", False), ("deribit-cross", CASH, True)]
+)
+def test_a_sessions_realised_loss_may_not_leave_though_unrealised_profit_covers_it_at_deribit(
+    kind: str, asset: str, cross: bool
+) -> None:
+    one = perpetual("BTC", asset)
+    seen = {**market_of(np.random.default_rng(0), [one]), mark_of(one.id): 1e5}
+    seen |= {index_of("BTC"): 1e5, index_of(CASH): 1.0, dollar_of(CASH): 1.0}
+    entry, size, unit = (5e4, 1.0, 1e5) if cross else (5e4, 2e5, 1.0)
+
+    def leaves(realised: float) -> tuple[float, float]:
+        held = Holdings((Holding(one, size, entry),), {asset: 5 * unit}, realised={asset: realised})
+        state = RULES[kind].statement(held, at(seen))
+        assert state.withdrawable is not None
+        return state.equity, state.withdrawable
+
+    (equity, free), (lost, lost_free), (won, won_free) = map(leaves, (0.0, -unit / 4, unit / 4))
+    assert (lost - equity, won - equity) == pytest.approx((-unit / 4, unit / 4))
+    assert lost_free - free == pytest.approx(-unit / 4)
+    # Beyond cash a session's profit frees nothing; across currencies it may cost a haircut.
+    assert 0 < won_free <= free
+
+
 def test_a_peg_that_breaks_raises_initial_margin_alone_at_derive() -> None:
     book = drawn_book(5, "derive-standard")
     values = dict(book.market.values)
