@@ -130,7 +130,7 @@ def pm2_market(raw: dict[str, Any]) -> MarketValues:
     for number, each in enumerate(raw["Collaterals"]):
         values[index_of(f"{number}:{each['Name']}")] = (each["Price"], each["Confidence"])
     seen = {key: Seen(value, NOW_MS, sure) for key, (value, sure) in values.items()}
-    return MarketValues(NOW_MS, seen, 0)
+    return MarketValues(NOW_MS, seen, 0, least_confidence=0.0)
 
 
 def pm2_holdings(raw: dict[str, Any]) -> Holdings:

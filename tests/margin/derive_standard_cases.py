@@ -70,7 +70,7 @@ def option(number: int, coin: str, expiry_ms: int, terms: tuple[float, bool]) ->
 
 def market(values: dict[Key, tuple[float, float]]) -> MarketValues:
     seen = {key: Seen(float(value), NOW_MS, sure) for key, (value, sure) in values.items()}
-    return MarketValues(NOW_MS, seen, 0)
+    return MarketValues(NOW_MS, seen, 0, least_confidence=0.0)
 
 
 def portfolio(case: dict[str, Any]) -> tuple[Holdings, MarketValues]:

@@ -79,7 +79,7 @@ class Draft:
         self.positions.append(Holding(instrument, size, entry, funding))
 
     def book(self) -> tuple[Holdings, MarketValues]:
-        market = MarketValues(self.now_ms, dict(self.values), 60_000)
+        market = MarketValues(self.now_ms, dict(self.values), 60_000, least_confidence=0.0)
         return Holdings(tuple(self.positions), dict(self.collateral)), market
 
 

@@ -271,7 +271,6 @@ SAMPLES: dict[str, Sample] = {
         (BTC_INVERSE, *OPTIONS),
         ("BTC",),
         borrows=("BTC",),
-        unsure=0.54,
         sessions=True,
     ),
     "deribit_portfolio_cross": Sample(
@@ -279,7 +278,6 @@ SAMPLES: dict[str, Sample] = {
         (BTC_INVERSE, BTC_DOLLAR, *OPTIONS, *DOLLAR_OPTIONS),
         ("BTC", "USDC"),
         borrows=("USDC",),
-        unsure=0.54,
         sessions=True,
     ),
     "derive_portfolio": Sample(
@@ -301,10 +299,14 @@ SAMPLES: dict[str, Sample] = {
         (BTC_DOLLAR, *DOLLAR_OPTIONS),
         ("USDC",),
         borrows=("USDC",),
-        unsure=0.54,
     ),
     "aave_v3": Sample(AaveAccount(RESERVES), (), ASSETS, borrows=ASSETS),
 }
+
+
+def ratios_between(end: float, count: int) -> list[float]:
+    """Ratios from 1 to shortly before an end, even in the logarithm and on no step of the walk."""
+    return [float(end ** ((place + 0.37) / count)) for place in range(count)]
 
 
 def size_of(instrument: Instrument, coins: float) -> float:

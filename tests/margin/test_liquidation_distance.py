@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 
 from tests.margin.statement_books import (
@@ -16,14 +17,16 @@ from tests.margin.statement_books import (
     COLLATERAL,
     ETH,
     EXPIRY,
+    NOW,
     PRICES,
     SAMPLES,
     held,
     market,
+    option,
 )
 from tidegate.margin.binance_multi_assets import BinanceMultiAssets
 from tidegate.margin.holdings import Holdings
-from tidegate.margin.liquidation_distance import liquidation_ratios, moved_market
+from tidegate.margin.liquidation_distance import LOWEST_RATIO, liquidation_ratios, moved_market
 from tidegate.margin.market_values import MarketValues, forward_of, index_of, mark_of, vol_of
 from tidegate.margin.statement import Statement
 from tidegate.margin.tiered_account import CrossTerms, PositionTerms
@@ -146,3 +149,34 @@ def test_short_option_of_a_scanned_book_dies_upwards() -> None:
     found = liquidation_ratios(rule, book, market(), "BTC")
     assert found.above is not None
     assert found.above > 1
+
+
+PINNED = tuple(
+    replace(option(strike, False), expiry_ms=NOW + 3_600_000) for strike in (50_000, 49_000)
+)
+
+
+@pytest.mark.parametrize("coins", [1.85, 1.9])
+def test_dip_between_two_strikes_of_an_expiring_book_is_never_stepped_over(coins: float) -> None:
+    # Deribit, one hour left: short 100 puts of 50,000 and long 200 of 49,000 pin the account in a
+    # dip of two per cent of the price, with another one further down.
+    at = NOW + 3_600_000
+    figures = {index_of("BTC"): 60_000.0, forward_of("BTC", at): 60_000.0}
+    figures |= {vol_of(each.id): 0.45 for each in PINNED}
+    figures |= {mark_of(each.id): 0.0 for each in PINNED}
+    book = Holdings((held(PINNED[0], -100.0, 0.0), held(PINNED[1], 200.0, 0.0)), {"BTC": coins})
+    rule, seen = SAMPLES["deribit_portfolio"].rule, market(figures)
+    found = liquidation_ratios(rule, book, seen, "BTC")
+    assert found.below is not None
+    assert 48_600 / 60_000 < found.below < 50_000 / 60_000
+    for ratio in np.linspace(found.below, 1.0, 300):
+        there = moved_market(seen, book, ("BTC",), float(ratio))
+        assert rule.statement(book, there).health >= 0.0
+
+
+def test_search_without_end_is_unknown_and_not_safe() -> None:
+    # Health that is rough at every scale: no bound on its slope lets a step be left.
+    rule = Shaped(lambda ratio: 1.0 + np.sin(1e9 * ratio))
+    found = liquidation_ratios(rule, Holdings(), market(), "BTC")
+    assert found.below is None
+    assert found.lowest > LOWEST_RATIO

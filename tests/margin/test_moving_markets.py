@@ -59,7 +59,7 @@ def market_at(book: Book, paths: dict[Key, np.ndarray], place: int) -> MarketVal
         values[key] = replace(values[key], value=float(path[place]))
     market = replace(book.market, values=values)
     options = [each for each in book.instruments if isinstance(each, Option)]
-    columns = option_columns(options, market)
+    columns = option_columns(options, market.doubted())
     still = Moves.of((Scenario("now", 1.0, VolMove.NONE),))
     model = option_values(columns.rows(), columns.vol[None, :], still)[0]
     for each, value, forward in zip(options, model, columns.forward, strict=True):
@@ -101,7 +101,10 @@ def test_book_without_options_or_without_a_perpetual_moves_as_well(kind: str) ->
 
 def test_low_confidence_of_a_feed_grows_with_spot_when_the_market_moves() -> None:
     book = with_size(drawn_book(3, "derive-portfolio"), 0, -7.0)
-    values = {key: replace(seen, confidence=0.3) for key, seen in book.market.values.items()}
+    values = {
+        key: replace(seen, confidence=1.0 if key[0] == "dollar" else 0.3)
+        for key, seen in book.market.values.items()
+    }
     book = replace(book, market=replace(book.market, values=values))
     paths = drawn_paths(book, 4)
     rule: Any = book.rule

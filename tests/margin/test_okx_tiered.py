@@ -17,7 +17,9 @@ from tests.margin.statement_books import (
     terms,
 )
 from tidegate.margin.holdings import Holdings
+from tidegate.margin.liquidation_distance import LOWEST_RATIO, liquidation_ratios
 from tidegate.margin.okx_tiered import OkxCross, OkxIsolated
+from tidegate.model.errors import InputError
 
 FEE = Fraction(5, 10_000)
 
@@ -53,3 +55,25 @@ def test_cross_equity_discounts_by_tranche_with_profit_netted() -> None:
     state = OkxCross(terms(WHOLE)).statement(book, market({("mark", BTC_INVERSE.id): 75_000.0}))
     assert state.equity == pytest.approx((9.8 + 4 * 0.95) * 60_000)
     assert COLLATERAL.terms["BTC"].discount.rows[0].rate == Fraction("0.98")
+
+
+def test_what_is_owed_without_loan_rates_is_refused_by_its_asset() -> None:
+    rule = OkxCross(terms(WHOLE, loans=False))
+    owned = Holdings((held(BTC, 1.0, 60_000.0),), {"USDT": 1_000.0, "BTC": 5.0})
+    assert rule.statement(owned, market()).maintenance > 0
+    for owing in (
+        Holdings((), {"USDT": -1_000.0, "BTC": 5.0}),
+        Holdings((held(BTC, 1.0, 70_000.0),), {"USDT": 1_000.0, "BTC": 5.0}),
+    ):
+        with pytest.raises(InputError, match=r"USDT: expected loan rates"):
+            rule.statement(owing, market())
+
+
+def test_debt_that_a_move_makes_without_loan_rates_is_unknown_and_not_safe() -> None:
+    rule = OkxCross(terms(WHOLE, loans=False))
+    book = Holdings((held(BTC, 0.1, 60_000.0),), {"USDT": 1_000.0, "BTC": 5.0})
+    found = liquidation_ratios(rule, book, market(), "BTC")
+    # From 50,000 on the loss is more than the 1,000 USDT.
+    assert found.below is None
+    assert LOWEST_RATIO < found.lowest
+    assert found.lowest == pytest.approx(50 / 60, abs=0.03)

@@ -41,6 +41,11 @@ CARD = RuleCard(
     ),
     not_pinned=(
         "oracle prices are the caller's marks; the chain's rounding in rays is not played",
+        "supply and debt in one asset are netted, as holdings have one balance of each: the venue"
+        " keeps both, counts the supply at its threshold and the whole debt, so that its health"
+        " factor is nearer to 1 and an account with both may be liquidated before the answer here"
+        " says so",
+        "equity is collateral at its thresholds: what may leave is in dollars and may be more",
         "isolation mode, siloed borrowing, and the liquidation protocol fee are left out",
     ),
     user_gives=("LTV, threshold and bonus by reserve, and of the e-mode, dated",),

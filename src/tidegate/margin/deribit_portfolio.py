@@ -15,7 +15,8 @@ perpetuals at the least; the delta shock |delta| x min(most, m_inc x (|delta| - 
 
 Equity is cash, unrealised profit, and options at the venue's mark; `entry` is the price from which
 profit is not in `collateral` yet: the last settlement's, or the fill's if later. A session's profit
-may leave only after 08:00 UTC, so `withdrawable` is min(cash, equity) - initial.
+may leave only after 08:00 UTC, so `withdrawable` is min(cash, equity) - initial, where a realised
+loss of the session is off the cash at once.
 
 Source: support.deribit.com, Portfolio Margin (25944756247837), Cross collateral (25944777203869),
 Daily settlement (25944756807069); docs.deribit.com, private/pme/simulate; undated, read in November
@@ -39,7 +40,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tidegate.margin.deribit_book import DeribitBook
+from tidegate.margin.deribit_book import FAR_MOVES, DeribitBook
 from tidegate.margin.deribit_liquidation import first_closing
 from tidegate.margin.deribit_moving import MovingDeribit
 from tidegate.margin.deribit_parameters import TERMS_2026, PortfolioTerms
@@ -68,6 +69,11 @@ CARD = RuleCard(
     not_pinned=(
         "exp(risk T) - 1 above the roll shock's floor, and the delta shock's shape",
         "pools by coin and settlement add up bucket by bucket, without correlation contingency",
+        "max_offsetable_pnl is of each pool: several pools of one currency may each reach it, which"
+        " asks for less than one cap over them all would",
+        "profit of the session, realised or not, counts in equity at once and may leave after the"
+        " settlement of 08:00 UTC; a realised loss is off what may leave at once, also where an"
+        " unrealised profit stands against it",
         "open orders reserve what each would require by itself; spot orders nothing",
         "an option's delta is decayed, and its mark with it, over the last half hour",
         "what one round of liquidation closes, and at which price",
@@ -122,11 +128,17 @@ class DeribitPortfolio:
         extra = {**prepared.extra, "open orders": Side(orders)}
         prepared = replace(prepared, extra=extra)
         stated = prepared.statement(prepared.sizes(self.amounts(holdings)))
-        cash = sum(
-            amount * self._worth(asset, market) for asset, amount in holdings.collateral.items()
-        )
-        free = min(cash, stated.equity) - stated.initial
+        free = min(self._cash(holdings, market), stated.equity) - stated.initial
         return replace(stated, withdrawable=max(0.0, free))
+
+    def price_ratios(self, coin: str) -> tuple[float, ...]:
+        """Prices of a coin in the scenarios, over those now; none of a coin without terms."""
+        pair = self.terms.pairs.get(coin.lower())
+        if pair is None:
+            return ()
+        edge, count = pair.price_range, self.terms.buckets
+        near = (1.0 + k * edge / count for k in range(-count, count + 1))
+        return (*near, *(1.0 + move for move in FAR_MOVES))
 
     def liquidation(self, holdings: Holdings, market: MarketValues) -> LiquidationAction | None:
         """What the venue turns to first, or None while solvent; see `deribit_liquidation`."""
@@ -136,7 +148,7 @@ class DeribitPortfolio:
         """The account without its orders, ready for many markets; raises as `statement` does."""
         held = [each.instrument for each in holdings.positions if each.size != 0.0]
         assets = self._assets(held, sorted({*holdings.collateral, *holdings.realised}))
-        book = DeribitBook(self, tuple(held), assets, market.trusted())
+        book = DeribitBook(self, tuple(held), assets, market)
         return MovingDeribit(book, self.amounts(holdings))
 
     def amounts(self, holdings: Holdings) -> dict[str, float]:
@@ -163,7 +175,7 @@ class DeribitPortfolio:
         """
         require_no_doubles(instruments)
         known = self._assets(instruments, assets)
-        book = DeribitBook(self, tuple(instruments), known, market.trusted())
+        book = DeribitBook(self, tuple(instruments), known, market)
         return replace(book.prepared(), extra={"protection": Side(self.protection)})
 
     def _assets(self, instruments: Sequence[Instrument], assets: Sequence[str]) -> tuple[str, ...]:
@@ -175,8 +187,15 @@ class DeribitPortfolio:
             return (self.currency,)
         return tuple(sorted({*assets, *(each.settle for each in instruments)}))
 
-    def _worth(self, asset: str, market: MarketValues) -> float:
-        return market.positive(index_of(asset)) if self.cross else 1.0
+    def _cash(self, holdings: Holdings, market: MarketValues) -> float:
+        """What could leave without a position: a session's loss is off at once, its profit waits
+        for the settlement."""
+        cash = 0.0
+        for asset in {*holdings.collateral, *holdings.realised}:
+            lost = min(0.0, holdings.realised.get(asset, 0.0))
+            price = market.positive(index_of(asset)) if self.cross else 1.0
+            cash += (holdings.collateral.get(asset, 0.0) + lost) * price
+        return cash
 
     def _orders(self, holdings: Holdings, market: MarketValues) -> float:
         """What working orders reserve: the requirement of each by itself, without dampener."""

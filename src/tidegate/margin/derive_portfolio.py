@@ -106,7 +106,8 @@ class DerivePortfolio:
         """The account now; `withdrawable` is cash as far as initial margin leaves it.
 
         Raises: `InputError` naming a value that is missing or stale, a position of another coin or
-        kind, or collateral that has no terms or is negative. Low confidence is the venue's penalty.
+        kind, or collateral that has no terms or is negative. Low confidence is the venue's penalty,
+        but of the dollar coin an error, as the venue has none for it.
         """
         held = [each for each in holdings.positions if each.size != 0.0]
         assets = [name for name, amount in holdings.collateral.items() if amount != 0.0]
@@ -115,13 +116,19 @@ class DerivePortfolio:
         free = min(holdings.collateral.get(self.cash, 0.0), stated.equity - stated.initial)
         return replace(stated, withdrawable=max(0.0, free))
 
+    def price_ratios(self, coin: str) -> tuple[float, ...]:
+        """Prices of the account's coin in the scenarios, over those now."""
+        moved = tuple(each.ratio for each in self.parameters.scenarios)
+        return moved if coin == self.coin else ()
+
     def moving(self, holdings: Holdings, market: MarketValues) -> MovingDerive:
         """The account, ready for many markets; raises `InputError` as `statement` does."""
         held = [each for each in holdings.positions if each.size != 0.0]
         assets = [name for name, amount in holdings.collateral.items() if amount != 0.0]
         prepared = self.prepare([each.instrument for each in held], market, assets)
         sizes = prepared.sizes(self.amounts(holdings))
-        return MovingDerive(self, prepared, sizes, [each.instrument for each in held], market)
+        instruments = [each.instrument for each in held]
+        return MovingDerive(self, prepared, sizes, instruments, market.doubted())
 
     def amounts(self, holdings: Holdings) -> dict[str, float]:
         """Sizes by column: positions, collateral, and cash with what perpetuals have cost."""
@@ -163,15 +170,15 @@ class _Book:
         assets: Sequence[str],
         market: MarketValues,
     ) -> None:
-        self.rule, self.market, self.parameters = rule, market, rule.parameters
+        self.rule, self.market, self.parameters = rule, market.doubted(), rule.parameters
         self.options = [each for each in instruments if isinstance(each, Option)]
         self.perpetuals = [each for each in instruments if isinstance(each, Perpetual)]
         self.assets = [name for name in assets if name != rule.cash]
         self._require_known(instruments)
         self.expiries = sorted({each.expiry_ms for each in self.options})
         self.stable = market.positive(dollar_of(rule.cash))
-        self.spot = market.positive(index_of(rule.coin))
-        self.columns = option_columns(self.options, market, self._discount)
+        self.spot = self.market.positive(index_of(rule.coin))
+        self.columns = option_columns(self.options, self.market, self._discount)
 
     def prepared(self) -> Prepared:
         """Table, charges and equity over the columns, sorted by group."""
@@ -224,6 +231,8 @@ class _Book:
                 raise InputError(WHERE, each.id, "expected an option or a linear perpetual")
             if each.base != self.rule.coin:
                 raise InputError(WHERE, each.id, f"expected an instrument of {self.rule.coin}")
+            if each.settle != self.rule.cash:
+                raise InputError(WHERE, each.id, f"expected what is settled in {self.rule.cash}")
         if len(self.perpetuals) > 1:
             raise InputError(WHERE, self.perpetuals[1].id, "expected one perpetual of the coin")
         for name in self.assets:

@@ -71,7 +71,8 @@ class DeriveStandard:
         """The account now; `withdrawable` is cash as far as initial margin leaves it.
 
         Raises: `InputError` naming a value that is missing or stale, an instrument of another kind,
-        or a coin without a factor or below zero. Low confidence is the venue's penalty.
+        or a coin without a factor or below zero. Low confidence is the venue's penalty,
+        but of the dollar coin an error, as the venue has none for it.
         """
         held = [each for each in holdings.positions if each.size != 0.0]
         assets = [name for name, amount in settled(holdings).items() if amount != 0.0]

@@ -147,18 +147,20 @@ class StandardBook:
         coins: tuple[str, ...],
         market: MarketValues,
     ) -> None:
-        self.rule, self.parameters, self.market = rule, rule.parameters, market
+        self.rule, self.parameters, self.market = rule, rule.parameters, market.doubted()
         self.options = [each for each in instruments if isinstance(each, Option)]
         self.perpetuals = [each for each in instruments if isinstance(each, Perpetual)]
         self.coins = coins
         for each in instruments:
             if not isinstance(each, Option | Perpetual) or each.inverse:
                 raise InputError(WHERE, each.id, "expected an option or a linear perpetual")
+            if each.settle != rule.cash:
+                raise InputError(WHERE, each.id, f"expected what is settled in {rule.cash}")
         for coin in coins:
             if coin not in rule.factors:
                 raise InputError(WHERE, coin, "expected a coin with a margin factor")
         bases = {each.base for each in instruments} | set(coins)
-        self.spot = {coin: market.positive(index_of(coin)) for coin in sorted(bases)}
+        self.spot = {coin: self.market.positive(index_of(coin)) for coin in sorted(bases)}
         stable = market.positive(dollar_of(rule.cash))
         self.depeg = max(0.0, self.parameters.peg_threshold - stable) * self.parameters.peg_factor
         self.prices = self._option_prices()

@@ -7,16 +7,20 @@ moved is the present one, whatever the venue's mark has beyond the model. What a
 of a forward stays.
 
 Health need not be concave in the price, nor continuous (tiers of the whole position jump), so the
-way out is walked in steps; where health has a low between two steps that may reach below zero, the
-low is searched too. The first fall below zero is then halved down to neighbouring floats: at the
-ratio the account is solvent for the last time. A fall and a recovery within one step that leave no
-such low are not seen.
+way out is walked in steps, among which are the prices at which an option's forward, or its forward
+in a scenario of the rule, is its strike. Between two steps health is looked for below zero as long
+as twice the steepest slope seen around them may lead there (the search of Piyavskii and Shubert),
+nearest first. The first fall is then halved down to neighbouring floats: at the ratio the account
+is solvent for the last time. What a rule hides within a step between flat neighbours is not seen.
+A search that runs too long ends, and the rest is unknown, not safe.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -32,10 +36,21 @@ from tidegate.model.instruments import Instrument, Option
 STEPS = 200
 LOWEST_RATIO = 0.005
 HIGHEST_RATIO = 10.0
-PIECES = 8
-LEVELS = 12
+# Halvings of a step, and what the steepest slope around it is multiplied with, to be safe.
+LEVELS = 16
+MARGIN = 2.0
+MOST_STEPS = 4_000
+ROUNDING = 1e-12
 STILL = Moves.of((Scenario("now", 1.0, VolMove.NONE),))
 Step = tuple[float, float]
+
+
+@runtime_checkable
+class Scanning(Protocol):
+    """A rule that judges at moved prices, and says which."""
+
+    def price_ratios(self, coin: str) -> Sequence[float]:
+        """Prices of a coin in its scenarios, over those now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +80,11 @@ def liquidation_ratios(
 
     if health(1.0) < 0.0:
         return LiquidationRatios(1.0, 1.0, 1.0, 1.0)
-    below, lowest = _first_fall(health, LOWEST_RATIO)
-    above, highest = _first_fall(health, HIGHEST_RATIO)
-    return LiquidationRatios(below, above, lowest, highest)
+    kinks = _kinks(rule, holdings, market, coin)
+    down, up = _Walk(health), _Walk(health)
+    below = down.first_fall(_steps(LOWEST_RATIO, kinks))
+    above = up.first_fall(_steps(HIGHEST_RATIO, kinks))
+    return LiquidationRatios(below, above, down.reached, up.reached)
 
 
 def moved_market(
@@ -92,7 +109,8 @@ def moved_market(
         if key in values:
             values[key] = replace(values[key], value=values[key].value * by)
     moved = replace(market, values=values)
-    changes = _model(options, moved) - _model(options, market)
+    # The rule judges how sure the figures are.
+    changes = _model(options, moved.doubted()) - _model(options, market.doubted())
     for option, change in zip(options, changes.tolist(), strict=True):
         mark = values[mark_of(option.id)]
         values[mark_of(option.id)] = replace(mark, value=max(0.0, mark.value + change))
@@ -116,45 +134,80 @@ def _model(options: Sequence[Option], market: MarketValues) -> FloatArray:
     return np.asarray(values)
 
 
-def _first_fall(health: Callable[[float], float], end: float) -> tuple[float | None, float]:
-    """The last ratio before health first falls below zero, and how far the rule could judge."""
-    walked: list[Step] = []
+class _Walk:
+    """Health on the way out from the present price; `reached` is how far there is no fall."""
+
+    def __init__(self, health: Callable[[float], float]) -> None:
+        self._health, self._known, self._scale = health, dict[float, float](), 0.0
+        self.reached = 1.0
+
+    def first_fall(self, ratios: Sequence[float]) -> float | None:
+        """The last ratio before health first falls below zero, on the way through these."""
+        steps = [self._at(1.0)]
+        try:
+            for ratio in ratios:
+                steps = [*steps[-2:], self._at(ratio)]
+                steepest = max(_slope(*pair) for pair in pairwise(steps))
+                for left, right in pairwise(steps):
+                    found = self._within(left, right, steepest, LEVELS)
+                    if found is not None:
+                        self.reached = found[1]
+                        return _last_solvent(self._health, *found)
+                self.reached = ratio
+        except InputError:
+            return None
+        return None
+
+    def _at(self, ratio: float) -> Step:
+        if ratio not in self._known:
+            if len(self._known) >= MOST_STEPS:
+                raise InputError("liquidation distance", "search", "expected an end of it")
+            self._known[ratio] = self._health(ratio)
+            self._scale = max(self._scale, abs(self._known[ratio]))
+        return ratio, self._known[ratio]
+
+    def _within(self, left: Step, right: Step, steepest: float, levels: int) -> Step | None:
+        """A solvent and an insolvent ratio around the first fall between two steps, the left one
+        solvent; None where none is seen."""
+        falls = right[1] < 0.0
+        if levels == 0 or not (falls or self._may_fall(left, right, steepest)):
+            return (left[0], right[0]) if falls else None
+        middle = self._at(left[0] + (right[0] - left[0]) / 2.0)
+        steeper = max(_slope(left, middle), _slope(middle, right), steepest / 2.0)
+        found = self._within(left, middle, steeper, levels - 1)
+        if found is not None:
+            return found
+        return self._within(middle, right, steeper, levels - 1)
+
+    def _may_fall(self, left: Step, right: Step, steepest: float) -> bool:
+        least = left[1] + right[1] - MARGIN * steepest * abs(right[0] - left[0])
+        return least < -ROUNDING * self._scale
+
+
+def _slope(left: Step, right: Step) -> float:
+    width = abs(right[0] - left[0])
+    return abs(right[1] - left[1]) / width if width > 0.0 else 0.0
+
+
+def _steps(end: float, kinks: Sequence[float]) -> list[float]:
+    """Ratios from 1 to the end, outward: even ones in the logarithm, and kinks between them."""
+    even = [float(end ** (step / STEPS)) for step in range(1, STEPS + 1)]
+    between = [ratio for ratio in kinks if min(1.0, end) < ratio < max(1.0, end)]
+    return sorted({*even, *between}, reverse=end < 1.0)
+
+
+def _kinks(rule: AccountRule, holdings: Holdings, market: MarketValues, coin: str) -> list[float]:
+    """Where an option's forward comes to its strike, now or in a scenario of the rule; kinks closer
+    than a ten-thousandth are one. Without figures none: the rule itself says what is missing."""
+    options = [each for each in _instruments(holdings, (coin,)) if isinstance(each, Option)]
+    ratios = np.array([1.0, *(rule.price_ratios(coin) if isinstance(rule, Scanning) else ())])
     try:
-        for step in range(STEPS + 1):
-            ratio = float(end ** (step / STEPS))
-            found = health(ratio)
-            walked.append((ratio, found))
-            start, fallen = _bracket(health, walked)
-            if fallen is not None:
-                return _last_solvent(health, start, fallen), ratio
+        columns = option_columns(options, market.doubted())
     except InputError:
-        return None, walked[-1][0]
-    return None, walked[-1][0]
-
-
-def _bracket(
-    health: Callable[[float], float], walked: Sequence[Step]
-) -> tuple[float, float | None]:
-    """A solvent and an insolvent ratio between the last three steps, the latter None if unseen."""
-    before, middle, last = (walked[0], walked[0], *walked)[-3:]
-    if last[1] < 0.0:
-        return middle[0], last[0]
-    rises = (before[1] - middle[1], last[1] - middle[1])
-    if min(rises) >= 0.0 and 0.0 < max(rises) and middle[1] <= 2.0 * max(rises):
-        return before[0], _low(health, before[0], last[0])
-    return before[0], None
-
-
-def _low(health: Callable[[float], float], start: float, end: float) -> float | None:
-    """A ratio at which health is below zero, looked for around its least between two ratios."""
-    for _ in range(LEVELS):
-        ratios = [start + (end - start) * piece / PIECES for piece in range(PIECES + 1)]
-        healths = [health(ratio) for ratio in ratios]
-        place = healths.index(min(healths))
-        if healths[place] < 0.0:
-            return ratios[place]
-        start, end = ratios[max(0, place - 1)], ratios[min(PIECES, place + 1)]
-    return None
+        return []
+    moving = np.multiply.outer(ratios[ratios > 0.0], columns.forward - columns.fixed)
+    at = ((columns.strike - columns.fixed) / moving).ravel()
+    return [float(each) for each in np.exp(np.unique(np.round(np.log(at[at > 0.0]), 4)))]
 
 
 def _last_solvent(health: Callable[[float], float], good: float, bad: float) -> float:

@@ -15,8 +15,6 @@ from tidegate.model.instruments import InstrumentId
 from tidegate.model.times import format_time
 
 WHERE = "market"
-# The confidence below which Derive, the one venue that publishes any, asks for more margin.
-TRUSTED = 0.55
 Key = tuple[str, ...]
 
 
@@ -77,17 +75,18 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class MarketValues:
     """Figures by key at `now_ms`; one older than `stale_after_ms` is as good as missing, and so is
-    one that the venue is less sure of than `least_confidence`."""
+    one that the venue is less sure of than `least_confidence`, unless who asks names another least
+    because its venue has a penalty of its own."""
 
     now_ms: int
     values: Mapping[Key, Seen]
     stale_after_ms: int
-    least_confidence: float = 0.0
+    least_confidence: float = 1.0
 
-    def seen(self, key: Key, least_confidence: float = 0.0) -> Seen:
+    def seen(self, key: Key, least_confidence: float | None = None) -> Seen:
         """The figure with its confidence; raises `InputError` where it is missing, not finite, of
-        the future, stale, or less sure than this market or the caller asks."""
-        least = max(self.least_confidence, least_confidence)
+        the future, stale, or less sure than the caller asks, by default this market."""
+        least = self.least_confidence if least_confidence is None else least_confidence
         found, name = self.values.get(key), " ".join(key)
         if found is None:
             raise InputError(WHERE, name, "expected a value; it is missing")
@@ -102,23 +101,22 @@ class MarketValues:
             raise InputError(WHERE, name, f"{expected}, got {found.confidence}")
         return found
 
-    def trusted(self) -> MarketValues:
-        """The same for a scenario rule whose venue has no penalty of its own: a figure that Derive
-        would call unsure is an error."""
-        return replace(self, least_confidence=max(self.least_confidence, TRUSTED))
+    def doubted(self) -> MarketValues:
+        """The same for figures whose confidence the venue's own penalty answers, or nobody asks."""
+        return replace(self, least_confidence=0.0)
 
-    def value(self, key: Key, least_confidence: float = 0.0) -> float:
+    def value(self, key: Key, least_confidence: float | None = None) -> float:
         """The figure alone; raises as `seen` does."""
         return self.seen(key, least_confidence).value
 
-    def positive(self, key: Key, least_confidence: float = 0.0) -> float:
+    def positive(self, key: Key, least_confidence: float | None = None) -> float:
         """A figure that must be above zero; raises as `seen` does, and where it is not."""
         value = self.value(key, least_confidence)
         if value <= 0.0:
             raise InputError(WHERE, " ".join(key), f"expected a figure above 0, got {value}")
         return value
 
-    def at_least_zero(self, key: Key, least_confidence: float = 0.0) -> float:
+    def at_least_zero(self, key: Key, least_confidence: float | None = None) -> float:
         """A figure that may be nothing and never less; raises as `seen` does, and where it is."""
         value = self.value(key, least_confidence)
         if value < 0.0:

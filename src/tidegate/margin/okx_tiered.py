@@ -11,7 +11,7 @@ rate is taken on the whole position.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tidegate.margin.convex_form import ConvexForm
@@ -46,6 +46,7 @@ CROSS_CARD = RuleCard(
         " small coins; of inverse swaps none)",
         "leverage",
         "discount rates",
+        "loan rates by asset, where something is owed",
         "fee to close",
     ),
     closes_first="orders, then positions tier by tier; not pinned",
@@ -78,12 +79,14 @@ class OkxCross:
 
     def statement(self, holdings: Holdings, market: MarketValues) -> Statement:
         """Requirements in USD, working orders in both, as the venue counts them in the tier of a
-        position; see `AccountRule`."""
+        position; what is owed without loan rates raises `InputError`. See `AccountRule`."""
         prices = Prices(market, self.least_confidence)
         return with_orders(self._plain, holdings, prices, in_maintenance=True)
 
     def _plain(self, holdings: Holdings, prices: Prices) -> Statement:
-        return self.terms.sums(holdings, prices).statement(self.name)
+        # What is owed without loan rates is refused: no requirement is not what the venue asks.
+        terms = replace(self.terms, loans=self.terms.loans or {})
+        return terms.sums(holdings, prices).statement(self.name)
 
 
 @dataclass(frozen=True, slots=True)

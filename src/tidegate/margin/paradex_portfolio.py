@@ -147,6 +147,11 @@ class ParadexPortfolio:
         free = min(wallet, stated.equity - stated.initial)
         return replace(stated, withdrawable=max(0.0, free))
 
+    def price_ratios(self, coin: str) -> tuple[float, ...]:
+        """Prices of the account's coin in the scenarios, over those now."""
+        moved = tuple(each.ratio for each in self.parameters.scenarios)
+        return moved if coin == self.coin else ()
+
     def prepare(
         self,
         instruments: Sequence[Instrument],
@@ -156,8 +161,10 @@ class ParadexPortfolio:
         """The rule at this market for books of these instruments; cash is a column."""
         require_no_doubles(instruments)
         for each in instruments:
-            if not isinstance(each, Option | Perpetual) or each.inverse or each.settle == each.base:
-                raise InputError(WHERE, each.id, "expected an option or perpetual in dollars")
+            if not isinstance(each, Option | Perpetual) or each.inverse:
+                raise InputError(WHERE, each.id, "expected an option or a linear perpetual")
+            if each.settle != self.cash:
+                raise InputError(WHERE, each.id, f"expected what is settled in {self.cash}")
             if each.base != self.coin:
                 raise InputError(WHERE, each.id, f"expected an instrument of {self.coin}")
         for asset in assets:
@@ -165,7 +172,7 @@ class ParadexPortfolio:
                 raise InputError(WHERE, asset, f"expected {self.cash}: no other collateral counts")
         options = [each for each in instruments if isinstance(each, Option)]
         perpetuals = [each for each in instruments if isinstance(each, Perpetual)]
-        return _prepared(self, options, perpetuals, market.trusted())
+        return _prepared(self, options, perpetuals, market)
 
 
 def _prepared(

@@ -19,9 +19,13 @@ from tidegate.margin.market_values import MarketValues
 class Statement:
     """One account under its venue's rule, in `unit` (a dollar coin or the coin itself).
 
-    `equity` counts collateral as the venue does (haircuts, marks); requirements are >= 0;
-    `withdrawable` is what may leave now, never more than equity but at a lending pool, which counts
-    less than it returns; None where the venue's documents do not pin it, as the rule's card says.
+    `equity` is what the venue holds against `maintenance`, so not always what the account is worth:
+    at Binance, Bybit and OKX after haircuts of collateral, at Derive's standard manager after its
+    factors of coins, at Aave collateral at its thresholds before any debt, in Hyperliquid's
+    portfolio 0.95 of what counts against liquidation, elsewhere at marks.
+    Requirements are >= 0. `withdrawable` is what may leave now, at prices; it is never more than
+    equity but at Aave, where a dollar that leaves costs less equity than a dollar, and all may
+    leave without a debt. None where the venue's documents do not pin it, as the rule's card says.
     `binding` names the scenario, floor or position that sets the requirement; `parts` are its
     addends by name, requirements +, in the order in which the venue adds them.
     """
