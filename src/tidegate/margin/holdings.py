@@ -12,9 +12,10 @@ from tidegate.model.instruments import Instrument
 @dataclass(frozen=True, slots=True)
 class Holding:
     """A signed position (long +): `size` in base coins, of inverse contracts in dollars of face;
-    `entry` is the average price in quote currency, of options the premium paid per coin in the
-    settlement asset; `funding` is what is accrued and not yet paid (+ received), in the settlement
-    asset."""
+    `entry` is the price in quote currency since which profit is not yet in the collateral: the
+    average, or the last daily settlement's where a venue settles; of options the premium paid per
+    coin in the settlement asset; `funding` is what is accrued and not yet paid (+ received), in
+    the settlement asset."""
 
     instrument: Instrument
     size: float

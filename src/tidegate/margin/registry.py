@@ -62,7 +62,7 @@ DERIBIT_STANDARD = RuleCard(
     not_pinned=(
         "margin on the mark, where a page says index",
         "which position is closed first, and what portion of it",
-        "profit realised in the session is counted as cash before 08:00 UTC",
+        "a session's profit where the account does not say it: then it is taken for cash",
         "shares of options of coins other than BTC and ETH",
     ),
     user_gives=("rates and slopes by instrument, dated", "liquidation fee"),
