@@ -41,6 +41,7 @@ from tidegate.margin.rule import MarginRule
 from tidegate.margin.span import ScanRange, SpanAccount
 from tidegate.margin.statement import AccountRule
 from tidegate.model.account import Account, Position
+from tidegate.model.errors import InputError
 from tidegate.model.instruments import Future, Index, Instrument, Option, Perpetual
 from tidegate.model.times import parse_time_ms
 
@@ -409,3 +410,18 @@ def test_orders_and_balances_that_a_rule_does_not_count_are_named(tmp_path: Path
     raw = changed("dydx_cross", "orders", [{"symbol": "BTC-USD", "size": 1, "price": 1}])
     raw["balances"]["DAI"] = 5
     assert [gap.where for gap in account_of(raw, tmp_path).unknown] == ["balances.DAI", "orders"]
+
+
+@pytest.mark.parametrize(("least", "enough"), [("0.6", True), ("0.61", False)])
+def test_figure_is_taken_when_it_is_as_sure_as_the_book_asks(
+    tmp_path: Path, least: str, enough: bool
+) -> None:
+    raw = changed("deribit_portfolio", "coins.BTC.index", {"value": "60000", "confidence": "0.6"})
+    raw["least_confidence"] = least
+    account = account_of(raw, tmp_path)
+    if enough:
+        sure = account_of(raw_book("deribit_portfolio"), tmp_path)
+        assert account.statement() == sure.statement()
+        return
+    with pytest.raises(InputError, match=r"index BTC: expected a confidence of at least 0\.61"):
+        account.statement()

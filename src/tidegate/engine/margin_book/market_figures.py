@@ -61,7 +61,8 @@ def market_of(
         figures.add(mark_of(name), one.mark, f"{place}.mark")
         figures.add(vol_of(name), one.vol, f"{place}.vol")
         figures.add(funding_of(name), one.funding_next, f"{place}.funding_next")
-    return MarketValues(now_ms, figures.values, int(said.stale_after_s * SECOND_MS))
+    stale_after_ms, least = int(said.stale_after_s * SECOND_MS), float(said.least_confidence)
+    return MarketValues(now_ms, figures.values, stale_after_ms, least)
 
 
 class _Figures:
