@@ -19,6 +19,14 @@ from tidegate.model.account import Account
 from tidegate.model.events import Event
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import MarketSnapshot
+from tidegate.model.replies import (
+    Entry,
+    OrderReply,
+    Pushed,
+    Statement,
+    TransferReply,
+    Unclear,
+)
 from tidegate.risk.gate import Approval
 
 
@@ -47,6 +55,52 @@ class Venues(Protocol):
 
     def account(self, venue: str) -> Account:
         """The venue's own statement of our account."""
+
+    def frozen_venues(self) -> tuple[str, ...]:
+        """Venues that announce that money neither leaves nor is credited."""
+
+    def out_venues(self) -> tuple[str, ...]:
+        """Venues that announce that nothing trades there."""
+
+    def stable_micro(self) -> Mapping[str, int]:
+        """What dollar coins are worth now, where somebody says."""
+
+    def adl_rank(self, instrument: InstrumentId) -> float | None:
+        """Place of our position in its venue's deleveraging queue, 1 being first; None unknown."""
+
+
+class Gateway(Protocol):
+    """A session with all venues of a mandate: requests and replies may be lost, reports may be
+    late, come twice or out of order. Actions are known to venues by their own ids, and a venue does
+    nothing twice under one id.
+
+    A venue refuses what reaches it after the approval's expiry, so that what it does not know then
+    will never come.
+    """
+
+    def place(self, approval: Approval) -> OrderReply:
+        """Send an approved order; a changed, expired or used approval is refused."""
+
+    def cancel(self, venue: str, order: str) -> OrderReply:
+        """Ask that an order be cancelled; the reply is its state thereafter."""
+
+    def order(self, venue: str, order: str) -> OrderReply:
+        """Ask for the state of an order."""
+
+    def send(self, approval: Approval) -> TransferReply:
+        """Send an approved transfer; a changed, expired or used approval is refused."""
+
+    def shipment(self, venue: str, transfer: str) -> TransferReply:
+        """Ask its source for the state of a transfer."""
+
+    def pushed(self) -> tuple[Pushed, ...]:
+        """What venues told of their own accord since this was last asked, as it came."""
+
+    def entries(self, venue: str, after: int) -> tuple[Entry, ...] | Unclear:
+        """Lines of a venue's log beyond a number, in order; perhaps not all of them at once."""
+
+    def statement(self, venue: str) -> Statement | Unclear:
+        """A venue's own account of us."""
 
     def frozen_venues(self) -> tuple[str, ...]:
         """Venues that announce that money neither leaves nor is credited."""
