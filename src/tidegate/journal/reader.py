@@ -32,7 +32,6 @@ from tidegate.journal.frames import (
 from tidegate.journal.merkle import MerkleTree
 from tidegate.model.errors import InputError
 
-
 _CONTENT = "content"
 
 
