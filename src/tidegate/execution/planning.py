@@ -23,6 +23,7 @@ from tidegate.risk.plan import (
     Terms,
     account_after,
     held_lots,
+    is_unsettled,
     situation_after,
 )
 
@@ -76,7 +77,8 @@ def _target_lots(terms: Terms, targets: Targets) -> dict[InstrumentId, int]:
 def _worthwhile(
     terms: Terms, situation: Situation, lots: Mapping[InstrumentId, int], least_usd: float
 ) -> dict[str, dict[InstrumentId, int]]:
-    """Changes per coin, leaving out coins whose largest change is below the least trade."""
+    """Changes per coin, leaving out coins whose largest change is below the least trade, and coins
+    of which something is not settled: what is held may not be what the change starts from."""
     changes: dict[str, dict[InstrumentId, int]] = {}
     for name, target in lots.items():
         instrument = terms.instruments[name]
@@ -84,10 +86,12 @@ def _worthwhile(
         change = target - held_lots(account, instrument)
         if change:
             changes.setdefault(instrument.base, {})[name] = change
+    doubtful = {i.base for n, i in terms.instruments.items() if is_unsettled(terms, situation, n)}
     return {
         coin: legs
         for coin, legs in changes.items()
-        if max(_size_usd(terms, situation, n, k) for n, k in legs.items()) >= least_usd
+        if coin not in doubtful
+        and max(_size_usd(terms, situation, n, k) for n, k in legs.items()) >= least_usd
     }
 
 

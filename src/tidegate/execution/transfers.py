@@ -75,7 +75,7 @@ TRANSITIONS: dict[tuple[Leg, Word], Leg] = {
 
 
 class TransferRecord(msgspec.Struct, frozen=True):
-    """A transfer and where its money is known to be."""
+    """A transfer and where its money is known to be; a reason stands where it never left."""
 
     transfer: Transfer
     expires_ms: int
@@ -99,7 +99,9 @@ def learn(record: TransferRecord, word: Word, reason: str = "") -> TransferRecor
     ensure(
         after is not None, f"transfer {record.transfer.id}: {word.value} while {record.leg.value}"
     )
-    return msgspec.structs.replace(record, leg=after or record.leg, reason=reason or record.reason)
+    if record.leg is Leg.CLOSED or after is not Leg.CLOSED:
+        return msgspec.structs.replace(record, leg=after or record.leg)
+    return msgspec.structs.replace(record, leg=after, reason=reason)
 
 
 def hear(record: TransferRecord, reply: TransferReply) -> TransferRecord:

@@ -22,7 +22,9 @@ from tidegate.risk.plan import (
     Situation,
     Terms,
     account_after,
+    certain_lots,
     held_lots,
+    is_unsettled,
     reached,
     worst_accounts,
 )
@@ -84,6 +86,26 @@ def reductions_reduce(terms: Terms, situation: Situation, plan: Plan) -> list[Br
         low, high = reached(plan, name, held)
         if low < min(0, held) or high > max(0, held):
             breaches.append(Breach("reduce only", name, f"{held} to {low} or {high} lots"))
+    return breaches
+
+
+def unsettled_only_shrinks(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Where an order is in flight or the venue's account is in doubt, nothing is traded but what
+    reduces whatever is true, and no money leaves; while anything is in doubt nothing is raised
+    there."""
+    breaches = []
+    for name in sorted({a.instrument for a in plan.actions if isinstance(a, Order)}):
+        if not is_unsettled(terms, situation, name):
+            continue
+        sure = certain_lots(terms, situation, name)
+        orders = [a for a in plan.actions if isinstance(a, Order) and a.instrument == name]
+        low, high = reached(plan, name, sure)
+        if low < min(0, sure) or high > max(0, sure) or not all(o.reduce_only for o in orders):
+            breaches.append(Breach("unsettled", name, f"{sure} lots are sure, {low} to {high}"))
+    doubtful = situation.unsettled.venues({n: i.venue for n, i in terms.instruments.items()})
+    for action in plan.actions:
+        if isinstance(action, Transfer) and action.source in doubtful:
+            breaches.append(Breach("unsettled", action.source, "its account is in doubt"))
     return breaches
 
 
@@ -233,7 +255,8 @@ def book_stays_small(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
 
 
 def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
-    """Gross notional of margined positions once every order has filled."""
+    """Gross notional of margined positions once every order has filled, and with them what is not
+    settled."""
     change: dict[str, int] = {}
     for action in plan.actions:
         if isinstance(action, Order):
@@ -243,7 +266,9 @@ def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
         if isinstance(instrument, Spot):
             continue
         account = situation.portfolio.accounts[instrument.venue]
+        low, high = situation.unsettled.lots.get(name, (0, 0))
         lots = held_lots(account, instrument) + change.get(name, 0)
+        lots = max(lots + low, lots + high, key=abs)
         gross += instrument.notional(lots, situation.marks[name]) / MICRO if lots else 0.0
     return gross
 
@@ -291,6 +316,7 @@ CHECKS: tuple[Check, ...] = (
     quotes_are_fresh,
     authority_allows,
     reductions_reduce,
+    unsettled_only_shrinks,
     money_can_leave,
     accounts_survive,
     wallets_hold,
