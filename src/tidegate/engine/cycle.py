@@ -276,7 +276,8 @@ class Cycle:
         solved: tuple[Question, Answer] | None,
     ) -> None:
         question, answer = solved if solved else (None, None)
-        plan = plan_targets(terms, situation, wanted, self.tally.decisions)
+        decision = f"{self._world.record.run}{self.tally.decisions}"
+        plan = plan_targets(terms, situation, wanted, decision)
         if not plan.steps:
             self._conclude(
                 situation, alarm, trigger, "hold: nothing worth moving", answer, question

@@ -42,11 +42,12 @@ class Targets(msgspec.Struct, frozen=True):
     urgent: bool = False
 
 
-def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision: int) -> Plan:
+def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision: str) -> Plan:
     """The plan toward targets; increases wait for another cycle while money must move or other
     positions must shrink first, since they may stand on what those free.
 
-    Order and transfer ids derive from the decision's number and the place in the plan.
+    Order and transfer ids derive from the decision, which names its run and its number, and from
+    the place in the plan.
     """
     lots = _target_lots(terms, targets)
     least_usd = 0.0 if targets.urgent else terms.mandate.limits.minimum_trade_usd
@@ -170,7 +171,7 @@ def _spot_first(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
 
 
 def _transfers(
-    terms: Terms, situation: Situation, targets: Targets, before: list[Step], decision: int
+    terms: Terms, situation: Situation, targets: Targets, before: list[Step], decision: str
 ) -> list[Transfer]:
     """Transfers worth sending, each within what can leave once the steps before have filled."""
     transfers: list[Transfer] = []
@@ -191,7 +192,7 @@ def _transfers(
     return transfers
 
 
-def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: int) -> list[Step]:
+def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: str) -> list[Step]:
     """Close and reopen enough of the most profitable positions to free the wanted profit."""
     steps = []
     for venue, wanted_usd in targets.realise_usd.items():
@@ -207,7 +208,7 @@ def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: int) 
 
 
 def _roll_steps(
-    terms: Terms, situation: Situation, name: InstrumentId, close: int, decision: int
+    terms: Terms, situation: Situation, name: InstrumentId, close: int, decision: str
 ) -> list[Step]:
     """Slices of closing and reopening; the reopening waits, so that it never enlarges."""
     count = _slice_count(terms, situation, {name: close})

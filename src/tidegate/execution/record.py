@@ -13,9 +13,14 @@ from tidegate.model.events import Event
 
 
 class Record:
-    """The book's memory: `take` posts events, journals them with their postings, keeps them."""
+    """The book's memory: `take` posts events, journals them with their postings, keeps them.
 
-    def __init__(self, ledger: Ledger, journal: Journal) -> None:
+    `run` begins the ids of what is sent. Venues that outlive a run need it, as they do nothing
+    twice under one id; it is then the journal's own.
+    """
+
+    def __init__(self, ledger: Ledger, journal: Journal, run: str = "") -> None:
+        self.run = run
         self.ledger = ledger
         self.journal = journal
         self.events: list[Event] = []

@@ -87,6 +87,8 @@ class _Fold:
                 self._events(msgspec.json.decode(payload, type=_Events))
             case "restarted":
                 self.books.restarted()
+            case _:
+                """What was decided, and why, is for replay."""
 
     def _submitted(self, submitted: _Submitted) -> None:
         approved = self._approved.get(submitted.approval)

@@ -72,7 +72,7 @@ def test_client_after_any_storm_knows_the_end_of_every_order(
     for seed, bench, client in storms:
         open_orders = [name for name, record in client.orders.items() if record.is_open]
         assert not open_orders, f"seed {seed}: {open_orders}"
-        assert bench.wire.in_flight == 0, f"seed {seed}"
+        assert not bench.wire.in_flight, f"seed {seed}"
 
 
 def test_client_after_any_storm_has_what_the_venues_have_and_sent_nothing_twice(

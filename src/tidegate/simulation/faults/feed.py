@@ -77,6 +77,7 @@ class FaultyFeed:
     def __init__(self, feed: TapeFeed, spells: Spells, coverage: Coverage) -> None:
         self._feed, self._spells, self._coverage = feed, spells, coverage
         self._kept: dict[InstrumentId, Quote] = {}
+        self.seen: dict[InstrumentId, Quote] = {}
 
     def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
         """What the feed says at a time."""
@@ -86,6 +87,7 @@ class FaultyFeed:
             seen = self._seen(name, quote)
             if seen is not None:
                 quotes[name] = seen
+        self.seen = quotes
         return msgspec.structs.replace(true, quotes=quotes)
 
     def past(self, coins: tuple[str, ...], ts_ms: int, days: int) -> PastBars:

@@ -78,13 +78,16 @@ class Withdrawal:
 
 @dataclass(slots=True)
 class Seen:
-    """What venues saw that no sound client does: an id that came again, with the same content or
-    another's, and actions that were refused for their approval."""
+    """What venues saw of ids: those that came again, with the same content or another's, which no
+    sound client does; actions refused for their approval; how often each id was acted on, the
+    signed lots that have traded under it, and orders that traded after a word on their end."""
 
     repeated: list[str] = field(default_factory=list)
     collided: list[str] = field(default_factory=list)
     unapproved: list[tuple[str, str]] = field(default_factory=list)
     acted: Counter[str] = field(default_factory=Counter)
+    traded: Counter[str] = field(default_factory=Counter)
+    filled_last: set[str] = field(default_factory=set)
 
 
 class VenueServer:
@@ -195,6 +198,7 @@ class VenueServer:
         if self._draws(order, Fault.FILL_LAST):
             # The part that was already matched is reported after the word on the cancel.
             self._coverage.about(Fault.FILL_LAST, order)
+            self.seen.filled_last.add(order)
             working.trades_on = True
             working.parts = [(self.now_ms + SECOND_MS, working.parts[0][1])]
             working.state = "cancelled"
@@ -260,9 +264,19 @@ class VenueServer:
         self._forgotten.update(gone)
         return bool(gone)
 
-    def order_ids(self) -> frozenset[str]:
-        """Orders that ever worked or traded."""
-        return frozenset(self._orders) | self._forgotten
+    def settle(self) -> None:
+        """Draw no fault from now on, and end every review at once."""
+        self.calm = True
+        for held in self._reviewed.values():
+            held.due_ms = self.now_ms
+
+    def knows(self, order: str) -> bool:
+        """Whether an order ever reached its venue and was acted on."""
+        return order in self.seen.acted
+
+    def works(self, order: str) -> bool:
+        """Whether lots of an order may still trade."""
+        return order in self._open
 
     def _stream(self, name: str, what: str) -> Random:
         return Random(f"{self._swarm.seed}:{what}:{name}")
@@ -312,6 +326,7 @@ class VenueServer:
                 state: OrderState = "cancelled" if working.filled_lots else "refused"
                 return self._end(working, state, refused.reason)
             working.filled_lots += lots
+            self.seen.traded[working.order.id] += lots
             self._enter(events)
             if working.trades_on:
                 return self._end(working, "cancelled", "asked for")

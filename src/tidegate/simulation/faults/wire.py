@@ -80,14 +80,14 @@ class FaultyGateway:
         self._server, self._swarm, self._spells = server, swarm, spells
         self._coverage, self._boundaries = coverage, boundaries
         self._rng = Random(f"{swarm.seed}:wire")
-        self._under_way: list[tuple[int, int, Callable[[], object]]] = []
+        self._under_way: list[tuple[int, int, str, Callable[[], object]]] = []
         self._reports: list[tuple[int, int, Pushed]] = []
         self._numbered = 0
         self._told: set[str] = set()
         self._stale: dict[str, Statement] = {}
         self._calm = False
         self.traffic = Traffic({})
-        self.before_request: Callable[[str, Approval | None], None] = lambda _kind, _approval: None
+        self.before_request: Callable[[str, str, Approval | None], None] = lambda *_: None
 
     def advance(self, until_ms: int) -> None:
         """Let time pass at the venues and on the wire."""
@@ -96,12 +96,13 @@ class FaultyGateway:
             self._turn(until_ms)
         server.advance(until_ms)
         while self._under_way and self._under_way[0][0] <= until_ms:
-            heappop(self._under_way)[2]()
+            heappop(self._under_way)[3]()
         self._gather()
 
     def calm(self) -> None:
         """No fault begins from now on; what is under way arrives."""
-        self._calm = self._server.calm = True
+        self._calm = True
+        self._server.settle()
         for spell in self._spells.stop():
             self._lift(spell.fault, spell.venue)
 
@@ -110,9 +111,9 @@ class FaultyGateway:
         self._reports.clear()
 
     @property
-    def in_flight(self) -> int:
-        """Requests that have not reached their venue yet."""
-        return len(self._under_way)
+    def in_flight(self) -> tuple[str, ...]:
+        """Actions of which a request has not reached its venue yet."""
+        return tuple(action for _, _, action, _ in self._under_way)
 
     def place(self, approval: Approval) -> OrderReply:
         """Send an approved order."""
@@ -120,12 +121,12 @@ class FaultyGateway:
         ensure(isinstance(order, Order), "an approval of an order")
         assert isinstance(order, Order)
         venue = self._server.venue_of(order.instrument)
-        self.before_request("place", approval)
+        self.before_request("place", order.id, approval)
         return self._ask(venue, order.id, lambda: self._server.place(approval), signed=True)
 
     def cancel(self, venue: str, order: str) -> OrderReply:
         """Ask that an order be cancelled."""
-        self.before_request("cancel", None)
+        self.before_request("cancel", order, None)
         return self._ask(venue, order, lambda: self._server.cancel(venue, order), signed=True)
 
     def order(self, venue: str, order: str) -> OrderReply:
@@ -137,7 +138,7 @@ class FaultyGateway:
         transfer = approval.action
         ensure(isinstance(transfer, Transfer), "an approval of a transfer")
         assert isinstance(transfer, Transfer)
-        self.before_request("send", approval)
+        self.before_request("send", transfer.id, approval)
         place, name = transfer.source, transfer.id
         return self._ask(place, name, lambda: self._server.send(approval), signed=True)
 
@@ -196,18 +197,18 @@ class FaultyGateway:
             reply = self._garbled(reply)
         else:
             self._note(fault, action)
-            reply = self._failed(fault, venue, do)
+            reply = self._failed(fault, action, do)
             self.traffic.ambiguous += bool(action) and isinstance(reply, Unclear)
         self._gather()
         self._boundaries.cross("after request")
         return reply
 
-    def _failed(self, fault: Fault, venue: str, do: Callable[[], object]) -> NotTaken | Unclear:
+    def _failed(self, fault: Fault, action: str, do: Callable[[], object]) -> NotTaken | Unclear:
         """What a fault makes of a request, and the reply that the engine gets."""
         if fault is Fault.REQUEST_DELAYED:
             wait_ms = self._rng.randint(1, DELAY_MS_MAX)
             self._numbered += 1
-            arrival = (self._server.now_ms + wait_ms, self._numbered, do)
+            arrival = (self._server.now_ms + wait_ms, self._numbered, action, do)
             heappush(self._under_way, arrival)
         elif fault in (Fault.REPLY_LOST, Fault.ERROR_DONE):
             do()
