@@ -17,7 +17,6 @@ from tidegate.model.account import Account, Position
 from tidegate.model.actions import Action, Order
 from tidegate.model.events import Filled
 from tidegate.model.times import SECOND_MS
-from tidegate.model.units import MICRO
 from tidegate.risk.gate import APPROVAL_LIFE_MS, Approval
 from tidegate.risk.limits import QUOTE_AGE_MAX_MS
 from tidegate.simulation.faults.site import CANARY, Process, Site
@@ -125,8 +124,8 @@ class TruthChecker:
         self.journal = JournalChecker()
         self.reservations = self.naked_ms = self.longest_naked_ms = 0
         self.largest_naked_usd = 0.0
-        self._watched: dict[str, Order] = {}
-        self._lines = dict.fromkeys(site.server.venues, 0)
+        self._watched: dict[str, Approval] = {}
+        self._lines = 0
         self._net = Counter[str]()
         site.wire.before_request = self.before_request
 
@@ -141,9 +140,9 @@ class TruthChecker:
             self.found.append(f"R2: {name} is sent before that was journalled")
             return
         if isinstance(approval.action, Order):
-            self._watched[name] = approval.action
             self._check_fresh(approval.action)
             self._check_margin(approval.action)
+            self._watched[name] = approval
             self._check_locked(approval.action)
 
     def after_tick(self) -> None:
@@ -151,7 +150,7 @@ class TruthChecker:
         self.journal.read(self._site.disk.durable)
         if self._watched and self.process is not None:
             self._check_reserved(self.process)
-        self._follow_logs()
+        self._follow_fills()
 
     def at_end(self) -> None:
         """What is judged once."""
@@ -186,9 +185,10 @@ class TruthChecker:
         rule = self._site.terms_at(self._site.now_ms).rules[venue]
         equity, maintenance = rule.health_at(account, marks)
         positions = dict(account.positions)
-        for other in self._watched.values():
+        others = [_order(a) for a in self._watched.values() if self._may_trade(a.action.id)]
+        for other in (order, *others):
             lots = other.lots - server.seen.traded[other.id]
-            if INSTRUMENTS[other.instrument].venue == venue and self._may_trade(other.id):
+            if INSTRUMENTS[other.instrument].venue == venue:
                 held = positions.get(other.instrument, Position(0, 0))
                 cost = INSTRUMENTS[other.instrument].entry_cost(lots, marks[other.instrument])
                 if abs(held.lots + lots) > abs(held.lots):
@@ -206,17 +206,21 @@ class TruthChecker:
             self.found.append(f"R15: {order.id} is sent while its position is in dispute")
 
     def _may_trade(self, name: str) -> bool:
-        """Whether lots of an order may still trade: it works, or is on the wire or just leaving."""
+        """Whether lots of an order may still trade: it works, or is under way and in time."""
         server = self._site.server
-        return server.works(name) or name in self._site.wire.in_flight or not server.knows(name)
+        if server.works(name):
+            return True
+        approval = self._watched[name]
+        venue = INSTRUMENTS[_order(approval).instrument].venue
+        in_time = server.clock_ms(venue) <= approval.expires_ms
+        return name in self._site.wire.in_flight and not server.knows(name) and in_time
 
     def _check_reserved(self, process: Process) -> None:
-        """Each order that may yet trade, or has traded more than the ledger has, is reserved for."""
-        books, server, in_flight = process.desk.books, self._site.server, self._site.wire.in_flight
-        for name, order in list(self._watched.items()):
-            traded = server.seen.traded[name]
-            may = server.works(name) or (name in in_flight and not server.knows(name))
-            furthest = order.lots if may else traded
+        """Each order that may yet trade, or has traded unread, is reserved for."""
+        books, server = process.desk.books, self._site.server
+        for name, approval in list(self._watched.items()):
+            may = self._may_trade(name)
+            furthest = _order(approval).lots if may else server.seen.traded[name]
             if not books.has_order(name):
                 self.found.append(f"R10: {name} may trade and the engine does not know it")
                 del self._watched[name]
@@ -231,14 +235,13 @@ class TruthChecker:
             elif not record.is_open and record.filled_lots == furthest and not may:
                 del self._watched[name]
 
-    def _follow_logs(self) -> None:
-        """Follow net exposure per coin through the fills of our own orders."""
-        server = self._site.server
-        for venue, line in self._lines.items():
-            for entry in server.entries(venue, line) if server.log_length(venue) > line else ():
-                if isinstance(entry.event, Filled):
-                    self._net_fill(entry.event)
-            self._lines[venue] = server.log_length(venue)
+    def _follow_fills(self) -> None:
+        """Follow net exposure per coin through all fills, as they came."""
+        history = self._site.server.history
+        for entry in history[self._lines :]:
+            if isinstance(entry.event, Filled):
+                self._net_fill(entry.event)
+        self._lines = len(history)
         self._time_naked()
 
     def _net_fill(self, event: Filled) -> None:
@@ -268,7 +271,7 @@ class TruthChecker:
         else:
             self.naked_ms = 0
 
-    def capital_micro(self) -> int:
-        """Money at all venues, for reports."""
-        accounts = (self._site.server.exchange.account(v) for v in self._lines)
-        return sum(sum(account.balances.values()) for account in accounts) // MICRO * MICRO
+
+def _order(approval: Approval) -> Order:
+    assert isinstance(approval.action, Order)
+    return approval.action

@@ -118,9 +118,10 @@ class Run:
             self._die()
         except OSError:
             self._die()
-        except InputError as refused:
-            self.result.halted = f"refused to start: {refused}"
         except Exception as error:
+            if isinstance(error, InputError) and self.process is None:
+                self.result.halted = f"refused to start: {error}"
+                return
             place = traceback.extract_tb(error.__traceback__)[-1]
             name = f"{place.filename.rsplit('/', 1)[-1]}:{place.lineno}"
             self._fail(f"engine: {type(error).__name__} at {name}: {error}")

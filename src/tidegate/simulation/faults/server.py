@@ -91,7 +91,10 @@ class Seen:
 
 
 class VenueServer:
-    """Every venue of one exchange. Behaviour of an action is drawn from the seed and its id."""
+    """Every venue of one exchange. Behaviour of an action is drawn from the seed and its id.
+
+    `history` has the lines of all logs in the order in which they came to be.
+    """
 
     def __init__(
         self,
@@ -113,6 +116,7 @@ class VenueServer:
         self._offset_ms: dict[str, int] = dict.fromkeys(self._logs, 0)
         self.calm = False
         self.seen = Seen()
+        self.history: list[Entry] = []
 
     @property
     def exchange(self) -> Exchange:
@@ -382,6 +386,7 @@ class VenueServer:
             )
             entry = Entry(venue, len(self._logs[venue]) + 1, stamped)
             self._logs[venue].append(entry)
+            self.history.append(entry)
             self._news.append((venue, entry))
 
     def _whose(self, event: Event) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from random import Random
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -54,6 +54,7 @@ WRONG_TEXTS = (
     "x" * 500,
 )
 Reply = TypeVar("Reply")
+Kind = Literal["asks", "cancels", "sends"]
 
 
 @dataclass(slots=True)
@@ -112,8 +113,8 @@ class FaultyGateway:
 
     @property
     def in_flight(self) -> tuple[str, ...]:
-        """Actions of which a request has not reached its venue yet."""
-        return tuple(action for _, _, action, _ in self._under_way)
+        """Actions of which the sending has not reached its venue yet."""
+        return tuple(action for _, _, action, _ in self._under_way if action)
 
     def place(self, approval: Approval) -> OrderReply:
         """Send an approved order."""
@@ -122,12 +123,12 @@ class FaultyGateway:
         assert isinstance(order, Order)
         venue = self._server.venue_of(order.instrument)
         self.before_request("place", order.id, approval)
-        return self._ask(venue, order.id, lambda: self._server.place(approval), signed=True)
+        return self._ask(venue, order.id, lambda: self._server.place(approval), kind="sends")
 
     def cancel(self, venue: str, order: str) -> OrderReply:
         """Ask that an order be cancelled."""
         self.before_request("cancel", order, None)
-        return self._ask(venue, order, lambda: self._server.cancel(venue, order), signed=True)
+        return self._ask(venue, order, lambda: self._server.cancel(venue, order), kind="cancels")
 
     def order(self, venue: str, order: str) -> OrderReply:
         """Ask for the state of an order."""
@@ -140,7 +141,7 @@ class FaultyGateway:
         assert isinstance(transfer, Transfer)
         self.before_request("send", transfer.id, approval)
         place, name = transfer.source, transfer.id
-        return self._ask(place, name, lambda: self._server.send(approval), signed=True)
+        return self._ask(place, name, lambda: self._server.send(approval), kind="sends")
 
     def shipment(self, venue: str, transfer: str) -> TransferReply:
         """Ask its source for the state of a transfer."""
@@ -184,12 +185,12 @@ class FaultyGateway:
         return self._server.exchange.adl_rank(instrument)
 
     def _ask(
-        self, venue: str, action: str, do: Callable[[], Reply], *, signed: bool = False
+        self, venue: str, action: str, do: Callable[[], Reply], kind: Kind = "asks"
     ) -> Reply | NotTaken | Unclear:
         """Send one request and receive what comes of it; its ends are effect boundaries."""
         self._boundaries.cross("before request")
         self._count(venue, self._server.now_ms)
-        fault = self._fate(venue, signed=signed)
+        fault = self._fate(venue, signed=kind != "asks")
         if fault is None:
             reply: Reply | NotTaken | Unclear = do()
             if isinstance(reply, OrderStatus) and reply.state != "absent":
@@ -197,18 +198,19 @@ class FaultyGateway:
             reply = self._garbled(reply)
         else:
             self._note(fault, action)
-            reply = self._failed(fault, action, do)
+            reply = self._failed(fault, action if kind == "sends" else "", do)
             self.traffic.ambiguous += bool(action) and isinstance(reply, Unclear)
         self._gather()
         self._boundaries.cross("after request")
         return reply
 
-    def _failed(self, fault: Fault, action: str, do: Callable[[], object]) -> NotTaken | Unclear:
-        """What a fault makes of a request, and the reply that the engine gets."""
+    def _failed(self, fault: Fault, sent: str, do: Callable[[], object]) -> NotTaken | Unclear:
+        """What a fault makes of a request, and the reply that the engine gets; `sent` names the
+        action where the request is its sending."""
         if fault is Fault.REQUEST_DELAYED:
             wait_ms = self._rng.randint(1, DELAY_MS_MAX)
             self._numbered += 1
-            arrival = (self._server.now_ms + wait_ms, self._numbered, action, do)
+            arrival = (self._server.now_ms + wait_ms, self._numbered, sent, do)
             heappush(self._under_way, arrival)
         elif fault in (Fault.REPLY_LOST, Fault.ERROR_DONE):
             do()
