@@ -108,7 +108,8 @@ class Bookkeeper:
         if not isinstance(said, Statement) or said.number != self._inbox.cursors[venue]:
             return
         self._seen_ms[venue] = now_ms
-        found = compare(self._record.ledger.account(venue), said.account)
+        strangers = tuple(name for name in said.working if not self.books.has_order(name))
+        found = compare(self._record.ledger.account(venue), said.account, strangers)
         before = self.breaks.pop(venue, None)
         if not found.is_none:
             self.breaks[venue] = found

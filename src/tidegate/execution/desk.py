@@ -216,12 +216,11 @@ class Desk:
         self._record.note("stopped", {"ts_ms": now_ms, "why": why, "step": work.step})
 
     def _cancel(self, record: OrderRecord, now_ms: int) -> None:
-        if record.state not in (State.WORKING, State.UNKNOWN):
+        if record.state is State.CLOSING:
             return
         name = record.order.id
         self._record.note("cancelling", {"ts_ms": now_ms, "id": name})
         self.books.cancel_asked(name)
-        self._patience.asked(name, now_ms)
         self._keeper.hear(name, self._gateway.cancel(record.venue, name), now_ms)
 
     def _ask(self, now_ms: int) -> None:
@@ -230,7 +229,11 @@ class Desk:
         for record in self.books.open_orders:
             venues.add(record.venue)
             name = record.order.id
-            if record.state is not State.CLOSING and self._is_time(name, now_ms):
+            if record.state is State.CLOSING or not self._is_time(name, now_ms):
+                continue
+            if record.state is State.CANCELLING or not self._is_planned(name):
+                self._cancel(record, now_ms)
+            else:
                 self._keeper.hear(name, self._gateway.order(record.venue, name), now_ms)
         for sent in self.books.open_transfers:
             name, source = sent.transfer.id, sent.transfer.source
@@ -238,6 +241,12 @@ class Desk:
             if sent.may_leave and self._is_time(name, now_ms):
                 self._keeper.hear(name, self._gateway.shipment(source, name), now_ms)
         self._keeper.poll(frozenset(venues), now_ms)
+
+    def _is_planned(self, name: str) -> bool:
+        """Whether an order belongs to the plan that is being carried out; no other may work on."""
+        if self._work is None or self._halted() is not None:
+            return False
+        return any(a.action.id == name for a in self._work.steps[self._work.step])
 
     def _is_time(self, name: str, now_ms: int) -> bool:
         """Whether to ask about something again now; if so that is remembered."""

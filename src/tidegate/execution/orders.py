@@ -154,9 +154,14 @@ def _done(record: OrderRecord, status: OrderStatus) -> OrderRecord:
 
 
 def filled(record: OrderRecord, lots: int) -> OrderRecord:
-    """The record after the ledger has taken signed lots."""
+    """The record after the ledger has taken signed lots; with the last of them it is done, whether
+    or not its venue has said so yet."""
     after = learn(record, News.FILL)
-    return _settled(msgspec.structs.replace(after, filled_lots=record.filled_lots + lots))
+    after = msgspec.structs.replace(after, filled_lots=record.filled_lots + lots)
+    if after.final_lots is None and after.filled_lots == after.order.lots and after.is_open:
+        done = learn(after, News.DONE)
+        after = msgspec.structs.replace(done, final_lots=after.filled_lots, reason="filled")
+    return _settled(after)
 
 
 def _settled(record: OrderRecord) -> OrderRecord:

@@ -20,20 +20,22 @@ from tidegate.model.instruments import InstrumentId
 class Break(msgspec.Struct, frozen=True):
     """How a venue's account differs from the ledger's after the same line of its log: lots per
     instrument and quanta per asset, the venue's less ours; cost of positions apart where only that
-    differs."""
+    differs; and orders that work there and are not ours."""
 
     lots: dict[InstrumentId, int]
     quanta: dict[str, int]
     costs: dict[InstrumentId, int]
+    strangers: tuple[str, ...] = ()
 
     @property
     def is_none(self) -> bool:
         """Whether both agree to the integer."""
-        return not (self.lots or self.quanta or self.costs)
+        return not (self.lots or self.quanta or self.costs or self.strangers)
 
 
-def compare(ours: Account, theirs: Account) -> Break:
-    """The break between the ledger's account and its venue's statement."""
+def compare(ours: Account, theirs: Account, strangers: tuple[str, ...] = ()) -> Break:
+    """The break between the ledger's account and its venue's statement, which names `strangers`
+    among the orders that work."""
     names = sorted({*ours.positions, *theirs.positions})
     pairs = {n: (ours.positions.get(n, FLAT), theirs.positions.get(n, FLAT)) for n in names}
     assets = sorted({*ours.balances, *theirs.balances})
@@ -46,6 +48,7 @@ def compare(ours: Account, theirs: Account) -> Break:
             for n, (a, b) in pairs.items()
             if a.lots == b.lots and a.cost != b.cost
         },
+        strangers,
     )
 
 
@@ -70,7 +73,8 @@ def unsettled(
             _widen(lots, name, found.lots.get(name, 0))
         for asset, difference in found.quanta.items():
             _lack(missing, venue, asset, max(0, -difference))
-    return Unsettled(lots, missing, unseen | {v for v, found in breaks.items() if found.quanta})
+    doubtful = {v for v, found in breaks.items() if found.quanta or found.strangers}
+    return Unsettled(lots, missing, unseen | doubtful)
 
 
 def _widen(lots: dict[InstrumentId, tuple[int, int]], name: InstrumentId, by: int) -> None:
