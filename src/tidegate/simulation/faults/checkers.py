@@ -24,6 +24,8 @@ from tidegate.simulation.faults.small_book import INSTRUMENTS, MANDATE
 
 MESSAGES_PER_SECOND = 10
 NAKED_SLACK = 1.10
+# The mandate's time for a leg to find its partner, and two looks of the engine.
+UNDISTURBED_MS = 150 * SECOND_MS
 
 
 class _Approved(msgspec.Struct):
@@ -55,6 +57,7 @@ class JournalChecker:
     sent: dict[str, Action] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     frames: Counter[str] = field(default_factory=Counter)
+    decided_ms: int = -1
     _approved: dict[str, _Approved] = field(default_factory=dict)
     _offset: int = 0
     _ts_ms: int = -1
@@ -88,6 +91,8 @@ class JournalChecker:
             self._approved[approved.id] = approved
         elif kind in ("submitted", "sent"):
             self._check_sent(msgspec.json.decode(payload, type=_Sent))
+        elif kind == "decision":
+            self.decided_ms = ts_ms
         elif kind == "cancelling":
             self.cancelled.add(str(msgspec.json.decode(payload)["id"]))
         elif kind == "events":
@@ -123,6 +128,8 @@ class TruthChecker:
         self.process: Process | None = None
         self.journal = JournalChecker()
         self.reservations = self.naked_ms = self.longest_naked_ms = 0
+        self._undisturbed_ms = self._struck = 0
+        self._limit_usd = MANDATE.limits.naked_usd * NAKED_SLACK
         self.largest_naked_usd = 0.0
         self._watched: dict[str, Approval] = {}
         self._lines = 0
@@ -254,22 +261,31 @@ class TruthChecker:
         self.largest_naked_usd = max(self.largest_naked_usd, worth)
         if event.reason != "order" or abs(self._net[coin]) <= abs(before):
             return
-        if worth > MANDATE.limits.naked_usd * NAKED_SLACK:
+        if worth > self._limit_usd:
             self.found.append(f"naked: {event.order} leaves {worth:.0f} USD of {coin} unhedged")
 
     def _time_naked(self) -> None:
-        """How long some coin was exposed beyond the least trade, at marks."""
-        marks = self._site.server.exchange.marks()
-        exposed = 0.0
+        """How long some coin was exposed beyond the mandate's limit though nothing struck."""
+        if not any(self._net.values()) or self._exposed_usd() <= self._limit_usd:
+            self.naked_ms = self._undisturbed_ms = 0
+            return
+        self.naked_ms += SECOND_MS
+        self.longest_naked_ms = max(self.longest_naked_ms, self.naked_ms)
+        struck = self._site.coverage.struck
+        disturbed = struck != self._struck or self._site.spells.are_on or self.process is None
+        self._struck = struck
+        self._undisturbed_ms = 0 if disturbed else self._undisturbed_ms + SECOND_MS
+        if self._undisturbed_ms == UNDISTURBED_MS:
+            worth = self._exposed_usd()
+            self.found.append(f"naked: {worth:.0f} USD though nothing struck for 150 seconds")
+
+    def _exposed_usd(self) -> float:
+        """The largest net position of a coin, at its dearest mark."""
+        marks, exposed = self._site.server.exchange.marks(), 0.0
         for name, instrument in INSTRUMENTS.items():
-            net = abs(self._net[instrument.base])
-            if net:
-                exposed = max(exposed, net / 1e6 * float(instrument.price(marks[name])))
-        if exposed > MANDATE.limits.naked_usd * NAKED_SLACK:
-            self.naked_ms += SECOND_MS
-            self.longest_naked_ms = max(self.longest_naked_ms, self.naked_ms)
-        else:
-            self.naked_ms = 0
+            net = abs(self._net[instrument.base]) / 1e6
+            exposed = max(exposed, net * float(instrument.price(marks[name])))
+        return exposed
 
 
 def _order(approval: Approval) -> Order:

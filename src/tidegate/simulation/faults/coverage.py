@@ -16,19 +16,22 @@ IDLE = "idle"
 
 class Coverage:
     """Counts of (fault, state); `state_of` tells the engine's own state of an action by its id, and
-    `open_states` the states of all that is open."""
+    `open_states` the states of all that is open. `struck` counts faults, whatever they met."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[Fault, str]] = Counter()
+        self.struck = 0
         self.state_of: Callable[[str], str | None] = lambda _: None
         self.open_states: Callable[[], Iterable[str]] = tuple
 
     def about(self, fault: Fault, action: str) -> None:
         """A fault met one action."""
+        self.struck += 1
         self.counts[fault, self.state_of(action) or IDLE] += 1
 
     def around(self, fault: Fault) -> None:
         """A fault of a venue, the feed, the disk or the process met all that was open."""
+        self.struck += 1
         for state in sorted(set(self.open_states())) or (IDLE,):
             self.counts[fault, state] += 1
 

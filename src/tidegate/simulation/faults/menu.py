@@ -164,6 +164,12 @@ class Swarm:
         """The spells of some faults, in order of time."""
         return tuple(spell for spell in self.spells if spell.fault in faults)
 
+    def less(self, faults: frozenset[Fault]) -> Swarm:
+        """The same without some faults."""
+        chances = {f: chance for f, chance in self.chances.items() if f not in faults}
+        spells = tuple(spell for spell in self.spells if spell.fault not in faults)
+        return Swarm(self.seed, chances, spells)
+
 
 def draw(seed: int, venues: Iterable[str], start_ms: int, end_ms: int) -> Swarm:
     """What one seed orders for a run of these venues; every spell is over by `end_ms`."""

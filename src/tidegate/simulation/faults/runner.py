@@ -54,11 +54,12 @@ class Run:
         self._spells, self._market = self.site.process_spells(), Spells(market_faults(swarm))
         self._restart_tick, self._hung = 0, False
         self.tick = self.starts = 0
+        self._broken = False
 
     def play(self, ticks: int) -> None:
         """Let seconds pass, until the engine refuses to start or contradicts itself."""
         for _ in range(ticks):
-            if self.result.halted is not None or self.result.failures:
+            if self.result.halted is not None or self._broken:
                 return
             self.step()
 
@@ -86,7 +87,7 @@ class Run:
     def finish(self) -> Result:
         """Judge the end and return what became of the run."""
         result, site = self.result, self.site
-        if result.halted is None and not result.failures:
+        if result.halted is None and not self._broken:
             self.checker.at_end()
             self._collect()
             self._judge_end()
@@ -124,6 +125,7 @@ class Run:
                 return
             place = traceback.extract_tb(error.__traceback__)[-1]
             name = f"{place.filename.rsplit('/', 1)[-1]}:{place.lineno}"
+            self._broken = True
             self._fail(f"engine: {type(error).__name__} at {name}: {error}")
 
     def _start(self, now: int) -> None:
@@ -193,12 +195,16 @@ class Run:
                 self._fail(f"R7: the ledger differs from {venue}")
         for venue in process.desk.breaks:
             self._fail(f"R15: {venue} is still locked")
+        if self.checker.naked_ms:
+            self._fail("R7: a coin is still unhedged beyond the limit")
+        if self.checker.journal.decided_ms < self.site.now_ms - CALM_TICKS * SECOND_MS:
+            self._fail("R7: nothing was decided since the faults ended")
 
 
-def run_seed(seed: int, ticks: int = TICKS) -> Result:
-    """Play one seed through both phases."""
+def run_seed(seed: int, ticks: int = TICKS, without: frozenset[Fault] = frozenset()) -> Result:
+    """Play one seed through both phases; faults of `without` are left out."""
     begin = start_ms(ticks)
-    swarm = draw(seed, COLLATERAL, begin, begin + ticks * SECOND_MS)
+    swarm = draw(seed, COLLATERAL, begin, begin + ticks * SECOND_MS).less(without)
     run = Run(swarm, ticks)
     run.play(ticks)
     run.calm()

@@ -63,7 +63,7 @@ class Site:
         self.terms_at, self.outlook = terms_at(charged), TurningOutlook(swarm.seed)
         exchange = Exchange(tape, charged, swarm.seed)
         self.server = VenueServer(exchange, INSTRUMENTS, self.gate, swarm, self.coverage)
-        spells = Spells(s for s in swarm.spells if s.fault not in OF_PROCESS)
+        self.spells = spells = Spells(s for s in swarm.spells if s.fault not in OF_PROCESS)
         self.wire = FaultyGateway(self.server, swarm, spells, self.coverage, boundaries)
         self.feed = FaultyFeed(TapeFeed(tape, INSTRUMENTS), spells, self.coverage)
         self.disk = Disk(swarm.seed, boundaries)

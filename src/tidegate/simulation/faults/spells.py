@@ -41,6 +41,11 @@ class Spells:
         self._hold()
         return ended
 
+    @property
+    def are_on(self) -> bool:
+        """Whether any is on."""
+        return bool(self._on)
+
     def holds(self, fault: Fault, venue: str) -> bool:
         """Whether a fault is on at a venue."""
         return (fault, venue) in self._held
