@@ -222,6 +222,8 @@ class Desk:
         self._record.note("cancelling", {"ts_ms": now_ms, "id": name})
         self.books.cancel_asked(name)
         self._keeper.hear(name, self._gateway.cancel(record.venue, name), now_ms)
+        if self.books.order(name).cancelled is not None:
+            self._patience.begin(name, now_ms)
 
     def _ask(self, now_ms: int) -> None:
         """Ask venues about everything that has waited long enough for an answer."""

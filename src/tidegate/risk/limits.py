@@ -16,6 +16,7 @@ import msgspec
 from tidegate.model.account import Account
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
+from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     Plan,
@@ -29,8 +30,6 @@ from tidegate.risk.plan import (
     worst_accounts,
 )
 from tidegate.risk.stress import Moves, stressed_health
-
-QUOTE_AGE_MAX_MS = 2 * 3_600_000
 
 
 class Breach(msgspec.Struct, frozen=True):
@@ -47,10 +46,27 @@ Check = Callable[[Terms, Situation, Plan], list[Breach]]
 def quotes_are_fresh(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Stale data never trades, and nothing is raised while anything held has no fresh quote."""
     breaches = []
+    oldest_ms = situation.snapshot.ts_ms - terms.mandate.limits.quote_age_s * SECOND_MS
     for name in sorted(_concerned(terms, situation, plan)):
-        quote = situation.snapshot.quotes[name]
-        if situation.snapshot.ts_ms - quote.as_of_ms > QUOTE_AGE_MAX_MS:
+        if situation.snapshot.quotes[name].as_of_ms < oldest_ms:
             breaches.append(Breach("fresh quotes", name, "quote too old"))
+    return breaches
+
+
+def quotes_agree(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """No crossed book is traded on, and nothing is raised in a coin whose venues quote too far
+    apart: one of them may be wrong."""
+    breaches = []
+    prices: dict[str, list[float]] = {}
+    for name in sorted(_concerned(terms, situation, plan)):
+        quote, instrument = situation.snapshot.quotes[name], terms.instruments[name]
+        prices.setdefault(instrument.base, []).append(instrument.price(situation.marks[name]))
+        if quote.half_spread is not None and quote.half_spread < 0:
+            breaches.append(Breach("quotes agree", name, "the book is crossed"))
+    for coin, quoted in prices.items():
+        low, high = min(quoted), max(quoted)
+        if plan.raises and high > low * (1 + terms.mandate.limits.venue_gap):
+            breaches.append(Breach("quotes agree", coin, f"venues quote {low:g} and {high:g}"))
     return breaches
 
 
@@ -314,6 +330,7 @@ def orders_fit_the_market(terms: Terms, situation: Situation, plan: Plan) -> lis
 
 CHECKS: tuple[Check, ...] = (
     quotes_are_fresh,
+    quotes_agree,
     authority_allows,
     reductions_reduce,
     unsettled_only_shrinks,
