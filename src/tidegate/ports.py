@@ -61,11 +61,15 @@ class Venues(Protocol):
         """Place of our position in its venue's deleveraging queue, 1 being first; None unknown."""
 
 
-class Feed(Protocol):
-    """The market's past up to a time, and never beyond it."""
+class Quotes(Protocol):
+    """The market at a time, which is all that a decision itself looks at."""
 
     def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
         """What is known of all prices at a time; what venues announce is added by the caller."""
+
+
+class Feed(Quotes, Protocol):
+    """The market's past up to a time, and never beyond it."""
 
     def past(self, coins: tuple[str, ...], ts_ms: int, days: int) -> PastBars:
         """Closed bars of each coin's reference market over at most the last days."""

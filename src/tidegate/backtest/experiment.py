@@ -41,6 +41,7 @@ from tidegate.backtest.run import (
 from tidegate.backtest.tape import build_tape
 from tidegate.backtest.variants import REDUCTIONS, variant, with_mandate
 from tidegate.engine.cycle import Cycle, Tools, World
+from tidegate.engine.memory import Tally
 from tidegate.engine.outlook import Forecaster, Outlook
 from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
@@ -196,9 +197,9 @@ def _run_plain(
     if spec.policy == "cash":
         # Nobody acts at the very end, but bills earn until then.
         policy.act(experiment.tape.end_ms)
-    tally = {"decisions": getattr(policy, "decisions", 0), "solves": 0}
     refused = int(getattr(policy, "refused", False))
-    return close(session, spec.label, {**tally, "refusals": refused})
+    tally = Tally(decisions=getattr(policy, "decisions", 0), refusals=refused)
+    return close(session, spec.label, tally)
 
 
 def _run_foresight(
@@ -262,10 +263,4 @@ def _run_engine(
         Tools(reduces=REDUCTIONS not in spec.without),
     )
     play(session, EnginePolicy(cycle), experiment.tape, progress)
-    tally = cycle.tally
-    counts = {
-        "decisions": tally.decisions,
-        "solves": tally.solves,
-        "refusals": tally.refusals,
-    }
-    return close(session, spec.label, counts)
+    return close(session, spec.label, cycle.tally)

@@ -20,7 +20,9 @@ from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.solve import SolveError
 from tidegate.engine.alarm import Alarm, Level, assess
 from tidegate.engine.defence import threat
+from tidegate.engine.inputs import ALLOCATE, RELIEVE, Inputs
 from tidegate.engine.inquiry import ask, targets
+from tidegate.engine.memory import Memory, Tally
 from tidegate.engine.outlook import Outlook
 from tidegate.engine.record import Record
 from tidegate.execution.planning import Targets, plan_targets
@@ -29,7 +31,7 @@ from tidegate.model.errors import ensure
 from tidegate.model.events import Event, OrderRefused, TransferRefused
 from tidegate.model.times import DAY_MS, HOUR_MS, SECOND_MS
 from tidegate.model.units import usd
-from tidegate.ports import Feed, Venues
+from tidegate.ports import Quotes, Venues
 from tidegate.risk.gate import Approval, Gate
 from tidegate.risk.plan import Situation, Terms, held_lots
 
@@ -51,7 +53,8 @@ class Tools:
 
 class Decision(msgspec.Struct, frozen=True):
     """One cycle's outcome, as journalled; `shadow` is what a dollar more at each venue is worth
-    over the payback time, `binding` names limits with a price."""
+    over the payback time, `binding` names limits with a price, `memory` is what the engine
+    remembers once it has decided."""
 
     ts_ms: int
     number: int
@@ -65,23 +68,14 @@ class Decision(msgspec.Struct, frozen=True):
     bound: float | None = None
     shadow: dict[str, float] | None = None
     binding: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(slots=True)
-class Tally:
-    """How often the engine decided and solved."""
-
-    decisions: int = 0
-    solves: int = 0
-    refusals: int = 0
-    failures: int = 0
+    memory: Memory = Memory()
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """What a cycle acts through: the feed, the venues, the gate that they ask, and the record."""
 
-    feed: Feed
+    feed: Quotes
     venues: Venues
     gate: Gate
     record: Record
@@ -107,12 +101,14 @@ class Cycle:
     ) -> None:
         self._world, self._terms_at, self._forecaster = world, terms_at, forecaster
         self._start_ms, self._tools = start_ms, tools
+        self._inputs = Inputs(world.record, start_ms, tools.reduces)
         self._outlook: Outlook | None = None
-        self._peak_micro = 0
-        self._reviewed_ms = -1
-        self._awaits_growth, self._unfinished = True, False
-        self._refused_ms = self._cut_ms = -DAY_MS * 365
-        self.tally = Tally()
+        self.memory = Memory()
+
+    @property
+    def tally(self) -> Tally:
+        """How often the engine decided and solved."""
+        return self.memory.tally
 
     def step(self, ts_ms: int) -> None:
         """Decide at a time, if it is on the grid or an account calls for it."""
@@ -125,7 +121,10 @@ class Cycle:
         situation = self._observe(terms, outlook, ts_ms)
         alarm = assess(terms, situation)
         if on_grid or alarm.level is Level.REDUCE:
-            self.tally.decisions += 1
+            if alarm.level is not Level.CALM:
+                situation = self._with_ranks(situation)
+            self._inputs.note(terms, outlook, situation, self.memory.peak_micro)
+            self.memory = self.memory.counted("decisions")
             trigger = "grid" if on_grid else "margin"
             self._decide(terms, situation, outlook, alarm, trigger)
 
@@ -154,9 +153,9 @@ class Cycle:
                 f"{venue}: ledger and venue disagree on positions",
             )
         equity = ledger.equity_at(snapshot.ticks())
-        self._peak_micro = max(self._peak_micro, equity)
+        self.memory = self.memory.seen(equity)
         moves = (outlook.outer, outlook.inner)
-        worth = (usd(equity), usd(self._peak_micro))
+        worth = (usd(equity), usd(self.memory.peak_micro))
         return Situation(portfolio, snapshot, *moves, *worth)
 
     def _with_ranks(self, situation: Situation) -> Situation:
@@ -183,12 +182,11 @@ class Cycle:
     ) -> None:
         """Send money or cut; nothing may grow."""
         if alarm.level is Level.REDUCE:
-            self._cut_ms = situation.snapshot.ts_ms
-        self._awaits_growth = True
-        situation = self._with_ranks(situation)
+            self.memory = self.memory.changed(cut_ms=situation.snapshot.ts_ms)
+        self.memory = self.memory.changed(awaits_growth=True)
         question = ask(terms, situation, outlook, may_grow=False)
         pressing = threat(terms, situation, question, reduces=self._tools.reduces)
-        answer = self._solve(lambda: self._tools.relieve(question, pressing))
+        answer = self._solve(RELIEVE, situation, lambda: self._tools.relieve(question, pressing))
         if answer is None:
             self._act(terms, situation, self._ladder(terms, situation), alarm, trigger, None)
             return
@@ -198,23 +196,25 @@ class Cycle:
     def _review_due(self, terms: Terms, situation: Situation) -> bool:
         now = situation.snapshot.ts_ms
         blocked = situation.portfolio.shipments or situation.snapshot.frozen_venues
-        due = now - self._reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
+        memory = self.memory
+        due = now - memory.reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
         delay_ms = terms.mandate.authority.delay_before_raising_s * SECOND_MS
-        paused = now - self._refused_ms < REFUSED_PAUSE_MS or now - self._cut_ms < delay_ms
-        return not blocked and not paused and (due or self._awaits_growth)
+        paused = now - memory.refused_ms < REFUSED_PAUSE_MS or now - memory.cut_ms < delay_ms
+        return not blocked and not paused and (due or memory.awaits_growth)
 
     def _review(
         self, terms: Terms, situation: Situation, outlook: Outlook, alarm: Alarm, trigger: str
     ) -> None:
         """Look for a better book; move only where it leaves the no-trade band."""
-        self._reviewed_ms = situation.snapshot.ts_ms
-        self._awaits_growth = False
+        now = situation.snapshot.ts_ms
+        self.memory = self.memory.changed(reviewed_ms=now, awaits_growth=False)
         question = ask(terms, situation, outlook, may_grow=True)
-        answer = self._solve(lambda: self._tools.allocate(question))
+        answer = self._solve(ALLOCATE, situation, lambda: self._tools.allocate(question))
         if answer is None:
             self._conclude(situation, alarm, trigger, "hold: no agreed solution")
             return
-        if not self._unfinished and not self._outside_band(terms, outlook, question, answer):
+        moving = self.memory.unfinished or self._outside_band(terms, outlook, question, answer)
+        if not moving:
             self._conclude(situation, alarm, trigger, "hold: inside the band", answer, question)
             return
         wanted = targets(terms, situation, question, answer, "review")
@@ -244,13 +244,19 @@ class Cycle:
                 return True
         return False
 
-    def _solve(self, programme: Callable[[], Answer]) -> Answer | None:
-        self.tally.solves += 1
+    def _solve(
+        self, name: str, situation: Situation, programme: Callable[[], Answer]
+    ) -> Answer | None:
+        now = situation.snapshot.ts_ms
+        self.memory = self.memory.counted("solves")
         try:
-            return programme()
-        except SolveError:
-            self.tally.failures += 1
+            answer = programme()
+        except SolveError as error:
+            self.memory = self.memory.counted("failures")
+            self._inputs.note_solved(now, name, str(error))
             return None
+        self._inputs.note_solved(now, name, answer)
+        return answer
 
     def _ladder(self, terms: Terms, situation: Situation) -> Targets:
         """Without an allowed answer: the same share off every position, hedged legs together."""
@@ -276,16 +282,15 @@ class Cycle:
                 situation, alarm, trigger, "hold: nothing worth moving", answer, question
             )
             return
-        self._unfinished = question is not None and answer is not None and _capped(question, answer)
-        if not plan.raises or self._unfinished:
-            self._awaits_growth = True
+        unfinished = question is not None and answer is not None and _capped(question, answer)
+        awaits = self.memory.awaits_growth or not plan.raises or unfinished
+        self.memory = self.memory.changed(unfinished=unfinished, awaits_growth=awaits)
         sequence = self._conclude(situation, alarm, trigger, wanted.reason, answer, question)
         verdict = self._world.gate.review(terms, situation, plan, sequence)
         if not isinstance(verdict, list):
             self._execute(verdict, situation.snapshot.ts_ms)
             return
-        self.tally.refusals += 1
-        self._refused_ms = situation.snapshot.ts_ms
+        self.memory = self.memory.refused(situation.snapshot.ts_ms)
         payload = {"ts_ms": situation.snapshot.ts_ms, "breaches": verdict}
         self._world.record.note("refused", payload)
         if alarm.level is Level.REDUCE and wanted.reason != LADDER:
@@ -300,7 +305,7 @@ class Cycle:
         for approval in approvals:
             results = self._send(approval, now)
             if any(isinstance(event, OrderRefused | TransferRefused) for event in results):
-                self._awaits_growth = True
+                self.memory = self.memory.stopped()
                 return
 
     def _send(self, approval: Approval, now: int) -> list[Event]:
@@ -339,6 +344,7 @@ class Cycle:
             answer.bound if answer else None,
             shadow,
             answer.binding[:5] if answer else (),
+            self.memory,
         )
         return self._world.record.note("decision", decision)
 
