@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world as a journal remembers it: what the engine meets when its decisions are made again.
+
+Frames are looked at ahead of the engine for what goes into it, and taken when the engine writes
+the same frame again, to the byte.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from tidegate.audit.difference import differs, other_payload
+from tidegate.engine.inputs import (
+    OBSERVED,
+    OUTLOOK,
+    TERMS,
+    Columns,
+    Expected,
+    Observed,
+    Setting,
+    quotes_of,
+    snapshot_of,
+)
+from tidegate.engine.outlook import Outlook
+from tidegate.engine.record import EVENTS, Happened
+from tidegate.journal.frames import Frame
+from tidegate.journal.writer import encode_payload
+from tidegate.ledger.book import Ledger
+from tidegate.model.account import Account
+from tidegate.model.events import Event
+from tidegate.model.instruments import InstrumentId
+from tidegate.model.market import MarketSnapshot
+from tidegate.risk.gate import Approval
+from tidegate.risk.plan import Terms
+
+Payload = TypeVar("Payload", bound=msgspec.Struct)
+
+
+class Frames:
+    """Frames in order, with a look ahead; the last one is the seal and is never passed."""
+
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._rest = frames
+        self._ahead: deque[Frame] = deque()
+        self.taken = 0
+
+    def ahead(self, places: int = 0) -> Frame:
+        """The frame that many places ahead, or the last one."""
+        while len(self._ahead) <= places:
+            frame = next(self._rest, None)
+            if frame is None:
+                break
+            self._ahead.append(frame)
+        return self._ahead[min(places, len(self._ahead) - 1)]
+
+    def take(self) -> Frame:
+        """The next frame, which is then behind us."""
+        frame = self.ahead()
+        # Whether there is one more is known only by looking.
+        if frame is not self.ahead(1):
+            self._ahead.popleft()
+        self.taken += 1
+        return frame
+
+
+def payload(frame: Frame, kind: type[Payload]) -> Payload:
+    """A frame's content; raises `Differs` where it cannot be read."""
+    try:
+        return msgspec.json.decode(frame.payload, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise differs(
+            frame, "payload", f"unreadable: {error}", f"{frame.kind} as written"
+        ) from None
+
+
+class Compared:
+    """Takes what a record writes and compares it with the journal's next frame."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+
+    def append(self, kind: str, payload: object) -> int:
+        """Pass the next frame, or raise `Differs` where it is not the same to the byte."""
+        frame, derived = self._frames.ahead(), encode_payload(payload)
+        if frame.kind != kind:
+            raise differs(frame, "kind", frame.kind, kind)
+        if frame.payload != derived:
+            raise other_payload(frame, derived)
+        return self._frames.take().sequence
+
+    def seal(self) -> str:
+        """Pass the seal and return its hash."""
+        return self._frames.take().digest.hex()
+
+
+class Scene:
+    """What the engine sees at one decision, from the frames before that decision."""
+
+    def __init__(self) -> None:
+        self.setting: Setting
+        self.terms: Terms
+        self.outlook: Outlook
+        self.seen: Observed
+        self._columns = Columns()
+        self._snapshot: MarketSnapshot
+
+    def look(self, frames: Frames) -> Frame:
+        """Read ahead up to the next `observed` frame, which is returned and not yet taken."""
+        place, first = 0, frames.ahead()
+        while (frame := frames.ahead(place)).kind in (TERMS, OUTLOOK):
+            self._set(frame)
+            place += 1
+        if frame.kind != OBSERVED:
+            raise differs(frame, "kind", frame.kind, f"{OBSERVED}, after {first.kind}")
+        self.seen = payload(frame, Observed)
+        self._columns = self.seen.columns.over(self._columns)
+        try:
+            self._snapshot = snapshot_of(self.seen, quotes_of(self.seen, self._columns))
+        except ValueError as error:
+            raise differs(frame, "columns", f"unreadable: {error}", "one row a name") from None
+        return frame
+
+    def _set(self, frame: Frame) -> None:
+        try:
+            if frame.kind == TERMS:
+                self.setting = payload(frame, Setting)
+                self.terms = self.setting.value()
+            else:
+                self.outlook = payload(frame, Expected).value()
+        except ValueError as error:
+            raise differs(frame, "payload", f"unreadable: {error}", "values as written") from None
+
+    def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
+        """The market that the decision saw."""
+        return msgspec.structs.replace(self._snapshot, ts_ms=ts_ms, frozen_venues=frozen)
+
+    def at(self, ts_ms: int) -> Outlook:
+        """The outlook in force."""
+        return self.outlook
+
+
+class RecordedVenues:
+    """Venues that report what the journal says they did; an account is what the ledger says, since
+    a cycle on which the two disagreed did not go on to decide."""
+
+    def __init__(self, frames: Frames, scene: Scene, ledger: Ledger) -> None:
+        self._frames, self._scene, self._ledger = frames, scene, ledger
+
+    def advance(self, until_ms: int) -> list[Event]:
+        """What the next frame reports."""
+        frame = self._frames.ahead()
+        return list(payload(frame, Happened).events) if frame.kind == EVENTS else []
+
+    def submit(self, approval: Approval) -> list[Event]:
+        """What was answered to an order."""
+        return self.advance(approval.expires_ms)
+
+    def transfer(self, approval: Approval) -> list[Event]:
+        """What was answered to a transfer."""
+        return self.advance(approval.expires_ms)
+
+    def account(self, venue: str) -> Account:
+        """The account by the ledger."""
+        return self._ledger.portfolio((venue,)).accounts[venue]
+
+    def frozen_venues(self) -> tuple[str, ...]:
+        """Venues that announced a freeze."""
+        return self._scene.seen.frozen_venues
+
+    def out_venues(self) -> tuple[str, ...]:
+        """Venues where nothing traded."""
+        return self._scene.seen.out_venues
+
+    def stable_micro(self) -> dict[str, int]:
+        """What dollar coins were worth."""
+        return self._scene.seen.stable_micro
+
+    def adl_rank(self, instrument: InstrumentId) -> float | None:
+        """Place in the venue's deleveraging queue."""
+        return self._scene.seen.adl_ranks.get(instrument)
