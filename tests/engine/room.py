@@ -16,7 +16,6 @@ from tidegate.engine.outlook import Outlook
 from tidegate.engine.record import Record
 from tidegate.journal.reader import read_frames
 from tidegate.journal.writer import Journal
-from tidegate.ledger.book import Ledger
 from tidegate.model.mandate import Mandate
 from tidegate.model.market import MarketSnapshot, Quote
 from tidegate.risk.gate import Gate
@@ -107,10 +106,8 @@ def room(
     over = replace(tape(multiples or {}, steps, freezes), outages=outages)
     market = exchange({}, over)
     journal = Journal.in_memory({"book": "test"})
-    ledger = Ledger(
-        desk.INSTRUMENTS, {"USDT": 1_000_000, "USDC": 1_000_000}, {"BTC": desk.VAULT_BTC}
-    )
-    record = Record(ledger, journal)
+    prices, coin_marks = {"USDT": 1_000_000, "USDC": 1_000_000}, {"BTC": desk.VAULT_BTC}
+    record = Record.opened(desk.INSTRUMENTS, prices, coin_marks, journal)
     for venue, usd in funds.items():
         record.take(market.deposit(venue, desk.COLLATERAL[venue], int(usd * 1e6)))
     gate = Gate(b"secret")

@@ -54,8 +54,8 @@ def _first(stated: Any, derived: Any) -> tuple[str, Any, Any]:
     """The first place at which two values differ, and what is there in each; an empty place is the
     values themselves."""
     if isinstance(stated, dict) and isinstance(derived, dict):
-        keys = [f".{key}" for key in sorted({*stated, *derived})]
-        pairs = [(k, stated.get(k[1:], NOTHING), derived.get(k[1:], NOTHING)) for k in keys]
+        both = {**stated, **derived}
+        pairs = [(f".{k}", stated.get(k, NOTHING), derived.get(k, NOTHING)) for k in both]
     elif isinstance(stated, list) and isinstance(derived, list) and len(stated) == len(derived):
         pairs = [(f"[{i}]", *both) for i, both in enumerate(zip(stated, derived, strict=True))]
     else:
