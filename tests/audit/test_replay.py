@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from tests.audit.replayable import (
+    BOLD,
+    FUNDS,
     GOLDEN,
     Payload,
     finished,
@@ -26,6 +28,9 @@ from tests.audit.replayable import (
     stormy,
 )
 from tests.conftest import REPOSITORY
+from tests.engine.room import room
+from tests.risk.desk import ALPHA_BTC
+from tests.risk.floor import track
 from tidegate.allocation.bands import Band
 from tidegate.allocation.deleveraging import Threat, relieve
 from tidegate.allocation.programme import allocate
@@ -214,6 +219,37 @@ def test_decision_that_nothing_called_for_is_found(frames: list[Frame], tmp_path
     found = replayed(tmp_path, forged(frames, place, later)).difference
     assert found is not None
     assert (found.frame, found.field) == (place, "ts_ms")
+
+
+def test_peak_seen_between_two_decisions_is_replayed_and_a_lower_one_is_found(
+    tmp_path: Path,
+) -> None:
+    """One leg is worth a hundredth more at a look a quarter of an hour before the grid's time."""
+    built = room(mandate=BOLD, funds=FUNDS)
+    built.tape.tracks[ALPHA_BTC] = track(ALPHA_BTC, [1.0, 1.0, 1.01] + [1.0] * 13)  # type: ignore[index]
+    built.play(8)
+    content = finished(built)
+    frames = frames_of(tmp_path, content)
+    seen = [frames[place].value() for place in places(frames, "observed")]
+    held = [frames[place].value()["equity_micro"] for place in places(frames, "decision")]
+    assert seen[2]["peak_micro"] > max(held) == seen[1]["peak_micro"]
+    assert replayed(tmp_path, content).difference is None
+    lower = changing(("peak_micro",), lambda _: max(held))
+    for place, change in ((2, times(0.9, "peak_micro")), (3, lower)):
+        number = places(frames, "observed")[place]
+        found = replayed(tmp_path, forged(frames, number, change)).difference
+        assert found is not None
+        assert (found.frame, found.field) == (number, "peak_micro")
+
+
+def test_peak_raised_where_nobody_looked_between_is_found(tmp_path: Path) -> None:
+    purpose = msgspec.structs.replace(BOLD.mandate, watch_interval_s=1800)
+    content = finished(stormy(mandate=msgspec.structs.replace(BOLD, mandate=purpose)))
+    frames = frames_of(tmp_path, content)
+    place = places(frames, "observed")[2]
+    found = replayed(tmp_path, forged(frames, place, times(1.1, "peak_micro"))).difference
+    assert found is not None
+    assert (found.frame, found.field) == (place, "peak_micro")
 
 
 def failing(question: Question, threat: Threat | None = None) -> Answer:
