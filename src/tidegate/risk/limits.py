@@ -21,11 +21,13 @@ from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     Plan,
     Situation,
+    Step,
     Terms,
     account_after,
     certain_lots,
     held_lots,
     is_unsettled,
+    net_coins,
     reached,
     worst_accounts,
 )
@@ -223,17 +225,42 @@ def _notional_usd(instrument: Instrument, order: Order, situation: Situation) ->
     return instrument.notional(order.lots, ticks) / MICRO
 
 
+def remainders_count(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Where a coin is off its hedge by more than the smallest trade, no part of a step may fill so
+    that with it more than the naked limit is exposed, unless it was exposed before."""
+    limits, breaches = terms.mandate.limits, []
+    for coin, held in net_coins(terms, situation).items():
+        steps = [_step_coins(terms, step, coin) for step in plan.steps]
+        if not any(any(step) for step in steps):
+            continue
+        price = _traded_price(terms, situation, plan, coin)
+        net = held if abs(float(held)) * price > limits.minimum_trade_usd else Decimal(0)
+        start = abs(net)
+        for index, (sold, bought) in enumerate(steps):
+            worst = max(abs(net + sold), abs(net + bought))
+            if worst > start and float(worst) * price > limits.naked_usd * 1.001:
+                exposed = f"{float(worst) * price:.0f} USD in step {index}"
+                breaches.append(Breach("naked leg", coin, exposed))
+            net += sold + bought
+    return breaches
+
+
+def _step_coins(terms: Terms, step: Step, coin: str) -> tuple[Decimal, Decimal]:
+    """Coins that a step sells (not positive) and buys."""
+    orders = [a for a in step.actions if isinstance(a, Order)]
+    named = [(a.lots, terms.instruments[a.instrument]) for a in orders]
+    amounts = [lots * contract.lot for lots, contract in named if contract.base == coin]
+    zero = Decimal(0)
+    return sum((a for a in amounts if a < 0), zero), sum((a for a in amounts if a > 0), zero)
+
+
 def coins_stay_hedged(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """No step leaves a coin further from hedged than the naked limit, nor the whole plan further
     than the smallest trade, unless the book was further from hedged before.
 
     What is exposed is counted in coins, so that venues which quote apart leave no hedge naked.
     """
-    limits = terms.mandate.limits
-    net = dict.fromkeys(terms.mandate.coins, Decimal(0))
-    for instrument in terms.instruments.values():
-        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
-        net[instrument.base] += lots * instrument.lot
+    limits, net = terms.mandate.limits, net_coins(terms, situation)
     before, breaches = dict(net), []
     for index, step in enumerate(plan.steps):
         for action in step.actions:
@@ -338,6 +365,7 @@ CHECKS: tuple[Check, ...] = (
     accounts_survive,
     wallets_hold,
     legs_stay_together,
+    remainders_count,
     coins_stay_hedged,
     book_stays_small,
     claims_stay_capped,
