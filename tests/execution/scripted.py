@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from tests.risk import desk as book
 from tidegate.execution.bookkeeping import Past
 from tidegate.execution.desk import Desk, Senses
@@ -64,7 +66,8 @@ class ScriptedVenues:
         return self._answer(self._known(action.id))  # type: ignore[return-value]
 
     def _known(self, name: str) -> OrderStatus:
-        return self.truth.get(name, OrderStatus(name, "absent", 0, self.now_ms))
+        known = self.truth.get(name, OrderStatus(name, "absent", 0, 0))
+        return msgspec.structs.replace(known, ts_ms=self.now_ms)
 
     def cancel(self, venue: str, order: str) -> OrderReply:
         self.cancelled.append(order)

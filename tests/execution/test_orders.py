@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.execution import orders, transfers
-from tidegate.execution.orders import News, OrderRecord, State, filled, hear, learn
+from tidegate.execution.orders import (
+    CLOCK_STEP_MS,
+    MATCHING_MS,
+    News,
+    OrderRecord,
+    State,
+    filled,
+    hear,
+    learn,
+)
 from tidegate.execution.transfers import Leg, TransferRecord, Word
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import InvariantError
@@ -61,11 +70,12 @@ def test_order_ends_with_the_venues_truth_whatever_comes_first(
     fills: list[int], data: st.DataObject
 ) -> None:
     total = sum(fills)
-    last = status("cancelled", total)
-    told = [*fills, last, Unclear("lost"), status("working", 0), last]
+    last = status("cancelled", total, ts_ms=MATCHING_MS)
+    told = [*fills, status("cancelled", total), Unclear("lost"), status("working", 0), last]
     record = INTENDED
     for news in data.draw(st.permutations(told)):
         record = filled(record, news) if isinstance(news, int) else hear(record, news)
+    record = hear(record, status("cancelled", total, ts_ms=2 * MATCHING_MS))
     assert (record.state, record.filled_lots) == (State.CLOSED, total)
     assert record.open_lots == 0
 
@@ -85,11 +95,21 @@ def test_open_lots_hold_whatever_may_still_come(fills: list[int], later: int) ->
 @pytest.mark.parametrize("late_ms", [0, 1])
 def test_absence_is_believed_only_after_the_venue_refuses_latecomers(late_ms: int) -> None:
     unknown = hear(INTENDED, Unclear("no answer"))
-    absent = hear(unknown, status("absent", 0, EXPIRES_MS + late_ms))
+    absent = hear(unknown, status("absent", 0, EXPIRES_MS + CLOCK_STEP_MS + late_ms))
     assert absent.is_open == (late_ms == 0)
     sent = transfers.hear(SENT, Unclear("no answer"))
-    gone = transfers.hear(sent, TransferStatus("t", "absent", EXPIRES_MS + late_ms))
+    gone = transfers.hear(sent, TransferStatus("t", "absent", EXPIRES_MS + CLOCK_STEP_MS + late_ms))
     assert gone.may_leave == (late_ms == 0)
+
+
+def test_cancellation_counts_when_its_venue_says_it_again_with_the_same_lots() -> None:
+    working = hear(INTENDED, status("working", 0))
+    once = hear(working, status("cancelled", 3))
+    soon = hear(once, status("cancelled", 3, MATCHING_MS - 1))
+    more = hear(once, status("cancelled", 4, MATCHING_MS))
+    assert (soon.state, more.state) == (State.WORKING, State.WORKING)
+    assert (soon.open_lots, more.open_lots) == (10, 10)
+    assert hear(soon, status("cancelled", 3, MATCHING_MS)).open_lots == 3
 
 
 def test_order_that_was_certainly_not_taken_is_closed_and_an_unknown_one_stays_unknown() -> None:

@@ -85,6 +85,12 @@ def aged(hours: float, name: str = ALPHA_BTC, **positions: Position) -> Situatio
     return desk.situation(desk.portfolio(RICH, positions), quotes={name: old})
 
 
+def quoted(**fields: Any) -> Situation:
+    """The market with another quote of bitcoin at alpha."""
+    other = msgspec.structs.replace(desk.quote(ALPHA_BTC), **fields)
+    return desk.situation(desk.portfolio(RICH), quotes={ALPHA_BTC: other})
+
+
 def ether(hours: float) -> Situation:
     """A hedged pair in ether is held, one of its quotes is old; plans trade bitcoin."""
     lots = base_lots(ALPHA_ETH, 20_000)
@@ -184,6 +190,11 @@ CASES = (
          judged(small(), aged(2.1)), judged(small(), aged(1.9))),
     Case("stale though only held", limits.quotes_are_fresh, "fresh quotes",
          judged(small(), ether(2.1)), judged(small(), ether(1.9))),
+    Case("crossed", limits.quotes_agree, "quotes agree",
+         judged(small(), quoted(half_spread=-0.0001)), judged(small(), quoted(half_spread=0.0))),
+    Case("venues apart", limits.quotes_agree, "quotes agree",
+         judged(small(), quoted(ticks=desk.MARKS[ALPHA_BTC] * 89 // 100)),
+         judged(small(), quoted(ticks=desk.MARKS[ALPHA_BTC] * 92 // 100))),
     Case("observe", limits.authority_allows, "authority",
          judged(small(), terms=observing("observe")), judged(small(), terms=observing("act"))),
     Case("propose", limits.authority_allows, "authority",

@@ -55,7 +55,16 @@ class Bookkeeper:
         self._book(now_ms)
 
     def hear(self, name: str, reply: OrderReply | TransferReply, now_ms: int) -> None:
-        """Journal a reply about an order or a transfer and take it in."""
+        """Journal a reply about an order or a transfer and take it in. That an order is absent
+        tells nothing until the log shows what of it has traded."""
+        if (
+            isinstance(reply, OrderStatus)
+            and reply.state == "absent"
+            and self.books.has_order(name)
+        ):
+            if not self._fetch(self.books.order(name).venue, now_ms):
+                reply = Unclear("absent, and the log cannot be read")
+            self._book(now_ms)
         self._record.note("replied", {"ts_ms": now_ms, "id": name, "reply": reply})
         self.books.hear(name, reply)
 
@@ -76,11 +85,14 @@ class Bookkeeper:
         """Venues whose statement could not be compared for too long."""
         return frozenset(v for v, seen in self._seen_ms.items() if now_ms - seen > UNSEEN_MS)
 
-    def _fetch(self, venue: str, now_ms: int) -> None:
+    def _fetch(self, venue: str, now_ms: int) -> bool:
+        """Whether a venue told the lines of its log."""
         self._polled_ms[venue] = now_ms
         found = self._gateway.entries(venue, self._inbox.cursors[venue])
-        if not isinstance(found, Unclear):
-            self._inbox.put(found)
+        if isinstance(found, Unclear):
+            return False
+        self._inbox.put(found)
+        return True
 
     def _book(self, now_ms: int) -> None:
         """Book all lines that may be booked, as long as one lets another be booked."""

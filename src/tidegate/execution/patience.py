@@ -20,6 +20,10 @@ class Patience:
         _, times = self._asked.get(name, (0, 0))
         self._asked[name] = (now_ms, times + 1)
 
+    def begin(self, name: str, now_ms: int) -> None:
+        """Something was told that is to be asked about again soon."""
+        self._asked[name] = (now_ms, 1)
+
     def is_over(self, name: str, now_ms: int) -> bool:
         """Whether it is time to ask again; at once for what was never asked about."""
         if name not in self._asked:

@@ -24,6 +24,7 @@ from tidegate.risk.plan import (
     account_after,
     held_lots,
     is_unsettled,
+    net_coins,
     situation_after,
 )
 
@@ -156,8 +157,15 @@ def _order_steps(
 
 
 def _slice_count(terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]) -> int:
-    """The fewest slices of which none exceeds the naked limit, in whole lots."""
-    limit = terms.mandate.limits.naked_usd
+    """The fewest slices of which none exceeds the naked limit, in whole lots; what a coin is off
+    its hedge already takes from that limit, down to the smallest trade."""
+    limits = terms.mandate.limits
+    limit = limits.naked_usd
+    name = next(iter(legs))
+    off = abs(float(net_coins(terms, situation)[terms.instruments[name].base]))
+    off_usd = off * terms.instruments[name].price(situation.marks[name])
+    if off_usd > limits.minimum_trade_usd:
+        limit = max(limit - off_usd, limits.minimum_trade_usd, 0.1 * limit)
     return max(
         ceil(abs(lots) / max(1, int(limit / _size_usd(terms, situation, name, 1))))
         for name, lots in legs.items()

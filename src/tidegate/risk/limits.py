@@ -16,21 +16,22 @@ import msgspec
 from tidegate.model.account import Account
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
+from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     Plan,
     Situation,
+    Step,
     Terms,
     account_after,
     certain_lots,
     held_lots,
     is_unsettled,
+    net_coins,
     reached,
     worst_accounts,
 )
 from tidegate.risk.stress import Moves, stressed_health
-
-QUOTE_AGE_MAX_MS = 2 * 3_600_000
 
 
 class Breach(msgspec.Struct, frozen=True):
@@ -47,10 +48,27 @@ Check = Callable[[Terms, Situation, Plan], list[Breach]]
 def quotes_are_fresh(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Stale data never trades, and nothing is raised while anything held has no fresh quote."""
     breaches = []
+    oldest_ms = situation.snapshot.ts_ms - terms.mandate.limits.quote_age_s * SECOND_MS
     for name in sorted(_concerned(terms, situation, plan)):
-        quote = situation.snapshot.quotes[name]
-        if situation.snapshot.ts_ms - quote.as_of_ms > QUOTE_AGE_MAX_MS:
+        if situation.snapshot.quotes[name].as_of_ms < oldest_ms:
             breaches.append(Breach("fresh quotes", name, "quote too old"))
+    return breaches
+
+
+def quotes_agree(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """No crossed book is traded on, and nothing is raised in a coin whose venues quote too far
+    apart: one of them may be wrong."""
+    breaches = []
+    prices: dict[str, list[float]] = {}
+    for name in sorted(_concerned(terms, situation, plan)):
+        quote, instrument = situation.snapshot.quotes[name], terms.instruments[name]
+        prices.setdefault(instrument.base, []).append(instrument.price(situation.marks[name]))
+        if quote.half_spread is not None and quote.half_spread < 0:
+            breaches.append(Breach("quotes agree", name, "the book is crossed"))
+    for coin, quoted in prices.items():
+        low, high = min(quoted), max(quoted)
+        if plan.raises and high > low * (1 + terms.mandate.limits.venue_gap):
+            breaches.append(Breach("quotes agree", coin, f"venues quote {low:g} and {high:g}"))
     return breaches
 
 
@@ -207,17 +225,42 @@ def _notional_usd(instrument: Instrument, order: Order, situation: Situation) ->
     return instrument.notional(order.lots, ticks) / MICRO
 
 
+def remainders_count(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Where a coin is off its hedge by more than the smallest trade, no part of a step may fill so
+    that with it more than the naked limit is exposed, unless it was exposed before."""
+    limits, breaches = terms.mandate.limits, []
+    for coin, held in net_coins(terms, situation).items():
+        steps = [_step_coins(terms, step, coin) for step in plan.steps]
+        if not any(any(step) for step in steps):
+            continue
+        price = _traded_price(terms, situation, plan, coin)
+        net = held if abs(float(held)) * price > limits.minimum_trade_usd else Decimal(0)
+        start = abs(net)
+        for index, (sold, bought) in enumerate(steps):
+            worst = max(abs(net + sold), abs(net + bought))
+            if worst > start and float(worst) * price > limits.naked_usd * 1.001:
+                exposed = f"{float(worst) * price:.0f} USD in step {index}"
+                breaches.append(Breach("naked leg", coin, exposed))
+            net += sold + bought
+    return breaches
+
+
+def _step_coins(terms: Terms, step: Step, coin: str) -> tuple[Decimal, Decimal]:
+    """Coins that a step sells (not positive) and buys."""
+    orders = [a for a in step.actions if isinstance(a, Order)]
+    named = [(a.lots, terms.instruments[a.instrument]) for a in orders]
+    amounts = [lots * contract.lot for lots, contract in named if contract.base == coin]
+    zero = Decimal(0)
+    return sum((a for a in amounts if a < 0), zero), sum((a for a in amounts if a > 0), zero)
+
+
 def coins_stay_hedged(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """No step leaves a coin further from hedged than the naked limit, nor the whole plan further
     than the smallest trade, unless the book was further from hedged before.
 
     What is exposed is counted in coins, so that venues which quote apart leave no hedge naked.
     """
-    limits = terms.mandate.limits
-    net = dict.fromkeys(terms.mandate.coins, Decimal(0))
-    for instrument in terms.instruments.values():
-        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
-        net[instrument.base] += lots * instrument.lot
+    limits, net = terms.mandate.limits, net_coins(terms, situation)
     before, breaches = dict(net), []
     for index, step in enumerate(plan.steps):
         for action in step.actions:
@@ -314,6 +357,7 @@ def orders_fit_the_market(terms: Terms, situation: Situation, plan: Plan) -> lis
 
 CHECKS: tuple[Check, ...] = (
     quotes_are_fresh,
+    quotes_agree,
     authority_allows,
     reductions_reduce,
     unsettled_only_shrinks,
@@ -321,6 +365,7 @@ CHECKS: tuple[Check, ...] = (
     accounts_survive,
     wallets_hold,
     legs_stay_together,
+    remainders_count,
     coins_stay_hedged,
     book_stays_small,
     claims_stay_capped,

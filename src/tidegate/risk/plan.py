@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -231,6 +232,15 @@ def _shifted(held: Position, instrument: Instrument, by: int, situation: Situati
     """A position with lots more or less, which were traded at the mark."""
     cost = instrument.entry_cost(by, situation.marks[instrument.id]) if by else 0
     return Position(held.lots + by, held.cost + cost)
+
+
+def net_coins(terms: Terms, situation: Situation) -> dict[str, Decimal]:
+    """How far each coin is from hedged, over all venues."""
+    net = dict.fromkeys(terms.mandate.coins, Decimal(0))
+    for instrument in terms.instruments.values():
+        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        net[instrument.base] += lots * instrument.lot
+    return net
 
 
 def certain_lots(terms: Terms, situation: Situation, name: InstrumentId) -> int:
