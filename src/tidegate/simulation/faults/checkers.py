@@ -18,7 +18,6 @@ from tidegate.model.actions import Action, Order
 from tidegate.model.events import Filled
 from tidegate.model.times import SECOND_MS
 from tidegate.risk.gate import APPROVAL_LIFE_MS, Approval
-from tidegate.risk.limits import QUOTE_AGE_MAX_MS
 from tidegate.simulation.faults.site import CANARY, Process, Site
 from tidegate.simulation.faults.small_book import INSTRUMENTS, MANDATE
 
@@ -178,7 +177,7 @@ class TruthChecker:
     def _check_fresh(self, order: Order) -> None:
         now = self._site.now_ms
         quote = self._site.feed.seen.get(order.instrument)
-        limit = QUOTE_AGE_MAX_MS + APPROVAL_LIFE_MS
+        limit = MANDATE.limits.quote_age_s * SECOND_MS + APPROVAL_LIFE_MS
         if quote is None or now - quote.as_of_ms > limit:
             self.found.append(f"R14: {order.id} is sent on a stale quote")
 

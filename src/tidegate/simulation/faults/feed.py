@@ -87,7 +87,7 @@ class FaultyFeed:
             seen = self._seen(name, quote)
             if seen is not None:
                 quotes[name] = seen
-        self.seen = quotes
+        self.seen.update(quotes)
         return msgspec.structs.replace(true, quotes=quotes)
 
     def past(self, coins: tuple[str, ...], ts_ms: int, days: int) -> PastBars:

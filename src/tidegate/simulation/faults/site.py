@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegate.engine.cycle import Cycle, World
+from tidegate.engine.record_frames import open_record
+from tidegate.engine.restart import resume
 from tidegate.execution.desk import Desk, Senses
 from tidegate.execution.record import Record
-from tidegate.execution.recovery import recover_run
-from tidegate.journal import Frame, Journal, read_content, whole
-from tidegate.ledger.book import Ledger
+from tidegate.journal import Journal, read_content, whole
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
 from tidegate.risk.gate import Gate
@@ -48,6 +48,8 @@ from tidegate.simulation.faults.wire import FaultyGateway
 CANARY = b"canary-of-the-key-6d1f"
 # The tape goes on for long enough that nothing ends at its end.
 SLACK_STEPS = 30
+# A header, and what the ledger is made of.
+FIRST_FRAMES = 2
 OF_PROCESS = frozenset((Fault.DISK_FULL, Fault.FORCE_FAILED, Fault.BIT_ROT, Fault.HANG))
 
 
@@ -114,29 +116,22 @@ def boot(site: Site, content: bytes, now_ms: int) -> Process:
 
     Raises `InputError` where the journal is damaged, and `OSError` where it cannot be written.
     """
-    ledger = Ledger(INSTRUMENTS, STABLE_MICRO)
-    if len(content) == 0:
+    kept = whole(content) if content else b""
+    frames = list(read_content(kept)) if kept else []
+    if len(frames) < FIRST_FRAMES:
+        # Whoever died before its journal had a book has sent nothing.
+        site.disk.cut(0)
         journal = Journal.over(site.disk, {"seed": site.swarm.seed, "mandate": MANDATE.version})
-        record, past, decisions = Record(ledger, journal), None, 0
+        record = open_record(INSTRUMENTS, STABLE_MICRO, {}, journal, journal.run)
+        past, memory = None, None
     else:
-        kept = whole(content)
         site.disk.cut(len(kept))
-        frames = list(read_content(kept))
-        record = Record(ledger, Journal.onward(site.disk, kept))
-        past = recover_run(frames, record, INSTRUMENTS)
-        decisions = _decisions(frames)
-        record.note("restarted", {"ts_ms": now_ms})
+        resumed = resume(frames, Journal.onward(site.disk, kept), now_ms)
+        record, past, memory = resumed.record, resumed.past, resumed.memory
     senses = Senses(lambda ts_ms: site.feed.snapshot(ts_ms, ()).ticks())
     desk = Desk(site.wire, record, (MANDATE.limits, INSTRUMENTS), senses, past)
     world = World(site.feed, site.wire, site.gate, record, desk)
-    cycle = Cycle(world, site.terms_at, site.outlook, site.begin_ms)
-    cycle.tally.decisions = decisions
+    cycle = Cycle(world, site.terms_at, site.outlook, site.begin_ms, memory=memory)
     process = Process(record, desk, cycle)
     site.coverage.state_of, site.coverage.open_states = process.state_of, process.open_states
     return process
-
-
-def _decisions(frames: list[Frame]) -> int:
-    """The number of the last decision, which ids are made of."""
-    numbers = [f.value()["number"] for f in frames if f.kind == "decision"]
-    return max((n for n in numbers if isinstance(n, int)), default=0)

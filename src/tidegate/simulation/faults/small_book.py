@@ -56,6 +56,7 @@ level = "act"
 [limits]
 gross_leverage = 3
 naked_usd = 40_000
+quote_age_s = 120
 minimum_trade_usd = 500
 minimum_transfer_usd = 1_000
 loss_from_peak = 0.5
