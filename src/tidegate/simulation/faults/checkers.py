@@ -16,6 +16,7 @@ from tidegate.journal.frames import LENGTH_BYTES, decode_frame
 from tidegate.model.account import Account, Position
 from tidegate.model.actions import Action, Order
 from tidegate.model.events import Filled
+from tidegate.model.instruments import Instrument
 from tidegate.model.times import SECOND_MS
 from tidegate.risk.gate import APPROVAL_LIFE_MS, Approval
 from tidegate.simulation.faults.site import CANARY, Process, Site
@@ -129,10 +130,10 @@ class TruthChecker:
         self.reservations = self.naked_ms = self.longest_naked_ms = 0
         self._undisturbed_ms = self._struck = 0
         self._limit_usd = MANDATE.limits.naked_usd * NAKED_SLACK
-        self.largest_naked_usd = 0.0
         self._watched: dict[str, Approval] = {}
         self._lines = 0
         self._net = Counter[str]()
+        self._taken_ms: dict[str, int] = {}
         site.wire.before_request = self.before_request
 
     def before_request(self, kind: str, name: str, approval: Approval | None) -> None:
@@ -148,6 +149,7 @@ class TruthChecker:
         if isinstance(approval.action, Order):
             self._check_fresh(approval.action)
             self._check_margin(approval.action)
+            self._check_hedged(approval.action)
             self._watched[name] = approval
             self._check_locked(approval.action)
 
@@ -157,6 +159,7 @@ class TruthChecker:
         if self._watched and self.process is not None:
             self._check_reserved(self.process)
         self._follow_fills()
+        self._time_naked()
 
     def at_end(self) -> None:
         """What is judged once."""
@@ -191,8 +194,7 @@ class TruthChecker:
         rule = self._site.terms_at(self._site.now_ms).rules[venue]
         equity, maintenance = rule.health_at(account, marks)
         positions = dict(account.positions)
-        others = [_order(a) for a in self._watched.values() if self._may_trade(a.action.id)]
-        for other in (order, *others):
+        for other in (order, *self._in_flight()):
             lots = other.lots - server.seen.traded[other.id]
             if INSTRUMENTS[other.instrument].venue == venue:
                 held = positions.get(other.instrument, Position(0, 0))
@@ -210,6 +212,10 @@ class TruthChecker:
         differs = found is not None and order.instrument in {**found.lots, **found.costs}
         if differs and not order.reduce_only:
             self.found.append(f"R15: {order.id} is sent while its position is in dispute")
+
+    def _in_flight(self) -> list[Order]:
+        """Orders of which lots may still trade."""
+        return [_order(a) for a in self._watched.values() if self._may_trade(a.action.id)]
 
     def _may_trade(self, name: str) -> bool:
         """Whether lots of an order may still trade: it works, or is under way and in time."""
@@ -248,20 +254,31 @@ class TruthChecker:
             if isinstance(entry.event, Filled):
                 self._net_fill(entry.event)
         self._lines = len(history)
-        self._time_naked()
 
     def _net_fill(self, event: Filled) -> None:
         instrument = INSTRUMENTS[event.instrument]
-        coin, price = instrument.base, float(instrument.price(event.mid_ticks))
-        before = self._net[coin]
-        lot = round(float(instrument.lot) * 1e6)
-        self._net[coin] += event.lots * lot
-        worth = abs(self._net[coin]) / 1e6 * price
-        self.largest_naked_usd = max(self.largest_naked_usd, worth)
-        if event.reason != "order" or abs(self._net[coin]) <= abs(before):
+        self._net[instrument.base] += event.lots * _micro_coins(instrument)
+        if event.reason != "order":
+            self._taken_ms[instrument.base] = self._site.now_ms
+
+    def _check_hedged(self, order: Order) -> None:
+        """With this order and all in flight on its side filled, no more of a coin is unhedged than
+        the mandate allows; a leg that its venue has just taken away is not the order's doing."""
+        instrument = INSTRUMENTS[order.instrument]
+        self._follow_fills()
+        coin, sign = instrument.base, 1 if order.lots > 0 else -1
+        if self._site.now_ms - self._taken_ms.get(coin, -UNDISTURBED_MS) < UNDISTURBED_MS:
             return
-        if worth > self._limit_usd:
-            self.found.append(f"naked: {event.order} leaves {worth:.0f} USD of {coin} unhedged")
+        furthest = self._net[coin] + order.lots * _micro_coins(instrument)
+        for other in self._in_flight():
+            held = INSTRUMENTS[other.instrument]
+            if held.base == coin and other.lots * sign > 0:
+                left = other.lots - self._site.server.seen.traded[other.id]
+                furthest += left * _micro_coins(held)
+        price = float(instrument.price(self._site.server.exchange.marks()[instrument.id]))
+        worth = abs(furthest) / 1e6 * price
+        if abs(furthest) > abs(self._net[coin]) and worth > self._limit_usd:
+            self.found.append(f"naked: {order.id} may leave {worth:.0f} USD of {coin} unhedged")
 
     def _time_naked(self) -> None:
         """How long some coin was exposed beyond the mandate's limit though nothing struck."""
@@ -285,6 +302,11 @@ class TruthChecker:
             net = abs(self._net[instrument.base]) / 1e6
             exposed = max(exposed, net * float(instrument.price(marks[name])))
         return exposed
+
+
+def _micro_coins(instrument: Instrument) -> int:
+    """Millionths of a coin in one lot; whole for every contract of the small book."""
+    return int(instrument.lot.scaleb(6))
 
 
 def _order(approval: Approval) -> Order:

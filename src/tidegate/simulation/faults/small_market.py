@@ -13,8 +13,7 @@ from random import Random
 import numpy as np
 
 from tidegate.model.instruments import InstrumentId
-from tidegate.model.times import DAY_MS, MINUTE_MS
-from tidegate.simulation.faults.coverage import Coverage
+from tidegate.model.times import MINUTE_MS
 from tidegate.simulation.faults.menu import Fault, Spell, Swarm
 from tidegate.simulation.faults.small_book import COLLATERAL, INSTRUMENTS, PRICE
 from tidegate.simulation.tape import (
@@ -30,7 +29,8 @@ STEP_MS = MINUTE_MS
 MIDNIGHT_MS = 1_700_006_400_000
 FUNDING_EVERY_MS = 10 * MINUTE_MS
 JUMP_MAX = 0.30
-WICK = 0.65
+# A mark's spike at one venue for a moment: large enough to kill a small short, or a large long.
+WICK_UP, WICK_DOWN = 6.0, 0.95
 VOLUME_DAY_USD, DEPTH_LEFT = 1e8, 0.02
 VOL_DAILY = 0.03
 SPIKE_E12 = 5_000_000_000
@@ -87,12 +87,6 @@ def market_faults(swarm: Swarm) -> tuple[Spell, ...]:
     )
 
 
-def count(coverage: Coverage, spells: tuple[Spell, ...]) -> None:
-    """Count spells of the tape that have just begun."""
-    for spell in spells:
-        coverage.around(spell.fault)
-
-
 def _path(swarm: Swarm, coin: str, begin_ms: int, steps: int) -> list[float]:
     """A coin's price at the end of every step, from its first price on."""
     rng = Random(f"{swarm.seed}:path:{coin}")
@@ -121,9 +115,9 @@ def _track(swarm: Swarm, name: InstrumentId, path: list[float], begin_ms: int) -
     for step, spells in _by_step(swarm, Fault.LIQUIDATION, begin_ms).items():
         for spell in (s for s in spells if s.venue == venue and step < len(path)):
             if spell.size > 0:
-                highs[step] = round(highs[step] * (1 + WICK))
+                highs[step] = round(highs[step] * (1 + WICK_UP))
             else:
-                lows[step] = max(1, round(lows[step] * (1 - WICK)))
+                lows[step] = max(1, round(lows[step] * (1 - WICK_DOWN)))
     volumes = [VOLUME_DAY_USD] * len(path)
     for spell in (s for s in swarm.of(Fault.DEPTH_COLLAPSE) if s.venue == venue):
         first, last = ((t - begin_ms) // STEP_MS for t in (spell.start_ms, spell.end_ms))
@@ -166,8 +160,3 @@ def funds_usd(swarm: Swarm) -> dict[str, int]:
     first, second = COLLATERAL
     alpha = round(1_000_000 * share)
     return {first: alpha, second: 1_000_000 - alpha}
-
-
-def day_of(ts_ms: int) -> int:
-    """Number of a time's day."""
-    return ts_ms // DAY_MS
