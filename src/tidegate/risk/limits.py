@@ -22,6 +22,7 @@ from tidegate.risk.plan import (
     Situation,
     Terms,
     account_after,
+    capped_room_usd,
     held_lots,
     reached,
     worst_accounts,
@@ -89,20 +90,38 @@ def reductions_reduce(terms: Terms, situation: Situation, plan: Plan) -> list[Br
 
 def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Transfers stay within what the venue's exact rule lets go once what comes before them in
-    the plan is done, on open routes."""
-    breaches = []
+    the plan is done, on open routes, in their hours and within their daily caps."""
+    breaches, sent_usd = [], dict[tuple[str, str], float]()
     for index, action in enumerate(plan.actions):
         if isinstance(action, Transfer):
-            for end in (action.source, action.destination):
-                if end in situation.snapshot.frozen_venues:
-                    breaches.append(Breach("open route", end, "venue is frozen"))
-            if (action.source, action.destination) not in terms.passages:
-                breaches.append(Breach("open route", action.source, "no such route"))
-            venue = action.source
+            route, venue = (action.source, action.destination), action.source
+            sent_usd[route] = sent_usd.get(route, 0.0) + action.quanta / MICRO
+            breaches += _route_breaches(terms, situation, route, sent_usd[route])
             account = account_after(terms, situation, venue, plan.actions[:index])
             free = terms.rules[venue].state(account, situation.marks).withdrawable
             if action.quanta > free:
                 breaches.append(Breach("withdrawable", venue, f"{action.quanta} of {free} quanta"))
+    return breaches
+
+
+def _route_breaches(
+    terms: Terms, situation: Situation, route: tuple[str, str], amount_usd: float
+) -> list[Breach]:
+    """What keeps a route from taking an amount in all from a plan."""
+    snapshot, passage = situation.snapshot, terms.passages.get(route)
+    frozen = [end for end in route if end in snapshot.frozen_venues]
+    breaches = [Breach("open route", end, "venue is frozen") for end in frozen]
+    if passage is None:
+        return [*breaches, Breach("open route", route[0], "no such route")]
+    where = " to ".join(route)
+    if not passage.window.holds(snapshot.ts_ms):
+        breaches.append(Breach("route hours", where, "closed at this hour"))
+    if passage.cap_usd_day is None:
+        return breaches
+    room_usd = capped_room_usd(passage, situation)
+    if amount_usd > room_usd:
+        known = "unknown what was sent" if situation.sent_day_usd is None else f"{room_usd:.2f} USD"
+        breaches.append(Breach("daily cap", where, f"{amount_usd:.2f} USD, room: {known}"))
     return breaches
 
 
