@@ -26,10 +26,14 @@ class DayWindow:
     open_ms: int
     close_ms: int
 
+    @property
+    def length_ms(self) -> int:
+        """How long it is open a day."""
+        return (self.close_ms - self.open_ms - 1) % DAY_MS + 1
+
     def holds(self, ts_ms: int) -> bool:
         """Whether a time lies in it."""
-        into = (ts_ms - self.open_ms) % DAY_MS
-        return into < (self.close_ms - self.open_ms - 1) % DAY_MS + 1
+        return (ts_ms - self.open_ms) % DAY_MS < self.length_ms
 
     def next_ms(self, ts_ms: int) -> int:
         """The first time in it that is not before a time."""
