@@ -181,6 +181,12 @@ def test_two_edges_are_taken_where_one_is_too_slow_and_the_look_between_them_cou
     assert best_route(nowhere, need(1_000, 3)) is None
 
 
+def test_venue_in_need_is_not_helped_by_its_own_money() -> None:
+    round_trip = net(edge("c", "a", 60, 60), edge("a", "c", 60, 60))
+    own = msgspec.structs.replace(round_trip, available_quanta={"c": 10**12})
+    assert best_route(own, need(1_000, 60)) is None
+
+
 def test_route_that_opens_later_departs_then() -> None:
     """It is 22:00; the only edge opens at midnight."""
     here = net(edge("a", "c", 60, 60, window=DayWindow(0, 8 * HOUR_MS)))

@@ -120,6 +120,12 @@ def test_horizon_that_the_naked_limit_cannot_keep_is_exceeded_and_not_the_limit(
     assert traded(plan, ALPHA_BTC) == [333, 333, 334]
 
 
+def test_order_of_few_lots_is_done_in_as_many_slices_and_no_leg_waits_for_a_lot() -> None:
+    plan = schedule(pair(3), HAZARD, HOUR)
+    assert [part.offset_ms for part in plan.slices] == [0, MINUTE_MS, 2 * MINUTE_MS]
+    assert traded(plan, BETA_BTC) == [-100] * 3
+
+
 def test_cost_and_deviation_are_those_worked_by_hand() -> None:
     """Four equal slices of 15,000 USD a leg, a minute apart; fee 5 bp, half spread 1 bp, daily
     volatility 3 %, a billion of volume."""
@@ -136,7 +142,9 @@ def test_hedged_pair_runs_the_basis_and_a_leg_alone_the_coin() -> None:
     pace = averse(1e-3, Pace(MINUTE_MS, 3 * MINUTE_MS, 1e6))
     still = Hazard(0.0, 0.6, 0.0)
     assert schedule(pair(1_000), still, pace).deviation_usd == 0.0
-    alone = schedule({ALPHA_BTC: leg(ALPHA_BTC, 1_000)}, still, pace)
+    single = {ALPHA_BTC: leg(ALPHA_BTC, 1_000)}
+    assert schedule(single, Hazard(0.5, 0.0, 60.0), pace).deviation_usd == 0.0
+    alone = schedule(single, still, pace)
     assert alone.deviation_usd > 0.0
     assert traded(alone, ALPHA_BTC)[0] > 250
 

@@ -86,9 +86,7 @@ def send_or_cut(terms: Terms, situation: Situation, here: Roads, pressure: Press
 
 def dies_before(distance: float, law: DiscreteLatency) -> float:
     """Probability that a unit diffusion goes `distance` (annual deviations) before landing."""
-    if distance == inf:
-        return 0.0
-    return 1.0 if distance <= 0.0 else hit_probability(distance, UNIT, law)
+    return 0.0 if distance == inf else hit_probability(distance, UNIT, law)
 
 
 def _distance(terms: Terms, situation: Situation, account: Account, pressure: Pressure) -> float:

@@ -74,8 +74,9 @@ class DiscreteLatency(msgspec.Struct, frozen=True):
 
     @property
     def mean_s(self) -> float:
-        """Mean of what lands."""
-        return float(self.weights @ self.seconds / self.weights.sum())
+        """Mean of what lands; 0, which no latency may have, where nothing does."""
+        landing = float(self.weights.sum())
+        return float(self.weights @ self.seconds) / landing if landing else 0.0
 
 
 Latency = FixedLatency | ErlangLatency | LognormalLatency | DiscreteLatency
