@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import ceil, inf
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -41,7 +42,13 @@ def edge(
     source: str, destination: str, median_s: float = 600, p95_s: float = 1_800, **terms: object
 ) -> Edge:
     """An edge of a dollar's fee in one coin."""
-    said = {"room_usd": inf, "share": ONE, "fee": MICRO, "minimum": 0, "window": ALWAYS} | terms
+    said: dict[str, Any] = {
+        "room_usd": inf,
+        "share": ONE,
+        "fee": MICRO,
+        "minimum": 0,
+        "window": ALWAYS,
+    } | terms
     passage = Passage(
         source, destination, "USDC", "USDC", said["fee"], said["minimum"], said["share"],
         median_s, p95_s, None, said["window"],
@@ -123,7 +130,7 @@ def in_time(path: tuple[Edge, ...], wanted: Need) -> float:
     return float(law.cdf(left_s).mean())
 
 
-def at_deviations(passage: Passage, z: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def at_deviations(passage: Passage, z: np.ndarray) -> np.ndarray:
     return np.asarray(passage.latency_median_s * np.exp(passage.latency_sigma_log * z))
 
 
