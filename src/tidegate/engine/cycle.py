@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 import msgspec
@@ -27,6 +28,7 @@ from tidegate.engine.outlook import Outlook
 from tidegate.execution.desk import Standing, Steps
 from tidegate.execution.planning import Targets, plan_targets
 from tidegate.execution.record import Record
+from tidegate.execution.transit import in_transit, sent_day_usd
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import Quote, carried
 from tidegate.model.times import DAY_MS, HOUR_MS, SECOND_MS
@@ -39,6 +41,8 @@ LADDER = "ladder"
 LADDER_CUT = 0.3
 # A book that was refused is not asked for again at once.
 REFUSED_PAUSE_MS = HOUR_MS
+# Money on its way is waited for until it is this late.
+LOST_MS = DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +201,18 @@ class Cycle:
             usd(self.memory.peak_micro),
             unsettled=standing.unsettled,
             loose=standing.loose,
+            sent_day_usd=self._sent_day_usd(terms, ts_ms),
         )
         self._world.desk.mended(standing.loose - naked_coins(terms, situation))
         return Look(standing, situation, assess(terms, situation))
+
+    def _sent_day_usd(self, terms: Terms, ts_ms: int) -> Mapping[tuple[str, str], float] | None:
+        """What left over each route within a day, where the mandate caps any. A sending of which
+        nothing is known is not among it; its source lets no money go until that is settled."""
+        if all(passage.cap_usd_day is None for passage in terms.passages.values()):
+            return None
+        latest_first = reversed(self._world.record.events)
+        return sent_day_usd(takewhile(lambda e: e.ts_ms > ts_ms - DAY_MS, latest_first), ts_ms)
 
     def _with_ranks(self, situation: Situation) -> Situation:
         """The situation with our places in the venues' queues, which only a defence looks at."""
@@ -244,7 +257,8 @@ class Cycle:
 
     def _review_due(self, terms: Terms, situation: Situation) -> bool:
         now = situation.snapshot.ts_ms
-        blocked = situation.portfolio.shipments or situation.snapshot.frozen_venues
+        parcels = in_transit(situation.portfolio, terms.passages, now - LOST_MS)
+        blocked = situation.snapshot.frozen_venues or not all(p.overdue for p in parcels)
         memory = self.memory
         due = now - memory.reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
         delay_ms = terms.mandate.authority.delay_before_raising_s * SECOND_MS

@@ -36,6 +36,7 @@ from tidegate.margin.tiers import Tier, TierTable
 from tidegate.model.errors import InputError, InvariantError
 from tidegate.model.instruments import Future, Index, Option, Perpetual, Spot
 from tidegate.model.mandate import Mandate
+from tidegate.model.times import DayWindow
 from tidegate.risk.plan import Terms
 from tidegate.risk.scenarios import Scenarios
 from tidegate.signals.carry import CarryEdge
@@ -43,7 +44,7 @@ from tidegate.signals.carry import CarryEdge
 _RECORDS: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
-        *(Terms, TradingCosts, Passage),
+        *(Terms, TradingCosts, Passage, DayWindow),
         *(Perpetual, Future, Option, Spot, Index),
         *(HyperliquidCross, BinanceUsdm, SpotWallet, TierTable, Tier),
         *(DeribitStandard, SizeMargin, SizedRate, DydxCross, LiquidityTier),

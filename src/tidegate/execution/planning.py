@@ -25,6 +25,7 @@ from tidegate.risk.plan import (
     held_lots,
     is_unsettled,
     net_coins,
+    route_room_usd,
     situation_after,
 )
 
@@ -181,14 +182,16 @@ def _spot_first(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
 def _transfers(
     terms: Terms, situation: Situation, targets: Targets, before: list[Step], decision: str
 ) -> list[Transfer]:
-    """Transfers worth sending, each within what can leave once the steps before have filled."""
+    """Transfers worth sending, each within what can leave once the steps before have filled and
+    what its route can take now."""
     transfers: list[Transfer] = []
     orders = Plan(tuple(before), raises=False).actions
     for (source, destination), amount_usd in targets.transfers_usd.items():
         passage = terms.passages[source, destination]
         account = account_after(terms, situation, source, (*orders, *transfers))
         free = terms.rules[source].state(account, situation.marks).withdrawable
-        quanta = min(int(amount_usd * MICRO), int(free * LEAVING_SHARE))
+        wanted_usd = min(amount_usd, route_room_usd(passage, situation))
+        quanta = min(int(wanted_usd * MICRO), int(free * LEAVING_SHARE))
         smallest = max(
             passage.minimum_quanta, int(terms.mandate.limits.minimum_transfer_usd * MICRO)
         )

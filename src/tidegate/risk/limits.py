@@ -24,6 +24,7 @@ from tidegate.risk.plan import (
     Step,
     Terms,
     account_after,
+    capped_room_usd,
     certain_lots,
     held_lots,
     is_unsettled,
@@ -129,20 +130,38 @@ def unsettled_only_shrinks(terms: Terms, situation: Situation, plan: Plan) -> li
 
 def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Transfers stay within what the venue's exact rule lets go once what comes before them in
-    the plan is done, on open routes."""
-    breaches = []
+    the plan is done, on open routes, in their hours and within their daily caps."""
+    breaches, sent_usd = [], dict[tuple[str, str], float]()
     for index, action in enumerate(plan.actions):
         if isinstance(action, Transfer):
-            for end in (action.source, action.destination):
-                if end in situation.snapshot.frozen_venues:
-                    breaches.append(Breach("open route", end, "venue is frozen"))
-            if (action.source, action.destination) not in terms.passages:
-                breaches.append(Breach("open route", action.source, "no such route"))
-            venue = action.source
+            route, venue = (action.source, action.destination), action.source
+            sent_usd[route] = sent_usd.get(route, 0.0) + action.quanta / MICRO
+            breaches += _route_breaches(terms, situation, route, sent_usd[route])
             account = account_after(terms, situation, venue, plan.actions[:index])
             free = terms.rules[venue].state(account, situation.marks).withdrawable
             if action.quanta > free:
                 breaches.append(Breach("withdrawable", venue, f"{action.quanta} of {free} quanta"))
+    return breaches
+
+
+def _route_breaches(
+    terms: Terms, situation: Situation, route: tuple[str, str], amount_usd: float
+) -> list[Breach]:
+    """What keeps a route from taking an amount in all from a plan."""
+    snapshot, passage = situation.snapshot, terms.passages.get(route)
+    frozen = [end for end in route if end in snapshot.frozen_venues]
+    breaches = [Breach("open route", end, "venue is frozen") for end in frozen]
+    if passage is None:
+        return [*breaches, Breach("open route", route[0], "no such route")]
+    where = " to ".join(route)
+    if not passage.window.holds(snapshot.ts_ms):
+        breaches.append(Breach("route hours", where, "closed at this hour"))
+    if passage.cap_usd_day is None:
+        return breaches
+    room_usd = capped_room_usd(passage, situation)
+    if amount_usd > room_usd:
+        known = "unknown what was sent" if situation.sent_day_usd is None else f"{room_usd:.2f} USD"
+        breaches.append(Breach("daily cap", where, f"{amount_usd:.2f} USD, room: {known}"))
     return breaches
 
 
@@ -227,21 +246,22 @@ def _notional_usd(instrument: Instrument, order: Order, situation: Situation) ->
 
 def remainders_count(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Where a coin is off its hedge by more than the smallest trade, no part of a step may fill so
-    that with it more than the naked limit is exposed, unless it was exposed before."""
+    that with it more than the naked limit is exposed, unless so much was exposed before. What the
+    whole step leaves is judged with the steps."""
     limits, breaches = terms.mandate.limits, []
     for coin, held in net_coins(terms, situation).items():
         steps = [_step_coins(terms, step, coin) for step in plan.steps]
         if not any(any(step) for step in steps):
             continue
         price = _traded_price(terms, situation, plan, coin)
-        net = held if abs(float(held)) * price > limits.minimum_trade_usd else Decimal(0)
-        start = abs(net)
+        if abs(float(held)) * price <= limits.minimum_trade_usd:
+            continue
+        net = held
         for index, (sold, bought) in enumerate(steps):
-            worst = max(abs(net + sold), abs(net + bought))
-            if worst > start and float(worst) * price > limits.naked_usd * 1.001:
-                exposed = f"{float(worst) * price:.0f} USD in step {index}"
-                breaches.append(Breach("naked leg", coin, exposed))
-            net += sold + bought
+            worst, net = max(abs(net + sold), abs(net + bought)), net + sold + bought
+            exposed = float(worst) * price
+            if worst > max(abs(held), abs(net)) and exposed > limits.naked_usd * 1.001:
+                breaches.append(Breach("naked leg", coin, f"{exposed:.0f} USD in step {index}"))
     return breaches
 
 
