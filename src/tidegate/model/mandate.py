@@ -64,7 +64,11 @@ class Authority(_Strict, frozen=True):
 
 
 class Limits(_Strict, frozen=True):
-    """Bounds on the whole book; leverage is gross notional of derivative legs over equity."""
+    """Bounds on the whole book; leverage is gross notional of derivative legs over equity.
+
+    The brake before sending: requests a second to a venue; orders of one instrument and side
+    within a window under one plan; and, for what does not only reduce, the share of the day's
+    first equity that may be lost, and its multiple that may be traded, in a UTC day."""
 
     gross_leverage: Positive = 2.0
     loss_from_peak: Share = 0.2
@@ -72,6 +76,11 @@ class Limits(_Strict, frozen=True):
     naked_usd: Positive = 25_000.0
     minimum_trade_usd: NonNegative = 2_000.0
     minimum_transfer_usd: NonNegative = 5_000.0
+    messages_per_s: Annotated[int, msgspec.Meta(ge=1)] = 10
+    repeats: Annotated[int, msgspec.Meta(ge=1)] = 100
+    repeat_window_s: Positive = 60.0
+    loss_per_day: Share = 0.05
+    turnover_per_day: Positive = 10.0
 
 
 class Stress(_Strict, frozen=True):
