@@ -44,6 +44,10 @@ class Pulse:
             self._seen, self._since_ms = seen, steady_ms
         return steady_ms - self._since_ms
 
+    def restart(self, steady_ms: int) -> None:
+        """Allow a whole silence from now, as at the start."""
+        self._since_ms = steady_ms
+
     def _look(self) -> tuple[int, int] | None:
         try:
             found = os.stat(self._name)
