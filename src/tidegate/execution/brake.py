@@ -6,8 +6,8 @@ venue; lots sent against lots planned; the same trade again and again under one 
 loss; the day's turnover. The last two let through what only reduces, since a stop must not keep an
 account from being saved. What is not known counts as too much.
 
-Source: SEC Release 34-70694 (16 October 2013), Knight Capital: 212 parent orders became some four
-million executions because nothing compared orders leaving with orders entered.
+Source: SEC, Release No. 34-70694 (16 October 2013), Knight Capital: 212 parent orders became more
+than four million, because nothing compared orders leaving with orders entered.
 """
 
 from __future__ import annotations

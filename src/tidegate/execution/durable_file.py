@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import get_ident
 
 LARGEST_BYTES = 65_536
 
@@ -48,7 +49,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _written_aside(path: Path, content: bytes) -> Path:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
     with aside.open("wb") as file:
         file.write(content)
         file.flush()

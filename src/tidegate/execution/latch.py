@@ -115,7 +115,7 @@ class Latch:
         Each call makes a kill of its own, so consents to an earlier one lift nothing. Raises
         `InputError` where the folder cannot be written; ask `is_set` what holds then.
         """
-        kill = Kill(check_name(who, "latch"), ts_ms, _printable(why))
+        kill = Kill(_printable(who), ts_ms, _printable(why))
         try:
             self._take_leave_away()
             while not put_new(self._kill_path(self.number + 1), _encode(kill)):

@@ -24,9 +24,11 @@ def read_secret(path: Path) -> bytes:
         raise InputError(
             str(path), "secret", f"expected a readable file ({error.strerror})"
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        _check_owner(path, os.fstat(file.fileno()))
-        text = file.read(4 * SECRET_BYTES)
+    try:
+        _check_owner(path, os.fstat(descriptor))
+        text = os.read(descriptor, 4 * SECRET_BYTES)
+    finally:
+        os.close(descriptor)
     try:
         secret = bytes.fromhex(text.decode("ascii"))
     except ValueError:

@@ -10,6 +10,7 @@ then passes before each request, or goes where the trading session says.
 from __future__ import annotations
 
 import hmac
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -189,7 +190,10 @@ class _LoopbackServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that breaks is its caller's matter; nothing of it is printed."""
+        """A connection that breaks is its caller's matter; a fault of ours is named."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            print(f"tidegate paper: {type(error).__name__} in a request", file=sys.stderr)
 
 
 def _handler(answer: Callable[[str, bytes], bytes]) -> type[BaseHTTPRequestHandler]:
