@@ -68,7 +68,7 @@ class Watchdog:
     ) -> None:
         self._guard, self._journal, self._clocks, self._tell = guard, journal, clocks, tell
         self._threads = ThreadPoolExecutor(max(len(guard.sessions), 1))
-        self._running: dict[str, tuple[str, Future[Round]]] = {}
+        self._running: dict[str, tuple[_Kill, Future[Round]]] = {}
         self._again_ms: dict[str, int] = {}
         self._kill: _Kill | None = None
         self._lifted = self._kill_id()
@@ -81,15 +81,16 @@ class Watchdog:
         if not self._guard.latch.is_set():
             self._stand_down()
             return
-        name = self._kill_id()
-        self._begin_rounds(name)
-        self._see_kill(name)
-        for venue, (kill, future) in list(self._running.items()):
+        kill, is_new = self._recognise(self._kill_id())
+        self._begin_rounds(kill)
+        if is_new:
+            self._say_who(kill)
+        for venue, (of, future) in list(self._running.items()):
             if future.done():
                 del self._running[venue]
                 # A round that began before a newer kill says nothing of what came between.
-                if kill == name:
-                    self._take_up(future.result())
+                if of is kill:
+                    self._take_up(kill, future.result())
 
     def close(self) -> None:
         """Wait for rounds under way, and seal the journal."""
@@ -124,10 +125,26 @@ class Watchdog:
         self._alarm("the latch was lifted")
         self._write("lifted", {"kill": self._lifted})
 
-    def _begin_rounds(self, kill: str) -> None:
-        now_ms, newer = self._clocks.steady_ms(), self._kill is None or self._kill.id != kill
+    def _recognise(self, name: str) -> tuple[_Kill, bool]:
+        """The kill that is carried out, and whether it or its reason is new.
+
+        The leave goes before the kill is written, so the name of an old one is seen for a moment.
+        """
+        kill = self._kill
+        if kill is None or name != kill.id != self._lifted:
+            kill = self._kill = _Kill(name, self._clocks.wall_ms())
+            self._again_ms.clear()
+            return kill, True
+        is_new = kill.id != name
+        if is_new:
+            kill.id = name
+            kill.told.clear()
+        return kill, is_new
+
+    def _begin_rounds(self, kill: _Kill) -> None:
+        now_ms = self._clocks.steady_ms()
         for venue in self._guard.sessions.keys() - self._running.keys():
-            if newer or now_ms >= self._again_ms.get(venue, now_ms):
+            if now_ms >= self._again_ms.get(venue, now_ms):
                 self._running[venue] = (kill, self._threads.submit(self._round, venue))
 
     def _round(self, venue: str) -> Round:
@@ -138,20 +155,13 @@ class Watchdog:
             # Whatever a session does wrong, the next round must come.
             return Round(venue, clock(), (), None, clock(), (f"{type(error).__name__}",))
 
-    def _see_kill(self, name: str) -> None:
-        if self._kill is not None and self._kill.id == name:
-            return
-        self._kill = _Kill(name, self._clocks.wall_ms())
-        # The leave goes before the kill is written, so an old one may be the newest for a moment.
-        kill = None if name == self._lifted else self._guard.latch.kill()
-        who, why = (kill.who, kill.why) if kill else ("somebody", "nobody has said why yet")
+    def _say_who(self, kill: _Kill) -> None:
+        said = None if kill.id == self._lifted else self._guard.latch.kill()
+        who, why = (said.who, said.why) if said else ("somebody", "nobody has said why yet")
         self._alarm(f"STOPPED by {who}: {why}")
-        self._write("seen", {"kill": name, "who": who, "why": why})
+        self._write("seen", {"kill": kill.id, "who": who, "why": why})
 
-    def _take_up(self, found: Round) -> None:
-        kill = self._kill
-        if kill is None:
-            return
+    def _take_up(self, kill: _Kill, found: Round) -> None:
         kill.asked_ms.setdefault(found.venue, found.asked_ms)
         self._say_what_appeared(kill, found)
         self._say_problems(kill, found)
