@@ -188,7 +188,7 @@ LatchFolder = Annotated[
 Who = Annotated[str, typer.Option(help="Your name; the user of this machine if not said.")]
 
 
-@app.command(epilog='Example: tidegate kill --latch latch --who anna --why "prices are wrong"')
+@app.command(epilog='Example: tidegate kill --latch out/drill/latch --who anna --why "prices are wrong"')
 def kill(
     latch: LatchFolder = None,
     who: Who = "",
@@ -210,7 +210,7 @@ def kill(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: tidegate resume --latch latch --who anna --key anna.key")
+@app.command(epilog="Example: tidegate resume --latch out/drill/latch --who anna --key anna.key")
 def resume(
     key: Annotated[Path, typer.Option(help="File of mode 0600 with your private key.")],
     latch: LatchFolder = None,
@@ -224,7 +224,7 @@ def resume(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: tidegate latch latch --new")
+@app.command(epilog="Example: tidegate latch out/drill/latch --new")
 def latch(
     folder: Annotated[Path | None, typer.Argument(help="The latch's folder.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Make a latch that is not set.")] = False,
@@ -245,7 +245,7 @@ def latch(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: tidegate watchdog examples/drill/watchdog.toml")
+@app.command(epilog="Example: tidegate watchdog out/drill/watchdog.toml")
 def watchdog(
     config: Annotated[Path, typer.Argument(help="The watchdog's settings, a TOML file.")],
 ) -> None:
@@ -255,7 +255,7 @@ def watchdog(
     run_watchdog(config)
 
 
-@app.command(epilog="Example: tidegate paper examples/drill/paper.toml")
+@app.command(epilog="Example: tidegate paper out/drill/paper.toml")
 def paper(
     config: Annotated[Path, typer.Argument(help="The venues and their secrets, a TOML file.")],
     json: Json = False,
