@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.forecast.funding import FundingPrints
-from tidegate.model.account import Account
-from tidegate.model.events import Event
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import MarketSnapshot
 from tidegate.model.replies import (
@@ -42,34 +40,6 @@ class PastBars:
     high: NDArray[np.float64]
     low: NDArray[np.float64]
     close: NDArray[np.float64]
-
-
-class Venues(Protocol):
-    """All venues of a mandate behind one clock."""
-
-    def advance(self, until_ms: int) -> list[Event]:
-        """Let time pass and report what happened, in time order."""
-
-    def submit(self, approval: Approval) -> list[Event]:
-        """Send an approved order; refuses approvals that are changed, expired or used."""
-
-    def transfer(self, approval: Approval) -> list[Event]:
-        """Send an approved transfer; refuses approvals that are changed, expired or used."""
-
-    def account(self, venue: str) -> Account:
-        """The venue's own statement of our account."""
-
-    def frozen_venues(self) -> tuple[str, ...]:
-        """Venues that announce that money neither leaves nor is credited."""
-
-    def out_venues(self) -> tuple[str, ...]:
-        """Venues that announce that nothing trades there."""
-
-    def stable_micro(self) -> Mapping[str, int]:
-        """What dollar coins are worth now, where somebody says."""
-
-    def adl_rank(self, instrument: InstrumentId) -> float | None:
-        """Place of our position in its venue's deleveraging queue, 1 being first; None unknown."""
 
 
 class Gateway(Protocol):

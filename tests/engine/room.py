@@ -13,7 +13,8 @@ from tests.risk import desk
 from tests.risk.floor import STEP_MS, exchange, tape
 from tidegate.engine.cycle import Cycle, Tools, World
 from tidegate.engine.outlook import Outlook
-from tidegate.engine.record import Record
+from tidegate.execution.desk import Desk
+from tidegate.execution.record import Record
 from tidegate.journal.reader import read_frames
 from tidegate.journal.writer import Journal
 from tidegate.ledger.book import Ledger
@@ -73,6 +74,7 @@ class Room:
     exchange: Exchange
     record: Record
     tape: Tape
+    hands: Desk
 
     def play(self, steps: int) -> None:
         """Let steps pass, deciding at the start and after each."""
@@ -114,6 +116,8 @@ def room(
     for venue, usd in funds.items():
         record.take(market.deposit(venue, desk.COLLATERAL[venue], int(usd * 1e6)))
     gate = Gate(b"secret")
-    world = World(TapeFeed(over), PaperVenues(market, gate), gate, record)
+    venues = PaperVenues(market, gate)
+    hands = Desk(venues, record, (mandate.limits, desk.INSTRUMENTS))
+    world = World(TapeFeed(over), venues, gate, record, hands)
     cycle = Cycle(world, lambda _: desk.terms(mandate), FixedOutlook(), over.start_ms, tools)
-    return Room(cycle, market, record, over)
+    return Room(cycle, market, record, over, hands)

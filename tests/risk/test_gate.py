@@ -15,6 +15,7 @@ from tests.risk.desk import ALPHA_BTC, order, plan, send
 from tests.risk.floor import exchange
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.events import Filled, TransferSent
+from tidegate.model.replies import Entry
 from tidegate.risk.gate import APPROVAL_LIFE_MS, Approval, ApprovalError, Gate
 from tidegate.venues.paper import PaperVenues
 
@@ -37,20 +38,23 @@ def granted(action: Action, gate: Gate, sequence: int = 7) -> Approval:
     return verdict[0]
 
 
-def floor(gate: Gate) -> PaperVenues:
-    return PaperVenues(exchange(FUNDS), gate)
+def floor(gate: Gate, late_ms: int = 0) -> PaperVenues:
+    market = exchange(FUNDS)
+    market.advance(desk.NOW_MS + late_ms)
+    return PaperVenues(market, gate)
 
 
 def redeem(venues: PaperVenues, approval: Approval) -> list[Any]:
     is_order = isinstance(approval.action, Order)
-    return venues.submit(approval) if is_order else venues.transfer(approval)
+    _ = venues.place(approval) if is_order else venues.send(approval)
+    return [told.event for told in venues.pushed() if isinstance(told, Entry)]
 
 
 def refused(venues: PaperVenues, approval: Approval, reason: str) -> None:
-    before = [venues.account(venue) for venue in FUNDS]
+    before = [venues.statement(venue) for venue in FUNDS]
     with pytest.raises(ApprovalError, match=reason):
         redeem(venues, approval)
-    assert [venues.account(venue) for venue in FUNDS] == before
+    assert [venues.statement(venue) for venue in FUNDS] == before
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -122,8 +126,8 @@ def test_approval_is_refused_the_second_time(action: Action) -> None:
 @pytest.mark.parametrize("late_ms", [0, 1])
 def test_approval_expires_to_the_millisecond(late_ms: int) -> None:
     gate = Gate(b"secret")
-    venues, approval = floor(gate), granted(ACTIONS[0], gate)
-    venues.advance(desk.NOW_MS + APPROVAL_LIFE_MS + late_ms)
+    venues = floor(gate, APPROVAL_LIFE_MS + late_ms)
+    approval = granted(ACTIONS[0], gate)
     if late_ms:
         refused(venues, approval, "expired")
     else:
@@ -133,9 +137,9 @@ def test_approval_expires_to_the_millisecond(late_ms: int) -> None:
 def test_approval_of_an_order_does_not_move_money_nor_the_other_way() -> None:
     gate = Gate(b"secret")
     with pytest.raises(ApprovalError, match="not for a transfer"):
-        floor(gate).transfer(granted(ACTIONS[0], gate))
+        floor(gate).send(granted(ACTIONS[0], gate))
     with pytest.raises(ApprovalError, match="not for an order"):
-        floor(gate).submit(granted(ACTIONS[1], gate))
+        floor(gate).place(granted(ACTIONS[1], gate))
 
 
 def test_approvals_of_a_plan_bind_each_action_in_order_to_what_it_was_judged_on() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,7 +26,7 @@ from tests.risk.desk import (
     send,
 )
 from tidegate.costs.financing import passage
-from tidegate.model.account import Position, Shipment
+from tidegate.model.account import Position, Shipment, Unsettled
 from tidegate.model.actions import Order
 from tidegate.model.units import MICRO
 from tidegate.risk import limits
@@ -82,6 +83,12 @@ def holding(long_usd: float, short_usd: float) -> Situation:
 def aged(hours: float, name: str = ALPHA_BTC, **positions: Position) -> Situation:
     old = msgspec.structs.replace(desk.quote(name), as_of_ms=desk.NOW_MS - int(hours * 3_600_000))
     return desk.situation(desk.portfolio(RICH, positions), quotes={name: old})
+
+
+def quoted(**fields: Any) -> Situation:
+    """The market with another quote of bitcoin at alpha."""
+    other = msgspec.structs.replace(desk.quote(ALPHA_BTC), **fields)
+    return desk.situation(desk.portfolio(RICH), quotes={ALPHA_BTC: other})
 
 
 def ether(hours: float) -> Situation:
@@ -173,17 +180,36 @@ def moving(usd: float, destination: str = "beta") -> Plan:
     return plan((send("alpha", destination, usd),), raises=False)
 
 
+def doubtful(**unsettled: Any) -> Situation:
+    situation = desk.situation(desk.portfolio(RICH))
+    return msgspec.structs.replace(situation, unsettled=Unsettled(**unsettled))
+
+
 CASES = (
     Case("stale", limits.quotes_are_fresh, "fresh quotes",
          judged(small(), aged(2.1)), judged(small(), aged(1.9))),
     Case("stale though only held", limits.quotes_are_fresh, "fresh quotes",
          judged(small(), ether(2.1)), judged(small(), ether(1.9))),
+    Case("crossed", limits.quotes_agree, "quotes agree",
+         judged(small(), quoted(half_spread=-0.0001)), judged(small(), quoted(half_spread=0.0))),
+    Case("venues apart", limits.quotes_agree, "quotes agree",
+         judged(small(), quoted(ticks=desk.MARKS[ALPHA_BTC] * 89 // 100)),
+         judged(small(), quoted(ticks=desk.MARKS[ALPHA_BTC] * 92 // 100))),
     Case("observe", limits.authority_allows, "authority",
          judged(small(), terms=observing("observe")), judged(small(), terms=observing("act"))),
     Case("propose", limits.authority_allows, "authority",
          judged(small(), terms=observing("propose")), judged(small(), terms=observing("act"))),
     Case("enlarges", limits.reductions_reduce, "reduce only",
          judged(small(raises=False)), judged(small(raises=True))),
+    Case("unseen venue", limits.unsettled_only_shrinks, "unsettled",
+         judged(small(), doubtful(unseen=frozenset({"alpha"}))),
+         judged(small(), doubtful(unseen=frozenset({"vault"})))),
+    Case("order in flight", limits.unsettled_only_shrinks, "unsettled",
+         judged(small(), doubtful(lots={ALPHA_BTC: (0, 1)})),
+         judged(small(), doubtful(lots={ALPHA_ETH: (0, 1)}))),
+    Case("money of a doubtful account", limits.unsettled_only_shrinks, "unsettled",
+         judged(moving(10_000), doubtful(missing={"alpha": {"USDT": 1}})),
+         judged(moving(10_000), doubtful(missing={"beta": {"USDC": 1}}))),
     Case("unrealised", limits.money_can_leave, "withdrawable",
          judged(moving(120_000), in_profit()), judged(moving(95_000), in_profit())),
     Case("frozen source", limits.money_can_leave, "open route",

@@ -42,9 +42,10 @@ from tidegate.backtest.tape import build_tape
 from tidegate.backtest.variants import REDUCTIONS, variant, with_mandate
 from tidegate.engine.cycle import Cycle, Tools, World
 from tidegate.engine.outlook import Forecaster, Outlook
+from tidegate.execution.desk import Desk
 from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
-from tidegate.model.errors import InputError
+from tidegate.model.errors import InputError, ensure
 from tidegate.model.events import LiquidationStarted
 from tidegate.model.mandate import read_mandate
 from tidegate.risk.gate import Gate
@@ -249,8 +250,10 @@ def _run_engine(
     arrangement = session.arrangement
     # A fresh key parts this run's approvals from all others; no decision depends on it.
     gate = Gate(token_bytes(32))
-    world = World(experiment.feed, PaperVenues(session.exchange, gate), gate, session.record)
     terms, mandate = arrangement.terms, arrangement.mandate
+    venues = PaperVenues(session.exchange, gate)
+    desk = Desk(venues, session.record, (mandate.limits, terms.instruments))
+    world = World(experiment.feed, venues, gate, session.record, desk)
     cycle = Cycle(
         world,
         lambda ts_ms: terms_at(arrangement, ts_ms),
@@ -262,6 +265,7 @@ def _run_engine(
         Tools(reduces=REDUCTIONS not in spec.without),
     )
     play(session, EnginePolicy(cycle), experiment.tape, progress)
+    ensure(not desk.breaks, f"ledger and venues disagree: {desk.breaks}")
     tally = cycle.tally
     counts = {
         "decisions": tally.decisions,

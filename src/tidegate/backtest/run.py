@@ -11,7 +11,7 @@ from typing import Protocol
 
 import tidegate
 from tidegate.backtest.arrangement import Arrangement
-from tidegate.engine.record import Record
+from tidegate.execution.record import Record
 from tidegate.journal.writer import Journal
 from tidegate.ledger.book import Ledger
 from tidegate.model.actions import Order, Transfer

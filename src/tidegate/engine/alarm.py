@@ -13,7 +13,7 @@ from enum import Enum
 import msgspec
 
 from tidegate.model.account import Account
-from tidegate.risk.plan import Situation, Terms, held_lots
+from tidegate.risk.plan import Situation, Terms, held_lots, least_certain
 from tidegate.risk.stress import Moves, scaled, stressed_health
 
 
@@ -35,17 +35,19 @@ class Alarm(msgspec.Struct, frozen=True):
 def assess(terms: Terms, situation: Situation) -> Alarm:
     """Judge every account by its exact rule under both stress levels, and every hedge.
 
-    Money under way counts for the outer level only, and only where its venue is not frozen. A
-    broken hedge calls for cutting and has no venue.
+    Whether an account must be cut is judged at the worst of what is not settled. Money under way
+    counts for the outer level only, and only where its venue is not frozen. A broken hedge calls
+    for cutting and has no venue.
     """
     if naked_coins(terms, situation):
         return Alarm(Level.REDUCE, None)
     lacking = lacking_quanta(terms, situation)
     blocked = _unreached(terms, situation, lacking)
-    for venue, account in situation.portfolio.accounts.items():
+    for venue in situation.portfolio.accounts:
+        cutting = cutting_moves(terms, situation, blocked=venue in blocked)
+        account = least_certain(terms, situation, venue, cutting)
         if not account.positions:
             continue
-        cutting = cutting_moves(terms, situation, blocked=venue in blocked)
         rule, marks = terms.rules[venue], situation.marks
         if stressed_health(rule, account, marks, terms.instruments, cutting) < 0:
             return Alarm(Level.REDUCE, venue)
@@ -106,7 +108,8 @@ def cutting_moves(terms: Terms, situation: Situation, *, blocked: bool) -> Moves
 
 
 def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:
-    """Coins whose net position is worth more than the mandate's naked limit: a partner is gone."""
+    """Coins whose net position is worth more than the mandate's naked limit, or, where legs came
+    apart too long ago, than the least trade: a partner is gone."""
     net: dict[str, float] = {}
     marks = situation.marks
     for name, instrument in terms.instruments.items():
@@ -114,8 +117,10 @@ def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:
         if lots:
             worth = lots * float(instrument.lot) * instrument.price(marks[name])
             net[instrument.base] = net.get(instrument.base, 0.0) + worth
-    limit = terms.mandate.limits.naked_usd
-    return frozenset(coin for coin, worth in net.items() if abs(worth) > limit)
+    limits = terms.mandate.limits
+    allowed = dict.fromkeys(net, limits.naked_usd)
+    allowed |= dict.fromkeys(situation.loose & net.keys(), 1.001 * limits.minimum_trade_usd)
+    return frozenset(coin for coin, worth in net.items() if abs(worth) > allowed[coin])
 
 
 def with_landings(terms: Terms, situation: Situation, account: Account) -> Account:

@@ -7,7 +7,7 @@ inner stress level. Its only memory beyond the ledger is small and journalled wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,20 +18,18 @@ from tidegate.allocation.deleveraging import Threat, relieve
 from tidegate.allocation.programme import allocate
 from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.solve import SolveError
-from tidegate.engine.alarm import Alarm, Level, assess
+from tidegate.engine.alarm import Alarm, Level, assess, naked_coins
 from tidegate.engine.defence import threat
 from tidegate.engine.inquiry import ask, targets
 from tidegate.engine.outlook import Outlook
-from tidegate.engine.record import Record
+from tidegate.execution.desk import Desk, Standing
 from tidegate.execution.planning import Targets, plan_targets
-from tidegate.model.actions import Order
-from tidegate.model.errors import ensure
-from tidegate.model.events import Event, OrderRefused, TransferRefused
+from tidegate.execution.record import Record
 from tidegate.model.times import DAY_MS, HOUR_MS, SECOND_MS
 from tidegate.model.units import usd
-from tidegate.ports import Feed, Venues
+from tidegate.ports import Feed, Gateway
 from tidegate.risk.gate import Approval, Gate
-from tidegate.risk.plan import Situation, Terms, held_lots
+from tidegate.risk.plan import Plan, Situation, Terms, held_lots
 
 LADDER = "ladder"
 LADDER_CUT = 0.3
@@ -79,12 +77,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a cycle acts through: the feed, the venues, the gate that they ask, and the record."""
+    """What a cycle acts through: the feed, the session with the venues, the gate that they ask, the
+    record, and the desk that carries out plans over the session."""
 
     feed: Feed
-    venues: Venues
+    gateway: Gateway
     gate: Gate
     record: Record
+    desk: Desk
 
 
 class Expects(Protocol):
@@ -111,6 +111,7 @@ class Cycle:
         self._peak_micro = 0
         self._reviewed_ms = -1
         self._awaits_growth, self._unfinished = True, False
+        self._is_cutting = False
         self._refused_ms = self._cut_ms = -DAY_MS * 365
         self.tally = Tally()
 
@@ -122,8 +123,14 @@ class Cycle:
         if not on_grid and elapsed_ms % (purpose.watch_interval_s * SECOND_MS):
             return
         outlook = self._expect(ts_ms)
-        situation = self._observe(terms, outlook, ts_ms)
+        standing = self._world.desk.standing(ts_ms)
+        situation = self._observe(terms, outlook, standing, ts_ms)
         alarm = assess(terms, situation)
+        if standing.unfinished:
+            self._awaits_growth = True
+        self._world.desk.mended(standing.loose - naked_coins(terms, situation))
+        if not self._may_decide(standing, alarm, ts_ms):
+            return
         if on_grid or alarm.level is Level.REDUCE:
             self.tally.decisions += 1
             trigger = "grid" if on_grid else "margin"
@@ -134,35 +141,34 @@ class Cycle:
             self._outlook = self._forecaster.at(ts_ms)
         return self._outlook
 
-    def _observe(self, terms: Terms, outlook: Outlook, ts_ms: int) -> Situation:
-        venues = self._world.venues
+    def _may_decide(self, standing: Standing, alarm: Alarm, ts_ms: int) -> bool:
+        """Whether a new plan may be thought of: none while one is being carried out, unless an
+        account must be cut now, which ends a plan that was made before that was known."""
+        if standing.busy and alarm.level is Level.REDUCE and not self._is_cutting:
+            self._world.desk.stop(ts_ms, "an account must be cut")
+            return True
+        return not standing.busy and standing.halted is None
+
+    def _observe(self, terms: Terms, outlook: Outlook, standing: Standing, ts_ms: int) -> Situation:
+        gateway = self._world.gateway
         snapshot = msgspec.structs.replace(
-            self._world.feed.snapshot(ts_ms, venues.frozen_venues()),
-            out_venues=venues.out_venues(),
-            stable_micro=venues.stable_micro(),
+            self._world.feed.snapshot(ts_ms, gateway.frozen_venues()),
+            out_venues=gateway.out_venues(),
+            stable_micro=gateway.stable_micro(),
         )
         ledger = self._world.record.ledger
         portfolio = ledger.portfolio(tuple(terms.rules))
-        for venue, account in portfolio.accounts.items():
-            theirs = self._world.venues.account(venue)
-            ensure(
-                _same(account.balances, theirs.balances),
-                f"{venue}: ledger and venue disagree on balances",
-            )
-            ensure(
-                account.positions == theirs.positions,
-                f"{venue}: ledger and venue disagree on positions",
-            )
         equity = ledger.equity_at(snapshot.ticks())
         self._peak_micro = max(self._peak_micro, equity)
         moves = (outlook.outer, outlook.inner)
         worth = (usd(equity), usd(self._peak_micro))
-        return Situation(portfolio, snapshot, *moves, *worth)
+        seen = Situation(portfolio, snapshot, *moves, *worth)
+        return msgspec.structs.replace(seen, unsettled=standing.unsettled, loose=standing.loose)
 
     def _with_ranks(self, situation: Situation) -> Situation:
         """The situation with our places in the venues' queues, which only a defence looks at."""
         held = [n for a in situation.portfolio.accounts.values() for n in a.positions]
-        ranks = {name: self._world.venues.adl_rank(name) for name in held}
+        ranks = {name: self._world.gateway.adl_rank(name) for name in held}
         known = {name: rank for name, rank in ranks.items() if rank is not None}
         return msgspec.structs.replace(situation, adl_ranks=known)
 
@@ -270,7 +276,8 @@ class Cycle:
         solved: tuple[Question, Answer] | None,
     ) -> None:
         question, answer = solved if solved else (None, None)
-        plan = plan_targets(terms, situation, wanted, self.tally.decisions)
+        decision = f"{self._world.record.run}{self.tally.decisions}"
+        plan = plan_targets(terms, situation, wanted, decision)
         if not plan.steps:
             self._conclude(
                 situation, alarm, trigger, "hold: nothing worth moving", answer, question
@@ -282,7 +289,7 @@ class Cycle:
         sequence = self._conclude(situation, alarm, trigger, wanted.reason, answer, question)
         verdict = self._world.gate.review(terms, situation, plan, sequence)
         if not isinstance(verdict, list):
-            self._execute(verdict, situation.snapshot.ts_ms)
+            self._execute(plan, verdict, situation.snapshot.ts_ms)
             return
         self.tally.refusals += 1
         self._refused_ms = situation.snapshot.ts_ms
@@ -292,25 +299,16 @@ class Cycle:
             ladder = self._ladder(terms, situation)
             self._act(terms, situation, ladder, alarm, trigger, None)
 
-    def _execute(self, approvals: tuple[Approval, ...], now: int) -> None:
-        """Journal every approval, then send one by one; a refusal stops everything after it."""
-        record = self._world.record
+    def _execute(self, plan: Plan, approvals: tuple[Approval, ...], now: int) -> None:
+        """Journal every approval, then let the desk carry the plan out."""
         for approval in approvals:
-            record.note("approved", _approved(approval, now))
-        for approval in approvals:
-            results = self._send(approval, now)
-            if any(isinstance(event, OrderRefused | TransferRefused) for event in results):
-                self._awaits_growth = True
-                return
-
-    def _send(self, approval: Approval, now: int) -> list[Event]:
-        record, venues = self._world.record, self._world.venues
-        submission = {"ts_ms": now, "approval": approval.id, "content": approval.content}
-        order = isinstance(approval.action, Order)
-        record.note("submitted" if order else "sent", submission)
-        events = venues.submit(approval) if order else venues.transfer(approval)
-        record.take(events)
-        return events
+            self._world.record.note("approved", _approved(approval, now))
+        left = iter(approvals)
+        steps = tuple(tuple(next(left) for _ in step.actions) for step in plan.steps)
+        self._is_cutting = not plan.raises
+        self._world.desk.begin(steps, now)
+        if self._world.desk.is_unfinished:
+            self._awaits_growth = True
 
     def _conclude(
         self,
@@ -347,10 +345,6 @@ def _capped(question: Question, answer: Answer) -> bool:
     """Whether some leg trades all that its market takes at once, and so has further to go."""
     traded = abs(answer.target - question.legs.held)
     return bool((traded > 0.99 * question.legs.trade_cap).any())
-
-
-def _same(ours: Mapping[str, int], theirs: Mapping[str, int]) -> bool:
-    return all(ours.get(a, 0) == theirs.get(a, 0) for a in {*ours, *theirs})
 
 
 def _approved(approval: Approval, now_ms: int) -> dict[str, object]:

@@ -16,6 +16,14 @@ import msgspec
 from tidegate.model.actions import Order
 from tidegate.model.errors import ensure
 from tidegate.model.replies import NotTaken, OrderReply, OrderStatus, Unclear
+from tidegate.model.times import SECOND_MS
+
+# A venue's clock may be set back by this much: until then a latecomer may still find its order's
+# expiry ahead, and what is absent may come.
+CLOCK_STEP_MS = 10 * SECOND_MS
+# A part that was matched before a cancellation may be told after it; the venue's word that an order
+# is cancelled counts once it is said again, with the same lots, this much later.
+MATCHING_MS = 2 * SECOND_MS
 
 
 class State(Enum):
@@ -95,7 +103,8 @@ TRANSITIONS: dict[tuple[State, News], State] = {
 
 class OrderRecord(msgspec.Struct, frozen=True):
     """An order and what is known of it: lots that the ledger has, and lots that have traded in all
-    once its venue has said so (None before)."""
+    once its venue has said so for good (None before); `cancelled` is its first word of a
+    cancellation, which is not for good yet."""
 
     order: Order
     venue: str
@@ -104,6 +113,7 @@ class OrderRecord(msgspec.Struct, frozen=True):
     filled_lots: int = 0
     final_lots: int | None = None
     reason: str = ""
+    cancelled: OrderStatus | None = None
 
     @property
     def is_open(self) -> bool:
@@ -126,8 +136,8 @@ def learn(record: OrderRecord, news: News) -> OrderRecord:
 
 
 def hear(record: OrderRecord, reply: OrderReply) -> OrderRecord:
-    """The record after a venue's reply. Absence counts once the venue's time is past the expiry,
-    and before that leaves all open."""
+    """The record after a venue's reply. Absence counts once the venue's time is well past the
+    expiry, and before that leaves all open."""
     match reply:
         case Unclear():
             return learn(record, News.UNCLEAR)
@@ -137,10 +147,21 @@ def hear(record: OrderRecord, reply: OrderReply) -> OrderRecord:
         case OrderStatus(state="working"):
             return learn(record, News.TAKEN)
         case OrderStatus(state="absent"):
-            proved = reply.ts_ms > record.expires_ms
+            proved = reply.ts_ms > record.expires_ms + CLOCK_STEP_MS
             return learn(record, News.ABSENT if proved else News.UNCLEAR)
+        case OrderStatus(state="cancelled"):
+            return _cancelled(record, reply)
         case OrderStatus():
             return _done(record, reply)
+
+
+def _cancelled(record: OrderRecord, status: OrderStatus) -> OrderRecord:
+    first = record.cancelled
+    if first is None or first.filled_lots != status.filled_lots or not record.is_open:
+        return msgspec.structs.replace(learn(record, News.TAKEN), cancelled=status)
+    if status.ts_ms - first.ts_ms < MATCHING_MS:
+        return learn(record, News.TAKEN)
+    return _done(record, status)
 
 
 def _done(record: OrderRecord, status: OrderStatus) -> OrderRecord:
@@ -154,9 +175,14 @@ def _done(record: OrderRecord, status: OrderStatus) -> OrderRecord:
 
 
 def filled(record: OrderRecord, lots: int) -> OrderRecord:
-    """The record after the ledger has taken signed lots."""
+    """The record after the ledger has taken signed lots; with the last of them it is done, whether
+    or not its venue has said so yet."""
     after = learn(record, News.FILL)
-    return _settled(msgspec.structs.replace(after, filled_lots=record.filled_lots + lots))
+    after = msgspec.structs.replace(after, filled_lots=record.filled_lots + lots)
+    if after.final_lots is None and after.filled_lots == after.order.lots and after.is_open:
+        done = learn(after, News.DONE)
+        after = msgspec.structs.replace(done, final_lots=after.filled_lots, reason="filled")
+    return _settled(after)
 
 
 def _settled(record: OrderRecord) -> OrderRecord:

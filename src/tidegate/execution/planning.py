@@ -23,6 +23,7 @@ from tidegate.risk.plan import (
     Terms,
     account_after,
     held_lots,
+    is_unsettled,
     situation_after,
 )
 
@@ -41,11 +42,12 @@ class Targets(msgspec.Struct, frozen=True):
     urgent: bool = False
 
 
-def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision: int) -> Plan:
+def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision: str) -> Plan:
     """The plan toward targets; increases wait for another cycle while money must move or other
     positions must shrink first, since they may stand on what those free.
 
-    Order and transfer ids derive from the decision's number and the place in the plan.
+    Order and transfer ids derive from the decision, which names its run and its number, and from
+    the place in the plan.
     """
     lots = _target_lots(terms, targets)
     least_usd = 0.0 if targets.urgent else terms.mandate.limits.minimum_trade_usd
@@ -76,7 +78,8 @@ def _target_lots(terms: Terms, targets: Targets) -> dict[InstrumentId, int]:
 def _worthwhile(
     terms: Terms, situation: Situation, lots: Mapping[InstrumentId, int], least_usd: float
 ) -> dict[str, dict[InstrumentId, int]]:
-    """Changes per coin, leaving out coins whose largest change is below the least trade."""
+    """Changes per coin, leaving out coins whose largest change is below the least trade, and coins
+    of which something is not settled: what is held may not be what the change starts from."""
     changes: dict[str, dict[InstrumentId, int]] = {}
     for name, target in lots.items():
         instrument = terms.instruments[name]
@@ -84,10 +87,12 @@ def _worthwhile(
         change = target - held_lots(account, instrument)
         if change:
             changes.setdefault(instrument.base, {})[name] = change
+    doubtful = {i.base for n, i in terms.instruments.items() if is_unsettled(terms, situation, n)}
     return {
         coin: legs
         for coin, legs in changes.items()
-        if max(_size_usd(terms, situation, n, k) for n, k in legs.items()) >= least_usd
+        if coin not in doubtful
+        and max(_size_usd(terms, situation, n, k) for n, k in legs.items()) >= least_usd
     }
 
 
@@ -166,7 +171,7 @@ def _spot_first(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
 
 
 def _transfers(
-    terms: Terms, situation: Situation, targets: Targets, before: list[Step], decision: int
+    terms: Terms, situation: Situation, targets: Targets, before: list[Step], decision: str
 ) -> list[Transfer]:
     """Transfers worth sending, each within what can leave once the steps before have filled."""
     transfers: list[Transfer] = []
@@ -187,7 +192,7 @@ def _transfers(
     return transfers
 
 
-def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: int) -> list[Step]:
+def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: str) -> list[Step]:
     """Close and reopen enough of the most profitable positions to free the wanted profit."""
     steps = []
     for venue, wanted_usd in targets.realise_usd.items():
@@ -203,7 +208,7 @@ def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: int) 
 
 
 def _roll_steps(
-    terms: Terms, situation: Situation, name: InstrumentId, close: int, decision: int
+    terms: Terms, situation: Situation, name: InstrumentId, close: int, decision: str
 ) -> list[Step]:
     """Slices of closing and reopening; the reopening waits, so that it never enlarges."""
     count = _slice_count(terms, situation, {name: close})

@@ -11,6 +11,7 @@ from enum import Enum
 
 import msgspec
 
+from tidegate.execution.orders import CLOCK_STEP_MS
 from tidegate.model.actions import Transfer
 from tidegate.model.errors import ensure
 from tidegate.model.replies import NotTaken, TransferReply, TransferStatus, Unclear
@@ -59,23 +60,28 @@ TRANSITIONS: dict[tuple[Leg, Word], Leg] = {
     (_L.ACCEPTED, _W.NOT_TAKEN): _L.ACCEPTED,
     # A venue may take a withdrawal and refuse it after its own review.
     (_L.ACCEPTED, _W.REFUSED): _L.CLOSED,
+    (_L.ACCEPTED, _W.ABSENT): _L.CLOSED,
     (_L.ACCEPTED, _W.DEBITED): _L.UNDER_WAY,
     (_L.ACCEPTED, _W.RESTARTED): _L.ACCEPTED,
     (_L.UNDER_WAY, _W.CREDITED): _L.CLOSED,
     (_L.UNDER_WAY, _W.ACCEPTED): _L.UNDER_WAY,
     (_L.UNDER_WAY, _W.UNCLEAR): _L.UNDER_WAY,
     (_L.UNDER_WAY, _W.NOT_TAKEN): _L.UNDER_WAY,
+    (_L.UNDER_WAY, _W.REFUSED): _L.UNDER_WAY,
+    (_L.UNDER_WAY, _W.ABSENT): _L.UNDER_WAY,
     (_L.UNDER_WAY, _W.RESTARTED): _L.UNDER_WAY,
     # A word that was under way when the transfer closed changes nothing.
     (_L.CLOSED, _W.ACCEPTED): _L.CLOSED,
     (_L.CLOSED, _W.UNCLEAR): _L.CLOSED,
     (_L.CLOSED, _W.NOT_TAKEN): _L.CLOSED,
+    (_L.CLOSED, _W.REFUSED): _L.CLOSED,
+    (_L.CLOSED, _W.ABSENT): _L.CLOSED,
     (_L.CLOSED, _W.RESTARTED): _L.CLOSED,
 }
 
 
 class TransferRecord(msgspec.Struct, frozen=True):
-    """A transfer and where its money is known to be."""
+    """A transfer and where its money is known to be; a reason stands where it never left."""
 
     transfer: Transfer
     expires_ms: int
@@ -99,12 +105,14 @@ def learn(record: TransferRecord, word: Word, reason: str = "") -> TransferRecor
     ensure(
         after is not None, f"transfer {record.transfer.id}: {word.value} while {record.leg.value}"
     )
-    return msgspec.structs.replace(record, leg=after or record.leg, reason=reason or record.reason)
+    if record.leg is Leg.CLOSED or after is not Leg.CLOSED:
+        return msgspec.structs.replace(record, leg=after or record.leg)
+    return msgspec.structs.replace(record, leg=after, reason=reason)
 
 
 def hear(record: TransferRecord, reply: TransferReply) -> TransferRecord:
-    """The record after its source venue's reply; absence counts once the venue's time is past the
-    expiry."""
+    """The record after its source venue's reply; absence counts once the venue's time is well
+    past the expiry."""
     match reply:
         case Unclear():
             return learn(record, Word.UNCLEAR)
@@ -115,5 +123,5 @@ def hear(record: TransferRecord, reply: TransferReply) -> TransferRecord:
         case TransferStatus(state="refused", reason=reason):
             return learn(record, Word.REFUSED, reason)
         case TransferStatus():
-            proved = reply.ts_ms > record.expires_ms
+            proved = reply.ts_ms > record.expires_ms + CLOCK_STEP_MS
             return learn(record, Word.ABSENT if proved else Word.UNCLEAR, "absent")

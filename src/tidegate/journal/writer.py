@@ -37,16 +37,19 @@ from tidegate.model.errors import InputError, InvariantError, ensure
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _BUFFER_BYTES = 1 << 20
+# Of ten thousand runs at one venue two share these with a probability below one in a million.
+RUN_DIGITS = 12
 
 
 class Journal:
     """An append-only sequence of frames in a file or in memory, ended by its seal.
 
-    Make one with `create`, `resume` or `in_memory`. A failed write closes it for good: what
-    reached the disk is then unknown, and only `recover` may say.
+    Make one with `create`, `resume` or `in_memory`. `run` tells this journal from all others, by
+    the beginning of its header's hash; what a run sends bears it. A failed write closes it for
+    good: what reached the disk is then unknown, and only `recover` may say.
     """
 
-    __slots__ = ("_durable", "_open", "_path", "_previous", "_sink", "_tags", "_tree")
+    __slots__ = ("_durable", "_open", "_path", "_previous", "_sink", "_tags", "_tree", "run")
 
     def __init__(self, sink: BinaryIO, path: Path | None, durable: bool) -> None:
         ensure(__debug__, "a journal is not written with checks switched off (-O)")
@@ -54,6 +57,7 @@ class Journal:
         self._previous, self._tree = ORIGIN, MerkleTree()
         self._tags: dict[str, bytes] = {}
         self._open = True
+        self.run = ""
 
     @classmethod
     def create(
@@ -144,9 +148,14 @@ class Journal:
         except BaseException:
             self._abandon()
             raise
+        self._link(sequence, digest)
+        return sequence
+
+    def _link(self, sequence: int, digest: bytes) -> None:
         self._previous = digest
         self._tree.append(digest)
-        return sequence
+        if sequence == 0:
+            self.run = digest.hex()[:RUN_DIGITS]
 
     def _abandon(self) -> None:
         self._open = False
@@ -168,8 +177,7 @@ class Journal:
                     f"expected an unsealed journal; this one only lacks its name {self._path}"
                 )
                 raise InputError(str(partial), f"frame {frame.sequence}", expected)
-            self._previous = frame.digest
-            self._tree.append(frame.digest)
+            self._link(frame.sequence, frame.digest)
         self._sink.seek(0, os.SEEK_END)
 
 

@@ -158,10 +158,16 @@ class Ledger:
 
     def portfolio(self, venues: tuple[str, ...]) -> Portfolio:
         """The fold of all postings so far, as accounts and shipments."""
-        accounts = {venue: self._account(venue) for venue in venues}
+        accounts = {venue: self.account(venue) for venue in venues}
         return Portfolio(self.ts_ms, accounts, tuple(self._shipments.values()))
 
-    def _account(self, venue: str) -> Account:
+    @property
+    def shipments(self) -> Mapping[str, Shipment]:
+        """Money between venues by its transfer's id."""
+        return self._shipments
+
+    def account(self, venue: str) -> Account:
+        """The fold of all postings so far at one venue; assets that came and went stand at 0."""
         balances = {a: q for (v, a), q in self._wallets.items() if v == venue}
         held = {
             name: position

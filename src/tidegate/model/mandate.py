@@ -64,7 +64,11 @@ class Authority(_Strict, frozen=True):
 
 
 class Limits(_Strict, frozen=True):
-    """Bounds on the whole book; leverage is gross notional of derivative legs over equity.
+    """Bounds on the whole book; leverage is gross notional of derivative legs over equity. A leg
+    may stay without its partner up to `naked_usd` while a plan is carried out and for `naked_s`; a
+    plan's next step waits for a new look once a price has moved by `replan_move`. Quotes older than
+    `quote_age_s` are not traded on; where a coin's venues quote apart by more than `venue_gap`
+    nothing is raised in it.
 
     The brake before sending: requests a second to a venue; orders of one instrument and side
     within a window under one plan; and, for what does not only reduce, the share of the day's
@@ -74,6 +78,10 @@ class Limits(_Strict, frozen=True):
     loss_from_peak: Share = 0.2
     solvency_tail: Annotated[float, msgspec.Meta(gt=0, le=0.2)] = 0.01
     naked_usd: Positive = 25_000.0
+    naked_s: Positive = 30.0
+    replan_move: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.01
+    quote_age_s: Positive = 7_200.0
+    venue_gap: Share = 0.1
     minimum_trade_usd: NonNegative = 2_000.0
     minimum_transfer_usd: NonNegative = 5_000.0
     messages_per_s: Annotated[int, msgspec.Meta(ge=1)] = 10

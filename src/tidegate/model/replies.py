@@ -19,7 +19,8 @@ TransferState = Literal["accepted", "refused", "absent"]
 
 
 class OrderStatus(msgspec.Struct, frozen=True, tag=True):
-    """A venue's word on one order at its own time: `filled_lots` is signed and cumulative.
+    """A venue's word on one order, said at its own time `ts_ms`; `filled_lots` is signed and
+    cumulative.
 
     `absent`: the venue knows no such order now. That proves that it will never come only where
     `ts_ms` lies beyond the order's expiry, after which the venue refuses it.

@@ -16,19 +16,20 @@ import msgspec
 from tidegate.model.account import Account
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
+from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     Plan,
     Situation,
     Terms,
     account_after,
+    certain_lots,
     held_lots,
+    is_unsettled,
     reached,
     worst_accounts,
 )
 from tidegate.risk.stress import Moves, stressed_health
-
-QUOTE_AGE_MAX_MS = 2 * 3_600_000
 
 
 class Breach(msgspec.Struct, frozen=True):
@@ -45,10 +46,27 @@ Check = Callable[[Terms, Situation, Plan], list[Breach]]
 def quotes_are_fresh(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Stale data never trades, and nothing is raised while anything held has no fresh quote."""
     breaches = []
+    oldest_ms = situation.snapshot.ts_ms - terms.mandate.limits.quote_age_s * SECOND_MS
     for name in sorted(_concerned(terms, situation, plan)):
-        quote = situation.snapshot.quotes[name]
-        if situation.snapshot.ts_ms - quote.as_of_ms > QUOTE_AGE_MAX_MS:
+        if situation.snapshot.quotes[name].as_of_ms < oldest_ms:
             breaches.append(Breach("fresh quotes", name, "quote too old"))
+    return breaches
+
+
+def quotes_agree(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """No crossed book is traded on, and nothing is raised in a coin whose venues quote too far
+    apart: one of them may be wrong."""
+    breaches = []
+    prices: dict[str, list[float]] = {}
+    for name in sorted(_concerned(terms, situation, plan)):
+        quote, instrument = situation.snapshot.quotes[name], terms.instruments[name]
+        prices.setdefault(instrument.base, []).append(instrument.price(situation.marks[name]))
+        if quote.half_spread is not None and quote.half_spread < 0:
+            breaches.append(Breach("quotes agree", name, "the book is crossed"))
+    for coin, quoted in prices.items():
+        low, high = min(quoted), max(quoted)
+        if plan.raises and high > low * (1 + terms.mandate.limits.venue_gap):
+            breaches.append(Breach("quotes agree", coin, f"venues quote {low:g} and {high:g}"))
     return breaches
 
 
@@ -84,6 +102,26 @@ def reductions_reduce(terms: Terms, situation: Situation, plan: Plan) -> list[Br
         low, high = reached(plan, name, held)
         if low < min(0, held) or high > max(0, held):
             breaches.append(Breach("reduce only", name, f"{held} to {low} or {high} lots"))
+    return breaches
+
+
+def unsettled_only_shrinks(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Where an order is in flight or the venue's account is in doubt, nothing is traded but what
+    reduces whatever is true, and no money leaves; while anything is in doubt nothing is raised
+    there."""
+    breaches = []
+    for name in sorted({a.instrument for a in plan.actions if isinstance(a, Order)}):
+        if not is_unsettled(terms, situation, name):
+            continue
+        sure = certain_lots(terms, situation, name)
+        orders = [a for a in plan.actions if isinstance(a, Order) and a.instrument == name]
+        low, high = reached(plan, name, sure)
+        if low < min(0, sure) or high > max(0, sure) or not all(o.reduce_only for o in orders):
+            breaches.append(Breach("unsettled", name, f"{sure} lots are sure, {low} to {high}"))
+    doubtful = situation.unsettled.venues({n: i.venue for n, i in terms.instruments.items()})
+    for action in plan.actions:
+        if isinstance(action, Transfer) and action.source in doubtful:
+            breaches.append(Breach("unsettled", action.source, "its account is in doubt"))
     return breaches
 
 
@@ -233,7 +271,8 @@ def book_stays_small(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
 
 
 def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
-    """Gross notional of margined positions once every order has filled."""
+    """Gross notional of margined positions once every order has filled, and with them what is not
+    settled."""
     change: dict[str, int] = {}
     for action in plan.actions:
         if isinstance(action, Order):
@@ -243,7 +282,9 @@ def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
         if isinstance(instrument, Spot):
             continue
         account = situation.portfolio.accounts[instrument.venue]
+        low, high = situation.unsettled.lots.get(name, (0, 0))
         lots = held_lots(account, instrument) + change.get(name, 0)
+        lots = max(lots + low, lots + high, key=abs)
         gross += instrument.notional(lots, situation.marks[name]) / MICRO if lots else 0.0
     return gross
 
@@ -289,8 +330,10 @@ def orders_fit_the_market(terms: Terms, situation: Situation, plan: Plan) -> lis
 
 CHECKS: tuple[Check, ...] = (
     quotes_are_fresh,
+    quotes_agree,
     authority_allows,
     reductions_reduce,
+    unsettled_only_shrinks,
     money_can_leave,
     accounts_survive,
     wallets_hold,
