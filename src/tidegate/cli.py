@@ -188,7 +188,7 @@ LatchFolder = Annotated[
 Who = Annotated[str, typer.Option(help="Your name; the user of this machine if not said.")]
 
 
-@app.command(epilog='Example: tidegate kill --latch out/drill/latch --who anna --why "prices are wrong"')
+@app.command(epilog='Example: tidegate kill --latch out/drill/latch --why "prices are wrong"')
 def kill(
     latch: LatchFolder = None,
     who: Who = "",

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that sends orders like an engine: a beat, a look at the latch, an order, in a loop.
+"""A process that trades without end: the real desk, hedged pairs of which one leg rests.
 
     python -m tests.venues.drill_engine FOLDER PORT
 
-Each order that was sent is a line of FOLDER/orders.log: when asked and answered, in microseconds
+Each order that went out is a line of FOLDER/orders.log: when asked and answered, in microseconds
 UTC, and the venue's word. Latch, heartbeat and token stand in FOLDER.
 """
 
@@ -11,43 +11,63 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from tests.venues.drill import slow
+from tests.risk import desk
+from tests.venues.drill import pairs
+from tidegate.execution.desk import Desk, Senses
 from tidegate.execution.heartbeat import Heartbeat
 from tidegate.execution.latch import Latch
+from tidegate.execution.record import Record
 from tidegate.execution.secret_file import read_secret
-from tidegate.model.replies import OrderStatus
+from tidegate.journal.writer import Journal
+from tidegate.ledger.book import Ledger
+from tidegate.model.replies import OrderReply, OrderStatus
+from tidegate.model.units import MICRO
 from tidegate.risk.gate import Approval
 from tidegate.venues.remote import RemoteGateway
 
-BATCH = 40
-PAUSE_S = 0.005
+PAIRS = 3
+VENUES = ("alpha", "beta")
 
 
-def approvals() -> Iterator[Approval]:
-    """Orders that rest, each approved under an id of its own, for ever."""
-    while True:
-        began_ms = time.time_ns() // 1_000_000
-        yield from slow(BATCH, sequence=began_ms, now_ms=began_ms)
+class Logged(RemoteGateway):
+    """A gateway that writes down when orders went out; one that its latch held is none."""
+
+    log = sys.stdout
+
+    def place(self, approval: Approval) -> OrderReply:
+        asked = time.time_ns() // 1_000
+        reply = super().place(approval)
+        if isinstance(reply, OrderStatus):
+            self.log.write(f"{asked} {time.time_ns() // 1_000} {reply.state}\n")
+        return reply
+
+
+def made_desk(folder: Path, gateway: Logged, latch: Latch) -> Desk:
+    """A desk that journals to disk before it sends."""
+    ledger = Ledger(desk.INSTRUMENTS, {"USDC": MICRO, "USDT": MICRO}, {"BTC": desk.VAULT_BTC})
+    journal = Journal.create(folder / "engine.journal", {"writer": "drill"}, durable=True)
+    senses = Senses(halted=lambda: "the latch is set" if latch.is_set() else None)
+    listed = {name: i for name, i in desk.INSTRUMENTS.items() if i.venue in VENUES}
+    return Desk(gateway, Record(ledger, journal), (desk.MANDATE.limits, listed), senses)
 
 
 def main(folder: Path, port: int) -> None:
     latch, heart = Latch(folder / "latch"), Heartbeat(folder / "engine.beat")
     token = read_secret(folder / "trading.token")
-    gateway = RemoteGateway(port, token, ("alpha", "beta"), timeout_s=2.0)
-    orders = approvals()
-    with (folder / "orders.log").open("a", buffering=1) as log:
+    gateway = Logged(port, token, VENUES, 2.0, may_send=lambda: not latch.is_set())
+    trading = made_desk(folder, gateway, latch)
+    with (folder / "orders.log").open("a", buffering=1) as gateway.log:
         while True:
             heart.beat(time.time_ns())
-            order = next(orders)
-            if not latch.is_set():
-                asked = time.time_ns() // 1_000
-                reply = gateway.place(order)
-                word = reply.state if isinstance(reply, OrderStatus) else type(reply).__name__
-                log.write(f"{asked} {time.time_ns() // 1_000} {word}\n")
-            time.sleep(PAUSE_S)
+            now_ms = time.time_ns() // 1_000_000
+            if latch.is_set():
+                trading.tick(now_ms)
+            else:
+                # A plan after another, none of which is awaited: what a runaway engine does.
+                trading.begin((pairs(PAIRS, sequence=now_ms, now_ms=now_ms),), now_ms)
+            time.sleep(0.005)
 
 
 if __name__ == "__main__":

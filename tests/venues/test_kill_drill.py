@@ -54,12 +54,10 @@ def test_hung_engine_is_stopped_its_orders_cancelled_and_it_sends_none_when_it_w
     before = (drill.folder / "engine.beat").stat().st_mtime_ns
     engine.send_signal(signal.SIGCONT)
     wait_until(lambda: (drill.folder / "engine.beat").stat().st_mtime_ns > before + 50_000_000)
-    # At most the one order that had passed the latch when the engine was stopped is still sent,
-    # and the watchdog takes it off.
-    last_ms = drill.orders()[-1][0] // 1_000
     kill = drill.latch.kill()
     assert kill is not None
-    assert last_ms <= kill.ts_ms
+    # A process may be stopped between its last look at the latch and the sending.
+    assert sum(asked_us > 1_000 * kill.ts_ms for asked_us, _, _ in drill.orders()) <= 1
     wait_until(lambda: working(drill, port) == 0)
     watchdog.send_signal(signal.SIGTERM)
     _, alarms = watchdog.communicate(timeout=20)

@@ -87,6 +87,17 @@ def test_session_without_a_good_token_does_nothing() -> None:
     assert len(venues.statement("alpha").working) == 1
 
 
+def test_session_whose_latch_is_set_sends_nothing_and_still_cancels() -> None:
+    venues, (rests, other) = house(), slow(2)
+    venues.place(rests)
+    with PaperServer(venues, Access(TRADE), clock=None) as server:
+        gateway = RemoteGateway(server.port, TRADE, VENUES, 2.0, may_send=lambda: False)
+        assert gateway.place(other) == gateway.send(transfer(5_000)) == NotTaken("the latch is set")
+        assert gateway.cancel_all("alpha") == Swept("alpha", (rests.action.id,), NOW)
+    assert venues.order("alpha", other.action.id).state == "absent"
+    assert venues.shipment("alpha", "1.send").state == "absent"
+
+
 def test_orders_beyond_the_rate_are_not_taken_and_cancels_are() -> None:
     venues, orders = house(), slow(3)
     with session(venues, orders_per_s=2) as gateway:

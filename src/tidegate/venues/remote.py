@@ -9,7 +9,7 @@ reply that does not read, tells nothing (`Unclear`). Nothing is ever sent twice.
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -39,18 +39,32 @@ _decoder: msgspec.json.Decoder[wire.Reply] = msgspec.json.Decoder(wire.Reply)
 Wanted = TypeVar("Wanted")
 
 
+class _Stopped(Exception):
+    """Nothing may be sent any more, and nothing was."""
+
+
 class RemoteGateway:
     """A session with venues behind a port of this machine; `token` says what it may do there.
 
-    It may be used by several threads: each request has a connection of its own.
+    `may_send` is asked last of all before an order or a transfer goes out, when it has been
+    journalled and the connection stands: an engine that hung before that sends nothing when it
+    wakes. It may be used by several threads: each request has a connection of its own.
     """
 
-    def __init__(self, port: int, token: bytes, venues: tuple[str, ...], timeout_s: float) -> None:
+    def __init__(
+        self,
+        port: int,
+        token: bytes,
+        venues: tuple[str, ...],
+        timeout_s: float,
+        may_send: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._port, self._token, self._timeout_s = port, token, timeout_s
+        self._may_send = may_send
         self.venues = venues
 
     def place(self, approval: Approval) -> OrderReply:
-        """Send an approved order."""
+        """Send an approved order, if anything may be sent at this very moment."""
         return self._ask(wire.Place(approval), OrderStatus)
 
     def cancel(self, venue: str, order: str) -> OrderReply:
@@ -66,7 +80,7 @@ class RemoteGateway:
         return self._ask(wire.AskOrder(venue, order), OrderStatus)
 
     def send(self, approval: Approval) -> TransferReply:
-        """Send an approved transfer."""
+        """Send an approved transfer, if anything may be sent at this very moment."""
         return self._ask(wire.Send(approval), TransferStatus)
 
     def shipment(self, venue: str, transfer: str) -> TransferReply:
@@ -132,8 +146,11 @@ class RemoteGateway:
         return reply if isinstance(reply, wire.News) else None
 
     def _ask(self, request: wire.Request, wanted: type[Wanted]) -> Wanted | NotTaken | Unclear:
+        sends = isinstance(request, wire.Place | wire.Send)
         try:
-            status, body = self._exchange(msgspec.json.encode(request))
+            status, body = self._exchange(msgspec.json.encode(request), sends)
+        except _Stopped:
+            return NotTaken("the latch is set")
         except (OSError, http.client.HTTPException) as error:
             return Unclear(type(error).__name__)
         if 400 <= status < 500 and status != 408:
@@ -148,10 +165,13 @@ class RemoteGateway:
             return reply
         return Unclear(f"another reply: {type(reply).__name__}")
 
-    def _exchange(self, body: bytes) -> tuple[int, bytes]:
+    def _exchange(self, body: bytes, sends: bool) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=self._timeout_s)
         headers = {"Authorization": f"Bearer {self._token.hex()}", "Connection": "close"}
         try:
+            connection.connect()
+            if sends and not self._may_send():
+                raise _Stopped
             connection.request("POST", wire.PATH, body, headers)
             response = connection.getresponse()
             read = response.read(wire.REPLY_BYTES_MAX + 1)
