@@ -111,13 +111,13 @@ class Processes(Files):
 
     def orders(self) -> list[tuple[int, int, str]]:
         """Orders that the engine sent: asked and answered (microseconds), and the word on them."""
-        lines = (self.folder / "orders.log").read_text().splitlines(keepends=True)
+        log = self.folder / "orders.log"
+        lines = log.read_text().splitlines(keepends=True) if log.exists() else []
         rows = [line.split() for line in lines if line.endswith("\n")]
         return [(int(asked), int(answered), word) for asked, answered, word in rows]
 
     def await_orders(self, count: int) -> None:
-        log = self.folder / "orders.log"
-        wait_until(lambda: log.exists() and len(self.orders()) >= count)
+        wait_until(lambda: len(self.orders()) >= count)
 
     def await_watchdog(self) -> None:
         beat = self.folder / "latch" / "watchdog.beat"

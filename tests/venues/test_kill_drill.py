@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.venues.drill import TRADE, WATCH, house, slow
+from tests.conftest import REPOSITORY
+from tests.venues.drill import GATE, NOW, TRADE, WATCH, house, slow
 from tests.venues.processes import Files, Processes, wait_until
 from tidegate.cli import main
 from tidegate.execution.operators import public_key
@@ -19,9 +20,12 @@ from tidegate.execution.secret_file import read_secret
 from tidegate.journal.reader import read_frames
 from tidegate.model.errors import InputError
 from tidegate.model.replies import Statement
+from tidegate.model.units import MICRO
+from tidegate.venues.paper_market import paper_house, read_paper_file
 from tidegate.venues.paper_server import Access, PaperServer
 from tidegate.venues.remote import RemoteGateway
 from tidegate.venues.watchdog_command import run_watchdog
+from tidegate.venues.watchdog_file import read_watchdog_file
 
 
 @pytest.fixture
@@ -172,3 +176,15 @@ def test_watchdog_with_bad_settings_names_the_field(
     with pytest.raises(InputError) as refused:
         run_watchdog(settings, goes_on=lambda: False)
     assert expected in str(refused.value)
+
+
+def test_settings_of_the_example_can_be_used() -> None:
+    folder = REPOSITORY / "examples" / "drill"
+    said, watch = (
+        read_paper_file(folder / "paper.toml"),
+        read_watchdog_file(folder / "watchdog.toml"),
+    )
+    (session,) = watch.session
+    assert (session.port, set(session.venues)) == (said.paper.port, set(said.venue))
+    made = paper_house(said, GATE, NOW, "paper.toml")
+    assert made.statement("beta").account.balances == {"USDC": 500_000 * MICRO}

@@ -52,7 +52,7 @@ def killed(drill: Processes, engine: subprocess.Popen[str], hung: bool) -> dict[
     now_ms = time.time_ns() // 1_000_000
     for name, key in drill.keys.items():
         drill.latch.consent(name, key, now_ms)
-    return {
+    times = {
         "start to latch": kill.ts_ms - began_ms,
         "orders sent after the latch": float(late),
         "latch to last order sent": max(0.0, last_asked_ms - kill.ts_ms),
@@ -61,6 +61,8 @@ def killed(drill: Processes, engine: subprocess.Popen[str], hung: bool) -> dict[
         "latch to cancels sent": word.asked_ms - kill.ts_ms,
         "latch to all quiet": max(v.ts_ms for v in word.venues.values()) - kill.ts_ms,
     }
+    print(json.dumps(times))
+    return times
 
 
 @pytest.mark.soak

@@ -38,8 +38,8 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What is watched: the latch, the engine's pulse and the longest silence allowed, our session
-    at each venue, and the file by which others see that the watchdog lives."""
+    """What is watched: the latch, the engine's pulse and the longest silence allowed, a session at
+    each venue, and the file by which others see that the watchdog lives."""
 
     latch: Latch
     pulse: Pulse

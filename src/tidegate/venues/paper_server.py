@@ -93,7 +93,7 @@ class PaperServer:
         except msgspec.MsgspecError as error:
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         if isinstance(request, wire.TRADING) and not trades:
-            raise Refused(HTTPStatus.FORBIDDEN, "this session may look and cancel")
+            raise Refused(HTTPStatus.FORBIDDEN, "this token may look and cancel")
         with self._one_at_a_time:
             if self._clock is not None:
                 self._house.advance(min(self._clock(), self._house.end_ms))
