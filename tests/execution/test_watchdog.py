@@ -124,6 +124,14 @@ def test_engine_that_lives_is_left_alone(drill: Drill) -> None:
     assert len(drill.venues.statement("alpha").working) == 3
 
 
+@pytest.mark.parametrize("mood", ["silent", "broken"])
+def test_session_that_could_not_cancel_is_told_before_any_kill(drill: Drill, mood: str) -> None:
+    drill.sessions["beta"].mood = mood
+    drill.run(lambda: drill.heard("beta: A KILL COULD NOT CANCEL HERE NOW"))
+    assert not drill.heard("alpha: A KILL")
+    assert not drill.latch.is_set()
+
+
 def test_engine_that_is_silent_is_stopped_and_its_orders_are_cancelled(drill: Drill) -> None:
     drill.run(drill.quiet, beating=False)
     kill, word = drill.latch.kill(), drill.latch.confirmation()

@@ -40,6 +40,13 @@ def sweep(stops: Stops, venue: str, clock: Callable[[], int]) -> Round:
     return Round(venue, asked_ms, ended, left, clock(), tuple(problems))
 
 
+def sweep_problem(stops: Stops, venue: str) -> str:
+    """Why a sweep would not learn what works at a venue; empty where it would."""
+    problems: list[str] = []
+    _working(stops, venue, problems)
+    return " ".join(problems)
+
+
 def _cancel_all(stops: Stops, venue: str, problems: list[str]) -> set[str]:
     reply = stops.cancel_all(venue)
     if isinstance(reply, Swept):

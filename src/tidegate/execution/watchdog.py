@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from tidegate.execution.heartbeat import Heartbeat, Pulse
 from tidegate.execution.latch import Confirmation, Latch, VenueQuiet
-from tidegate.execution.sweep import Round, sweep
+from tidegate.execution.sweep import Round, sweep, sweep_problem
 from tidegate.journal.frames import FrameError
 from tidegate.journal.writer import Journal
 from tidegate.model.errors import InputError, InvariantError
@@ -26,6 +26,8 @@ NAME = "watchdog"
 # A round is a few requests; venues allow about ten a second, and the engine's own do not count now.
 AGAIN_MS = 250
 AGAIN_WHEN_QUIET_MS = 1_000
+# How often a session is tried while nothing is wrong: one that cannot cancel is no session.
+PROVE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,11 @@ class Watchdog:
         self, guard: Guard, journal: Journal | None, clocks: Clocks, tell: Callable[[str], None]
     ) -> None:
         self._guard, self._journal, self._clocks, self._tell = guard, journal, clocks, tell
-        self._threads = ThreadPoolExecutor(max(len(guard.sessions), 1))
+        # Trying a session that hangs must hold up no cancel.
+        self._threads = ThreadPoolExecutor(2 * len(guard.sessions) + 1)
+        self._tried: dict[str, Future[str]] = {}
+        self._ill: dict[str, str] = {}
+        self._prove_ms: dict[str, int] = {}
         self._running: dict[str, tuple[_Kill, Future[Round]]] = {}
         self._again_ms: dict[str, int] = {}
         self._kill: _Kill | None = None
@@ -80,6 +86,7 @@ class Watchdog:
         self._check_pulse()
         if not self._guard.latch.is_set():
             self._stand_down()
+            self._prove_sessions()
             return
         kill, is_new = self._recognise(self._kill_id())
         self._begin_rounds(kill)
@@ -124,6 +131,28 @@ class Watchdog:
         self._guard.pulse.restart(self._clocks.steady_ms())
         self._alarm("the latch was lifted")
         self._write("lifted", {"kill": self._lifted})
+
+    def _prove_sessions(self) -> None:
+        """Ask each venue now and then what works, and say so where it does not answer."""
+        now_ms = self._clocks.steady_ms()
+        for venue in self._guard.sessions.keys() - self._tried.keys():
+            if now_ms >= self._prove_ms.get(venue, now_ms):
+                self._prove_ms[venue] = now_ms + PROVE_MS
+                self._tried[venue] = self._threads.submit(self._try, venue)
+        for venue, future in list(self._tried.items()):
+            if future.done():
+                del self._tried[venue]
+                words = future.result()
+                if words and words != self._ill.get(venue):
+                    self._alarm(f"{venue}: A KILL COULD NOT CANCEL HERE NOW: {words}")
+                self._ill[venue] = words
+
+    def _try(self, venue: str) -> str:
+        """Why a session is of no use; empty where it is."""
+        try:
+            return sweep_problem(self._guard.sessions[venue], venue)
+        except Exception as error:
+            return type(error).__name__
 
     def _recognise(self, name: str) -> tuple[_Kill, bool]:
         """The kill that is carried out, and whether it or its reason is new.
