@@ -66,15 +66,14 @@ class Drill:
         self.sessions = {venue: Session(self.venues) for venue in ("alpha", "beta")}
         self.file = folder / "watchdog.journal"
         self.journal = Journal.create(self.file, {"writer": "test"}, durable=False)
-        guard = Guard(
-            self.latch,
-            Pulse(folder / "beat", 0),
-            SILENCE_MS,
-            self.sessions,
-            Heartbeat(folder / "latch" / "watchdog.beat"),
-        )
+        self.watchdog = self.new_watchdog(self.journal)
+
+    def new_watchdog(self, journal: Journal | None) -> Watchdog:
+        folder = self.latch.folder
+        pulse, own = Pulse(folder.parent / "beat", self.ms), Heartbeat(folder / "watchdog.beat")
+        guard = Guard(self.latch, pulse, SILENCE_MS, self.sessions, own)
         clocks = Clocks(lambda: NOW + self.ms, lambda: self.ms)
-        self.watchdog = Watchdog(guard, self.journal, clocks, self.said.append)
+        return Watchdog(guard, journal, clocks, self.said.append)
 
     def run(self, until: Callable[[], bool], beating: bool = True) -> None:
         """Tick, ten milliseconds at a time, until something holds."""
@@ -148,6 +147,15 @@ def test_latch_that_is_set_has_every_order_cancelled_and_says_who_and_why(drill:
     drill.run(drill.quiet)
     assert drill.heard("STOPPED by anna: prices are wrong")
     assert drill.heard("every venue says that no order works")
+    assert drill.venues.statement("alpha").working == ()
+
+
+def test_watchdog_that_starts_after_a_kill_carries_it_out_and_says_whose(drill: Drill) -> None:
+    drill.watchdog.close()
+    drill.latch.set("anna", "before the start", NOW)
+    drill.watchdog = drill.new_watchdog(None)
+    drill.run(drill.quiet)
+    assert drill.heard("STOPPED by anna: before the start")
     assert drill.venues.statement("alpha").working == ()
 
 

@@ -77,8 +77,9 @@ class Watchdog:
         self._running: dict[str, tuple[_Kill, Future[Round]]] = {}
         self._again_ms: dict[str, int] = {}
         self._kill: _Kill | None = None
-        self._lifted = self._kill_id()
-        self._silent = False
+        # The kill that was lifted last, so that it is not taken for the reason of the next stop.
+        self._lifted = None if guard.latch.is_set() else self._kill_id()
+        self._silent, self._beats = False, True
 
     def tick(self) -> None:
         """Look at latch and pulse; start rounds where none runs; take up those that ended."""
@@ -98,6 +99,8 @@ class Watchdog:
                 # A round that began before a newer kill says nothing of what came between.
                 if of is kill:
                     self._take_up(kill, future.result())
+                else:
+                    self._write("round", future.result())
 
     def close(self) -> None:
         """Wait for rounds under way, and seal the journal."""
@@ -243,8 +246,11 @@ class Watchdog:
     def _beat(self) -> None:
         try:
             self._guard.own_beat.beat(self._clocks.wall_ms() * 1_000_000)
+            self._beats = True
         except OSError as error:
-            self._alarm(f"the watchdog's own heartbeat fails: {error.strerror}")
+            if self._beats:
+                self._alarm(f"the watchdog's own heartbeat fails: {error.strerror}")
+            self._beats = False
 
     def _alarm(self, words: str) -> None:
         self._tell(f"{format_time(self._clocks.wall_ms())} {words}")

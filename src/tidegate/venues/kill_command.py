@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -196,4 +197,6 @@ def _now_ms() -> int:
 
 
 def _say(words: str) -> None:
-    print(f"tidegate: {words}", file=sys.stderr, flush=True)
+    # Nobody who listens is no reason to leave an order alive.
+    with suppress(OSError):
+        print(f"tidegate: {words}", file=sys.stderr, flush=True)

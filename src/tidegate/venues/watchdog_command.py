@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tidegate.execution.heartbeat import Heartbeat, Pulse
@@ -64,4 +65,6 @@ def _journal(path: Path, said: WatchdogFile) -> Journal:
 
 
 def _tell(words: str) -> None:
-    print(f"tidegate watchdog: {words}", file=sys.stderr, flush=True)
+    # A terminal that is closed must not end the watch; the journal has it as well.
+    with suppress(OSError):
+        print(f"tidegate watchdog: {words}", file=sys.stderr, flush=True)
