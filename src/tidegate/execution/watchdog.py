@@ -93,6 +93,7 @@ class Watchdog:
         self._begin_rounds(kill)
         if is_new:
             self._say_who(kill)
+            self._confirm(kill)
         for venue, (of, future) in list(self._running.items()):
             if future.done():
                 del self._running[venue]
