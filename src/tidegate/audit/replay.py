@@ -22,7 +22,7 @@ from tidegate.engine.cycle import Cycle, Tools, World
 from tidegate.engine.inputs import OBSERVED, OUTLOOK, TERMS
 from tidegate.engine.memory import Tally
 from tidegate.engine.record import BOOK, EVENTS, INPUTS_VERSION, RESULT, Book, Record
-from tidegate.journal.frames import SEAL
+from tidegate.journal.frames import SEAL, Frame
 from tidegate.journal.reader import read_frames
 from tidegate.model.errors import InputError, InvariantError
 from tidegate.model.times import SECOND_MS
@@ -31,7 +31,10 @@ from tidegate.risk.gate import Gate
 # Approvals of a replay reach no venue, so that their key need not be a secret.
 KEY = b"replay"
 # What the engine may stumble over where a journal's inputs cannot have been an engine's.
-_CONTRADICTIONS = (InvariantError, ValueError, LookupError, TypeError, ArithmeticError)
+_CONTRADICTIONS = (
+    *(InvariantError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
 # Told after every frame taken, with the share of the file behind it.
 Progress = Callable[[float], None]
 
@@ -68,21 +71,31 @@ class Replay:
         self._record = self._opened()
         size_bytes = self._path.stat().st_size
         while (frame := self.frames.ahead()).kind != SEAL:
-            if frame.kind == EVENTS:
-                self._record.take(self._venues.advance(0))
-            elif frame.kind in (TERMS, OUTLOOK, OBSERVED):
-                self._decide()
-            elif frame.kind == RESULT and self.cycle is not None:
-                self._record.conclude(self.tally)
-            elif frame.kind == RESULT:
-                raise self._without_inputs()
-            else:
-                raise differs(frame, "kind", frame.kind, "nothing")
+            try:
+                self._derive(frame)
+            except _CONTRADICTIONS as error:
+                told = f"the engine stops: {type(error).__name__}: {error}"
+                raise differs(self.frames.ahead(), "payload", "a frame", told) from None
+            if self.frames.ahead() is frame:
+                raise differs(frame, "payload", "a frame", "nothing")
             if self._progress is not None:
                 self._progress(frame.end_bytes / size_bytes)
         if self.cycle is None:
             raise self._without_inputs()
         return self._record.journal.seal()
+
+    def _derive(self, frame: Frame) -> None:
+        """Write again what begins with a frame."""
+        if frame.kind == EVENTS:
+            self._record.take(self._venues.advance(0))
+        elif frame.kind in (TERMS, OUTLOOK, OBSERVED):
+            self._decide()
+        elif frame.kind != RESULT:
+            raise differs(frame, "kind", frame.kind, "nothing")
+        elif self.cycle is None:
+            raise self._without_inputs()
+        else:
+            self._record.conclude(self.tally)
 
     @property
     def tally(self) -> Tally:
@@ -120,11 +133,7 @@ class Replay:
             # The engine may have looked at its book since, and seen it worth more.
             cycle.memory = cycle.memory.seen(scene.seen.peak_micro)
         self.gap_ms_max, self._decided_ms = max(self.gap_ms_max, ts_ms - since), ts_ms
-        try:
-            cycle.step(ts_ms)
-        except _CONTRADICTIONS as error:
-            told = f"the engine stops: {type(error).__name__}: {error}"
-            raise differs(self.frames.ahead(), "payload", "a decision", told) from None
+        cycle.step(ts_ms)
         if self.frames.ahead().sequence <= seen.sequence:
             raise differs(seen, "ts_ms", ts_ms, "no decision at this time")
 
