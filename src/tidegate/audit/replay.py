@@ -113,8 +113,9 @@ class Replay:
             raise InputError(str(self._path), f"frame {frame.sequence}", expected)
         try:
             ledger = book.ledger()
-        except ValueError as error:
-            raise differs(frame, "instruments", f"unreadable: {error}", "instruments") from None
+        except _CONTRADICTIONS as error:
+            told = f"unreadable: {type(error).__name__}: {error}"
+            raise differs(frame, "instruments", told, "instruments") from None
         record = Record(ledger, Compared(self.frames))
         record.note(BOOK, book)
         self._venues = RecordedVenues(self.frames, self._scene, ledger)
