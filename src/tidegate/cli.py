@@ -214,6 +214,111 @@ def faults(
         raise typer.Exit(1)
 
 
+LatchFolder = Annotated[
+    Path | None, typer.Option("--latch", help="The latch's folder; TIDEGATE_LATCH names it too.")
+]
+Who = Annotated[str, typer.Option(help="Your name; the user of this machine if not said.")]
+
+
+@app.command(epilog='Example: tidegate kill --latch out/drill/latch --why "prices are wrong"')
+def kill(
+    latch: LatchFolder = None,
+    who: Who = "",
+    why: Annotated[str, typer.Option(help="Why; better said late than stopped late.")] = "not said",
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until all is quiet.")] = 5.0,
+    config: Annotated[
+        Path | None, typer.Option(help="The watchdog's settings: cancel from here as well.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Stop everything: nothing is sent any more, every order is cancelled; exit 1 if any may work.
+
+    It needs neither the engine nor the watchdog. `tidegate resume`, by two people, lifts it.
+    """
+    from tidegate.venues.kill_command import Ask, kill, latch_of
+
+    folder = _latch_folder(latch) or (latch_of(config) if config else None)
+    if not kill(_given(folder), Ask(who or _user(), why, wait, config), as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tidegate resume --latch out/drill/latch --who anna --key anna.key")
+def resume(
+    key: Annotated[Path, typer.Option(help="File of mode 0600 with your private key.")],
+    latch: LatchFolder = None,
+    who: Who = "",
+    json: Json = False,
+) -> None:
+    """Consent to lift a kill, one of two operators; exit 1 while another is missing."""
+    from tidegate.venues.kill_command import resume
+
+    if not resume(_given(_latch_folder(latch)), who or _user(), key, as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tidegate latch out/drill/latch --new")
+def latch(
+    folder: Annotated[Path | None, typer.Argument(help="The latch's folder.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Make a latch that is not set.")] = False,
+    new_key: Annotated[
+        Path | None, typer.Option(help="Make an operator's key here, print its public one.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show who stopped everything, when and why; exit 1 while nothing may be sent."""
+    from tidegate.execution.latch import Latch
+    from tidegate.venues.kill_command import make_key, show_latch
+
+    if new_key is not None:
+        return make_key(new_key)
+    if new:
+        Latch.create(_given(_latch_folder(folder)))
+    if not show_latch(_given(_latch_folder(folder)), as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tidegate watchdog out/drill/watchdog.toml")
+def watchdog(
+    config: Annotated[Path, typer.Argument(help="The watchdog's settings, a TOML file.")],
+) -> None:
+    """Watch latch and engine; when either says so, stop all and cancel every order everywhere."""
+    from tidegate.venues.watchdog_command import run_watchdog
+
+    run_watchdog(config)
+
+
+@app.command(epilog="Example: tidegate paper out/drill/paper.toml")
+def paper(
+    config: Annotated[Path, typer.Argument(help="The venues and their secrets, a TOML file.")],
+    json: Json = False,
+) -> None:
+    """Serve simulated venues to this machine alone, in real time, for drills."""
+    from tidegate.venues.paper_command import serve_paper
+
+    serve_paper(config, as_json=json)
+
+
+def _latch_folder(said: Path | None) -> Path | None:
+    named = os.environ.get("TIDEGATE_LATCH")
+    return said or (Path(named) if named else None)
+
+
+def _given(folder: Path | None) -> Path:
+    if folder is None:
+        raise InputError("tidegate", "latch", "expected --latch FOLDER, or TIDEGATE_LATCH")
+    return folder
+
+
+def _user() -> str:
+    """Who runs this, by the system's word, which no variable can change."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
+
+
 world_app = typer.Typer(no_args_is_help=True, help="Policies on generated markets, in pairs.")
 app.add_typer(world_app, name="world")
 WorldName = Annotated[str, typer.Option("--world", help="The market's maker: first or second.")]

@@ -18,10 +18,13 @@ from tidegate.forecast.funding import FundingPrints
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import MarketSnapshot
 from tidegate.model.replies import (
+    ArmReply,
+    Device,
     Entry,
     OrderReply,
     Pushed,
     Statement,
+    SweepReply,
     TransferReply,
     Unclear,
 )
@@ -87,6 +90,29 @@ class Gateway(Announcements, Protocol):
 
     def statement(self, venue: str) -> Statement | Unclear:
         """A venue's own account of us."""
+
+
+class Stops(Protocol):
+    """A session that can see and cancel orders and can send nothing: a watchdog's."""
+
+    def cancel_all(self, venue: str) -> SweepReply:
+        """Ask a venue to cancel every order of ours."""
+
+    def cancel(self, venue: str, order: str) -> OrderReply:
+        """Ask that an order be cancelled; the reply is its state thereafter."""
+
+    def statement(self, venue: str) -> Statement | Unclear:
+        """A venue's own account of us, with the orders that work."""
+
+
+class DeadMan(Protocol):
+    """A session at venues that cancel our orders by themselves when we fall silent."""
+
+    def device(self, venue: str) -> Device | None:
+        """What a venue has of this kind, as its adapter declares it; None where it has nothing."""
+
+    def arm(self, venue: str, seconds: int) -> ArmReply:
+        """Have all our orders cancelled after some seconds unless armed anew; 0 disarms."""
 
 
 class Quotes(Protocol):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -380,6 +381,26 @@ def test_input_that_cannot_be_read_is_a_difference_at_its_frame(
     found = replayed(tmp_path, forged(frames, place, spoil)).difference
     assert found is not None
     assert found.frame == place
+
+
+STRANGE = (None, -1, 0, 10**15, 1e308, "", "x", [], {}, [[1]], {"@": "map", "of": []})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_journal_with_strange_values_ends_in_an_answer_and_never_in_a_traceback(
+    seed: int, frames: list[Frame], tmp_path: Path
+) -> None:
+    """Any value of any frame replaced by one of another kind or size, all hashes made anew."""
+    draw = Random(seed)
+    kinds = sorted({frame.kind for frame in frames} - {"header", "seal"})
+    for _ in range(15):
+        place = draw.choice(places(frames, draw.choice(kinds)))
+        path = draw.choice(list(leaves(frames[place].value())))
+        path, value = path[: draw.randint(1, len(path))], draw.choice(STRANGE)
+        content = forged(frames, place, changing(path, lambda _, value=value: value))
+        with contextlib.suppress(InputError), np.errstate(all="ignore"):
+            found = replayed(tmp_path, content, resolves=bool(draw.getrandbits(1)))
+            assert found.difference is not None or found.head is not None
 
 
 def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:

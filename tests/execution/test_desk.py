@@ -48,8 +48,11 @@ def test_partner_waits_until_the_venue_has_the_first_leg_for_sure() -> None:
 def test_partner_of_a_refused_leg_is_not_sent_and_the_plan_ends() -> None:
     built = begun(office([NotTaken("too many requests")]))
     assert built.venues.placed == [LONG.id]
-    assert built.desk.is_unfinished
-    assert not built.desk.standing(NOW_MS).busy
+    standing = built.desk.standing(NOW_MS)
+    assert standing.unfinished
+    assert not standing.busy
+    built.desk.heeded()
+    assert not built.desk.standing(NOW_MS).unfinished
 
 
 def test_step_waits_for_the_fills_of_the_step_before() -> None:

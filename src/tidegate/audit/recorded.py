@@ -165,6 +165,10 @@ class RecordedDesk:
         """How execution stood at the decision."""
         return self._scene.seen.standing
 
+    def calls(self, now_ms: int) -> bool:
+        """Whether execution had called for the decision."""
+        return self._scene.seen.called
+
     def begin(self, steps: Steps, now_ms: int) -> None:
         """What came of it are the frames that follow."""
         self._due = deque(approval for step in steps for approval in step)

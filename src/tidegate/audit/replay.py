@@ -39,7 +39,7 @@ from tidegate.engine.record_frames import (
 )
 from tidegate.engine.restart import RESTARTED, Restarted
 from tidegate.execution.record import EVENTS, Record
-from tidegate.journal.frames import SEAL
+from tidegate.journal.frames import SEAL, Frame
 from tidegate.journal.reader import read_frames
 from tidegate.model.errors import InputError, InvariantError
 from tidegate.model.times import SECOND_MS
@@ -51,7 +51,10 @@ SENT = frozenset(("submitted", "sent"))
 # What came of what was sent, and what venues said of our accounts.
 DONE = frozenset(("replied", "cancelling", "stopped", "break", "agreed"))
 # What the engine may stumble over where a journal's inputs cannot have been an engine's.
-_CONTRADICTIONS = (InvariantError, ValueError, LookupError, TypeError, ArithmeticError)
+_CONTRADICTIONS = (
+    *(InvariantError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
 # Told after every frame taken, with the share of the file behind it.
 Progress = Callable[[float], None]
 
@@ -89,28 +92,38 @@ class Replay:
         self._record = self._opened()
         size_bytes = self._path.stat().st_size
         while (frame := self.frames.ahead()).kind != SEAL:
-            if frame.kind == EVENTS:
-                happened = payload(frame, Happened)
-                self._record.take(happened.events, happened.lines)
-            elif frame.kind in SENT:
-                self._desk.sent(self.frames.take())
-            elif frame.kind in DONE:
-                self.frames.take()
-            elif frame.kind in (TERMS, OUTLOOK, OBSERVED):
-                self._decide_if_done()
-            elif frame.kind == RESTARTED:
-                self._restart(payload(frame, Restarted).ts_ms)
-            elif frame.kind == RESULT and self.cycle is not None:
-                conclude(self._record, self.tally)
-            elif frame.kind == RESULT:
-                raise self._without_inputs()
-            else:
-                raise differs(frame, "kind", frame.kind, "nothing")
+            try:
+                self._derive(frame)
+            except _CONTRADICTIONS as error:
+                told = f"the engine stops: {type(error).__name__}: {error}"
+                raise differs(self.frames.ahead(), "payload", "a frame", told) from None
+            if self.frames.ahead() is frame:
+                raise differs(frame, "payload", "a frame", "nothing")
             if self._progress is not None:
                 self._progress(frame.end_bytes / size_bytes)
         if self.cycle is None:
             raise self._without_inputs()
         return self._record.journal.seal()
+
+    def _derive(self, frame: Frame) -> None:
+        """Write again what begins with a frame, or take what is not derived."""
+        if frame.kind == EVENTS:
+            happened = payload(frame, Happened)
+            self._record.take(happened.events, happened.lines)
+        elif frame.kind in SENT:
+            self._desk.sent(self.frames.take())
+        elif frame.kind in DONE:
+            self.frames.take()
+        elif frame.kind in (TERMS, OUTLOOK, OBSERVED):
+            self._decide_if_done()
+        elif frame.kind == RESTARTED:
+            self._restart(payload(frame, Restarted).ts_ms)
+        elif frame.kind != RESULT:
+            raise differs(frame, "kind", frame.kind, "nothing")
+        elif self.cycle is None:
+            raise self._without_inputs()
+        else:
+            conclude(self._record, self.tally)
 
     @property
     def tally(self) -> Tally:
@@ -128,8 +141,9 @@ class Replay:
             raise InputError(str(self._path), f"frame {frame.sequence}", expected)
         try:
             ledger = book.ledger()
-        except ValueError as error:
-            raise differs(frame, "instruments", f"unreadable: {error}", "instruments") from None
+        except _CONTRADICTIONS as error:
+            told = f"unreadable: {type(error).__name__}: {error}"
+            raise differs(frame, "instruments", told, "instruments") from None
         record = Record(ledger, Compared(self.frames), book.run)
         record.note(BOOK, book)
         return record
@@ -161,11 +175,7 @@ class Replay:
             # The engine may have looked at its book since, and seen it worth more.
             cycle.memory = cycle.memory.seen(scene.seen.peak_micro)
         self.gap_ms_max, self._decided_ms = max(self.gap_ms_max, ts_ms - since), ts_ms
-        try:
-            cycle.step(ts_ms)
-        except _CONTRADICTIONS as error:
-            told = f"the engine stops: {type(error).__name__}: {error}"
-            raise differs(self.frames.ahead(), "payload", "a decision", told) from None
+        cycle.step(ts_ms)
         if self.frames.ahead().sequence <= seen.sequence:
             raise differs(seen, "ts_ms", ts_ms, "no decision at this time")
 

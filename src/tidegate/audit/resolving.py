@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
 
+import numpy as np
+
 from tidegate.allocation import deleveraging, programme
 from tidegate.allocation.deleveraging import Threat
 from tidegate.allocation.question import Answer, Question
@@ -93,6 +95,10 @@ class RecordedTools:
                 raise differs(frame, "failure", stated, "an answer")
             self.found[TIMED_OUT] += 1
             return
+        for name in (field.name for field in fields(Answer)):
+            shapes = [np.shape(getattr(answer, name)) for answer in (stated, again)]
+            if name != "binding" and shapes[0] != shapes[1]:
+                raise differs(frame, f"answer.{name}", *map(str, shapes))
         moved = {f.name for f in fields(Answer) if _other(stated, again, f.name)}
         if moved:
             _ensure_near(frame, stated, again, regret)

@@ -38,6 +38,7 @@ from tidegate.risk.gate import Approval, Gate
 from tidegate.risk.plan import Plan, Situation, Terms, held_lots
 
 LADDER = "ladder"
+CALL = "legs apart"
 LADDER_CUT = 0.3
 # A book that was refused is not asked for again at once.
 REFUSED_PAUSE_MS = HOUR_MS
@@ -80,6 +81,9 @@ class Executes(Protocol):
 
     def standing(self, now_ms: int) -> Standing:
         """How execution stands, after everything that was told has been taken in."""
+
+    def calls(self, now_ms: int) -> bool:
+        """Whether a look is called for between the times of the grid."""
 
     def begin(self, steps: Steps, now_ms: int) -> None:
         """Start to carry out approved steps."""
@@ -158,7 +162,8 @@ class Cycle:
         terms = self._terms_at(ts_ms)
         purpose, elapsed_ms = terms.mandate.mandate, ts_ms - self._start_ms
         on_grid = elapsed_ms % (purpose.decision_interval_s * SECOND_MS) == 0
-        if not on_grid and elapsed_ms % (purpose.watch_interval_s * SECOND_MS):
+        on_watch = on_grid or elapsed_ms % (purpose.watch_interval_s * SECOND_MS) == 0
+        if not on_watch and not self._world.desk.calls(ts_ms):
             return
         outlook = self._expect(ts_ms)
         look = self._look(terms, outlook, ts_ms)
@@ -168,7 +173,8 @@ class Cycle:
         if look is None or look.standing.halted or (look.standing.busy and not look.must_cut):
             return
         if on_grid or look.must_cut:
-            self._decide(terms, outlook, look, "grid" if on_grid else "margin")
+            trigger = "grid" if on_grid else "margin" if on_watch else CALL
+            self._decide(terms, outlook, look, trigger)
 
     def _expect(self, ts_ms: int) -> Outlook:
         if self._outlook is None or ts_ms // DAY_MS > self._outlook.ts_ms // DAY_MS:
@@ -225,7 +231,8 @@ class Cycle:
         situation, alarm = look.situation, look.alarm
         if alarm.level is not Level.CALM:
             situation = self._with_ranks(situation)
-        self._inputs.note(terms, outlook, (situation, look.standing), self.memory.peak_micro)
+        standing = msgspec.structs.replace(look.standing, called=trigger == CALL)
+        self._inputs.note(terms, outlook, (situation, standing), self.memory.peak_micro)
         if look.standing.unfinished:
             self.memory = self.memory.stopped()
             self._world.desk.heeded()

@@ -73,12 +73,15 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     unfinished: bool = False
     unsettled: Unsettled | None = None
     loose: tuple[str, ...] = ()
+    called: bool = False
 
     @property
     def standing(self) -> Standing:
         """How execution stood."""
         doubts = self.unsettled or SETTLED
-        return Standing(self.busy, self.unfinished, doubts, frozenset(self.loose))
+        return Standing(
+            self.busy, self.unfinished, doubts, frozenset(self.loose), called=self.called
+        )
 
 
 def columns_of(quotes: Mapping[InstrumentId, Quote]) -> Columns:
@@ -114,6 +117,7 @@ def observed(
         standing.unfinished,
         None if standing.unsettled == SETTLED else standing.unsettled,
         tuple(sorted(standing.loose)),
+        standing.called,
     )
 
 

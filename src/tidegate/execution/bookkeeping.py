@@ -9,6 +9,7 @@ import msgspec
 
 from tidegate.execution.books import Books
 from tidegate.execution.inbox import Inbox
+from tidegate.execution.patience import Patience
 from tidegate.execution.reconciliation import Break, compare
 from tidegate.execution.record import Record
 from tidegate.execution.transfers import Leg
@@ -41,6 +42,7 @@ class Bookkeeper:
         self._inbox = Inbox({**dict.fromkeys(venues, 0), **lines})
         self._seen_ms = dict.fromkeys(venues, -UNSEEN_MS - 1)
         self._polled_ms = dict.fromkeys(venues, 0)
+        self._owed, self._patience = set[str](), Patience()
         self.breaks: dict[str, Break] = {}
 
     def collect(self, now_ms: int) -> None:
@@ -81,6 +83,12 @@ class Bookkeeper:
             self._compare(venue, now_ms)
         self._close_landed()
 
+    def compare_again(self, now_ms: int) -> None:
+        """Ask again for statements that did not come or could not be compared."""
+        for venue in [v for v in self._venues if v in self._owed]:
+            if self._patience.is_over(venue, now_ms):
+                self._compare(venue, now_ms)
+
     def unseen(self, now_ms: int) -> frozenset[str]:
         """Venues whose statement could not be compared for too long."""
         return frozenset(v for v, seen in self._seen_ms.items() if now_ms - seen > UNSEEN_MS)
@@ -118,7 +126,11 @@ class Bookkeeper:
             self._fetch(venue, now_ms)
             self._book(now_ms)
         if not isinstance(said, Statement) or said.number != self._inbox.cursors[venue]:
+            self._owed.add(venue)
+            self._patience.asked(venue, now_ms)
             return
+        self._owed.discard(venue)
+        self._patience.forget(venue)
         self._seen_ms[venue] = now_ms
         strangers = tuple(name for name in said.working if not self.books.has_order(name))
         found = compare(self._record.ledger.account(venue), said.account, strangers)

@@ -16,12 +16,13 @@ import msgspec
 
 from tidegate.execution.bookkeeping import Bookkeeper, Past
 from tidegate.execution.books import Books
+from tidegate.execution.brake import BrakeState, Held, Weight, allows, messaged, planned
 from tidegate.execution.orders import OrderRecord, State
 from tidegate.execution.patience import Patience
 from tidegate.execution.reconciliation import Break, unsettled
 from tidegate.execution.record import Record
 from tidegate.model.account import Unsettled
-from tidegate.model.actions import Order
+from tidegate.model.actions import Action, Order
 from tidegate.model.instruments import Instrument, InstrumentId
 from tidegate.model.mandate import Limits
 from tidegate.model.replies import NotTaken
@@ -29,18 +30,21 @@ from tidegate.model.times import SECOND_MS
 from tidegate.ports import Gateway
 from tidegate.risk.gate import Approval, ApprovalError
 
+LOOK = "look"
 Steps = tuple[tuple[Approval, ...], ...]
 
 
 class Standing(msgspec.Struct, frozen=True):
     """How execution stands: whether a plan is being carried out, whether the last one ended before
-    its end, what is not settled, coins whose legs came apart, and why nothing may be sent."""
+    its end, what is not settled, coins whose legs came apart, why nothing may be sent, and whether
+    execution itself called for this look."""
 
     busy: bool
     unfinished: bool
     unsettled: Unsettled
     loose: frozenset[str]
     halted: str | None = None
+    called: bool = False
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -56,11 +60,13 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Senses(NamedTuple):
-    """What a desk looks at before it sends: prices now (ticks), and why nothing may be sent, if so.
-    Without prices no plan is given up because they moved."""
+    """What a desk looks at before it sends: prices now (ticks), why nothing may be sent, if so, and
+    what the runaway brake must know of an order. Without prices no plan is given up because they
+    moved, without weights nothing is braked: time stands still within a step of a backtest."""
 
     marks_at: Callable[[int], Mapping[InstrumentId, int]] | None = None
     halted: Callable[[], str | None] = lambda: None
+    weigh: Callable[[Order, int], Weight] | None = None
 
 
 class Desk:
@@ -76,7 +82,8 @@ class Desk:
     ) -> None:
         self._gateway, self._record = gateway, record
         self._limits, self._instruments = terms
-        self._marks_at, self._halted = senses or Senses()
+        self._marks_at, self._halted, self._weigh = senses or Senses()
+        self._brake = BrakeState()
         venues = tuple(dict.fromkeys(i.venue for i in self._instruments.values()))
         self._keeper = Bookkeeper(gateway, record, venues, past)
         self._patience = Patience()
@@ -99,12 +106,15 @@ class Desk:
         marks = self._marks_at(now_ms) if self._marks_at else {}
         self._work = Work(steps, 0, 0, now_ms, now_ms, marks)
         self._unfinished = False
+        actions = (approval.action for step in steps for approval in step)
+        self._brake = planned(self._brake, (a for a in actions if isinstance(a, Order)))
         self._advance(now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Hear what venues told, ask about what is not known, and go on with the plan."""
         self._keeper.collect(now_ms)
         self._ask(now_ms)
+        self._keeper.compare_again(now_ms)
         self._advance(now_ms)
 
     def stop(self, now_ms: int, why: str) -> None:
@@ -127,6 +137,13 @@ class Desk:
         loose = frozenset() if self._work else frozenset(self._loose)
         return Standing(self._work is not None, self._unfinished, doubts, loose, self._halted())
 
+    def calls(self, now_ms: int) -> bool:
+        """Whether a look is called for between the times of the grid: legs have come apart, and it
+        is time to try again."""
+        if self._work is not None or not self._loose or self._halted() is not None:
+            return False
+        return self._is_time(LOOK, now_ms)
+
     def heeded(self) -> None:
         """That the last plan ended before its end is known to who decides."""
         self._unfinished = False
@@ -134,6 +151,8 @@ class Desk:
     def mended(self, coins: frozenset[str]) -> None:
         """Forget coins whose legs are together again."""
         self._loose -= coins
+        if not self._loose:
+            self._patience.forget(LOOK)
 
     def _advance(self, now_ms: int) -> None:
         """Go on with the plan as far as it goes now."""
@@ -145,6 +164,10 @@ class Desk:
             if work.sent < len(step):
                 # The partner of an order follows when its venue has that order for sure.
                 if work.sent and not self.books.is_taken(step[work.sent - 1].action):
+                    return
+                if (held := self._braked(step[work.sent].action, now_ms)) is not None:
+                    if not held.passes:
+                        self.stop(now_ms, f"braked: {held.rule}: {held.detail}")
                     return
                 self._work = msgspec.structs.replace(work, sent=work.sent + 1)
                 self._send(step[work.sent], now_ms)
@@ -174,6 +197,17 @@ class Desk:
         if (why := self._halted()) is not None:
             return f"halted: {why}"
         return "prices moved" if self._has_moved(work, now_ms) else None
+
+    def _braked(self, action: Action, now_ms: int) -> Held | None:
+        """What of the runaway brake holds an action, if anything does."""
+        if self._weigh is None:
+            return None
+        if isinstance(action, Order):
+            weight = self._weigh(action, now_ms)
+            self._brake, held = allows(self._brake, action, now_ms, weight, self._limits)
+        else:
+            self._brake, held = messaged(self._brake, action.source, now_ms, self._limits)
+        return held
 
     def _has_moved(self, work: Work, now_ms: int) -> bool:
         if self._marks_at is None or now_ms == work.begun_ms:

@@ -24,6 +24,10 @@ class Patience:
         """Something was told that is to be asked about again soon."""
         self._asked[name] = (now_ms, 1)
 
+    def forget(self, name: str) -> None:
+        """Nothing is to be asked any more."""
+        self._asked.pop(name, None)
+
     def is_over(self, name: str, now_ms: int) -> bool:
         """Whether it is time to ask again; at once for what was never asked about."""
         if name not in self._asked:

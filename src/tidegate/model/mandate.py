@@ -69,7 +69,11 @@ class Limits(_Strict, frozen=True):
     may stay without its partner up to `naked_usd` while a plan is carried out and for `naked_s`; a
     plan's next step waits for a new look once a price has moved by `replan_move`. Quotes older than
     `quote_age_s` are not traded on; where a coin's venues quote apart by more than `venue_gap`
-    nothing is raised in it."""
+    nothing is raised in it.
+
+    The brake before sending: requests a second to a venue; orders of one instrument and side
+    within a window under one plan; and, for what does not only reduce, the share of the day's
+    first equity that may be lost, and its multiple that may be traded, in a UTC day."""
 
     gross_leverage: Positive = 2.0
     loss_from_peak: Share = 0.2
@@ -81,6 +85,11 @@ class Limits(_Strict, frozen=True):
     venue_gap: Share = 0.1
     minimum_trade_usd: NonNegative = 2_000.0
     minimum_transfer_usd: NonNegative = 5_000.0
+    messages_per_s: Annotated[int, msgspec.Meta(ge=1)] = 10
+    repeats: Annotated[int, msgspec.Meta(ge=1)] = 100
+    repeat_window_s: Positive = 60.0
+    loss_per_day: Share = 0.05
+    turnover_per_day: Positive = 10.0
 
 
 class Stress(_Strict, frozen=True):

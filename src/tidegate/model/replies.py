@@ -72,6 +72,35 @@ class Statement(msgspec.Struct, frozen=True, tag=True):
     working: tuple[str, ...]
 
 
+class Swept(msgspec.Struct, frozen=True, tag=True):
+    """A venue cancelled every order of ours that worked: these."""
+
+    venue: str
+    orders: tuple[str, ...]
+    ts_ms: int
+
+
+class Device(msgspec.Struct, frozen=True, tag=True):
+    """A venue's dead-man's switch: the seconds it may be armed for, and whether it also cancels
+    orders that protect a position. It cancels orders; of positions it knows nothing."""
+
+    venue: str
+    least_s: int
+    most_s: int
+    cancels_protective: bool
+
+
+class Armed(msgspec.Struct, frozen=True, tag=True):
+    """A venue will cancel all orders of ours at `until_ms` of its time unless it is armed anew
+    before; None when it is not armed."""
+
+    venue: str
+    until_ms: int | None
+    ts_ms: int
+
+
 OrderReply = OrderStatus | NotTaken | Unclear
+SweepReply = Swept | NotTaken | Unclear
+ArmReply = Armed | NotTaken | Unclear
 TransferReply = TransferStatus | NotTaken | Unclear
 Pushed = Entry | OrderStatus

@@ -199,7 +199,10 @@ class Run:
             self._fail(f"R15: {venue} is still locked")
         if self.checker.naked_ms:
             self._fail("R7: a coin is still unhedged beyond the limit")
-        if self.decides and self.checker.journal.decided_ms < self.site.now_ms - CALM_TICKS * SECOND_MS:
+        if (
+            self.decides
+            and self.checker.journal.decided_ms < self.site.now_ms - CALM_TICKS * SECOND_MS
+        ):
             self._fail("R7: nothing was decided since the faults ended")
 
 

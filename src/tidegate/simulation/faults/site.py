@@ -7,16 +7,19 @@ at every start from nothing but the journal's bytes, as on a real machine.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tidegate.engine.cycle import Cycle, World
 from tidegate.engine.record_frames import open_record
 from tidegate.engine.restart import resume
+from tidegate.execution.brake import Weight
 from tidegate.execution.desk import Desk, Senses
 from tidegate.execution.record import Record
 from tidegate.journal import Journal, read_content, whole
+from tidegate.model.actions import Order
 from tidegate.model.times import SECOND_MS
-from tidegate.model.units import MICRO
+from tidegate.model.units import MICRO, usd
 from tidegate.risk.gate import Gate
 from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.faults.coverage import Coverage
@@ -111,6 +114,19 @@ class Process:
         return states + [f"transfer {r.leg.value}" for r in books.open_transfers]
 
 
+def _weigh(site: Site, record: Record) -> Callable[[Order, int], Weight]:
+    """What the brake must know of an order, at the prices of the feed."""
+
+    def weigh(order: Order, now_ms: int) -> Weight:
+        marks, instrument = site.feed.snapshot(now_ms, ()).ticks(), INSTRUMENTS[order.instrument]
+        known = marks.keys() == INSTRUMENTS.keys()
+        ticks = marks.get(order.instrument) or site.feed.seen[order.instrument].ticks
+        equity = usd(record.ledger.equity_at(marks)) if known else None
+        return Weight(instrument.venue, instrument.notional(order.lots, ticks) / MICRO, equity)
+
+    return weigh
+
+
 def boot(site: Site, content: bytes, now_ms: int) -> Process:
     """Start the engine on what the disk has: recovery, then a desk and a cycle over it.
 
@@ -128,7 +144,7 @@ def boot(site: Site, content: bytes, now_ms: int) -> Process:
         site.disk.cut(len(kept))
         resumed = resume(frames, Journal.onward(site.disk, kept), now_ms)
         record, past, memory = resumed.record, resumed.past, resumed.memory
-    senses = Senses(lambda ts_ms: site.feed.snapshot(ts_ms, ()).ticks())
+    senses = Senses(lambda ts_ms: site.feed.snapshot(ts_ms, ()).ticks(), weigh=_weigh(site, record))
     desk = Desk(site.wire, record, (MANDATE.limits, INSTRUMENTS), senses, past)
     world = World(site.feed, site.wire, site.gate, record, desk)
     cycle = Cycle(world, site.terms_at, site.outlook, site.begin_ms, memory=memory)
