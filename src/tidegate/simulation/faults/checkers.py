@@ -22,7 +22,6 @@ from tidegate.risk.gate import APPROVAL_LIFE_MS, Approval
 from tidegate.simulation.faults.site import CANARY, Process, Site
 from tidegate.simulation.faults.small_book import INSTRUMENTS, MANDATE
 
-MESSAGES_PER_SECOND = 10
 NAKED_SLACK = 1.10
 # The mandate's time for a leg to find its partner, and two looks of the engine.
 UNDISTURBED_MS = 150 * SECOND_MS
@@ -168,9 +167,9 @@ class TruthChecker:
             self.found.append(f"R2: ids came again: {seen.repeated[:3]} {seen.collided[:3]}")
         if any(count > 1 for count in seen.acted.values()):
             self.found.append("R2: an id was acted on twice")
-        for (venue, second), count in traffic.messages.items():
-            if count > MESSAGES_PER_SECOND:
-                self.found.append(f"R13: {count} messages to {venue} in second {second}")
+        for (venue, second), count in traffic.sent.items():
+            if count > MANDATE.limits.messages_per_s:
+                self.found.append(f"R13: {count} actions to {venue} in second {second}")
                 break
         for name, lots in seen.traded.items():
             order = self.journal.sent.get(name)

@@ -72,8 +72,8 @@ class Site:
         self.wire = FaultyGateway(self.server, swarm, spells, self.coverage, boundaries)
         self.feed = FaultyFeed(TapeFeed(tape, INSTRUMENTS), spells, self.coverage)
         self.disk = Disk(swarm.seed, boundaries)
-        for venue, usd in funds_usd(swarm).items():
-            self.server.deposit(venue, COLLATERAL[venue], usd * MICRO)
+        for venue, dollars in funds_usd(swarm).items():
+            self.server.deposit(venue, COLLATERAL[venue], dollars * MICRO)
 
     @property
     def now_ms(self) -> int:

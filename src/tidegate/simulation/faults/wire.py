@@ -8,8 +8,9 @@ Reports of the venues travel on their own: late, twice, out of order, or not at 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 from typing import Literal, TypeVar
@@ -59,10 +60,10 @@ Kind = Literal["asks", "cancels", "sends"]
 
 @dataclass(slots=True)
 class Traffic:
-    """What went over the wire: messages to venues by (venue, second), and replies that told
-    nothing of an order or a transfer."""
+    """What went over the wire: orders and transfers sent by (venue, second), all requests, and
+    replies that told nothing of an order or a transfer."""
 
-    messages: dict[tuple[str, int], int]
+    sent: Counter[tuple[str, int]] = field(default_factory=Counter)
     requests: int = 0
     ambiguous: int = 0
 
@@ -87,7 +88,7 @@ class FaultyGateway:
         self._told: set[str] = set()
         self._stale: dict[str, Statement] = {}
         self._calm = False
-        self.traffic = Traffic({})
+        self.traffic = Traffic()
         self.before_request: Callable[[str, str, Approval | None], None] = lambda *_: None
 
     def advance(self, until_ms: int) -> None:
@@ -189,7 +190,7 @@ class FaultyGateway:
     ) -> Reply | NotTaken | Unclear:
         """Send one request and receive what comes of it; its ends are effect boundaries."""
         self._boundaries.cross("before request")
-        self._count(venue, self._server.now_ms)
+        self._count(venue, kind)
         fault = self._fate(venue, signed=kind != "asks")
         if fault is None:
             reply: Reply | NotTaken | Unclear = do()
@@ -288,10 +289,10 @@ class FaultyGateway:
         elif _fills_order(report) and subject not in self._told:
             self._coverage.about(Fault.FILL_FIRST, subject)
 
-    def _count(self, venue: str, now_ms: int) -> None:
-        key = (venue, now_ms // SECOND_MS)
+    def _count(self, venue: str, kind: Kind) -> None:
         self.traffic.requests += 1
-        self.traffic.messages[key] = self.traffic.messages.get(key, 0) + 1
+        if kind == "sends":
+            self.traffic.sent[venue, self._server.now_ms // SECOND_MS] += 1
 
     def _stated(self, venue: str) -> Statement:
         spells, true = self._spells, self._server.statement(venue)
