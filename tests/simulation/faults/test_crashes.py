@@ -6,13 +6,18 @@ Each case plays the whole day again. The number of the boundary is in the failur
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.simulation.faults.mortal_process import Parent
 from tidegate.simulation.faults.crashes import BOUNDARIES_MIN, play_day
+from tidegate.simulation.faults.menu import Fault, Swarm
 
 PARTS = 6
 # In a recovery, the boundaries until the engine has asked every venue.
 RECOVERY, EVERY = 24, 48
+SIGKILLS, LIFE_S = 200, 0.6
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +58,25 @@ def test_process_killed_again_in_its_recovery_ends_with_its_venues_books(
     ]
     found = [ended_well(pair) for pair in pairs]
     assert not any(found), "".join(found)
+
+
+@pytest.mark.soak
+def test_process_killed_two_hundred_times_by_signal_ends_every_day_with_its_venues_books(
+    tmp_path: Path,
+) -> None:
+    kills, seed = 0, 0
+    while kills < SIGKILLS:
+        seed += 1
+        parent = Parent(
+            Swarm(seed, {Fault.PARTIAL_FILL: 0.5, Fault.REPLY_LOST: 0.1}), 600, tmp_path
+        )
+        parent.day(LIFE_S)
+        kills += parent.kills
+        accounts, left = parent.done
+        seen = parent.site.server.seen
+        assert not [*seen.repeated, *seen.collided, *left], f"seed {seed}"
+        assert set(seen.acted.values()) <= {1}, f"seed {seed}"
+        for venue, ours in accounts.items():
+            theirs = parent.site.server.exchange.account(venue)
+            assert ours.positions == theirs.positions, f"seed {seed}: {venue}"
+            assert {a: q for a, q in ours.balances.items() if q} == theirs.balances, f"seed {seed}"
