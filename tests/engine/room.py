@@ -20,6 +20,7 @@ from tidegate.ledger.book import Ledger
 from tidegate.model.mandate import Mandate
 from tidegate.model.market import MarketSnapshot, Quote
 from tidegate.risk.gate import Gate
+from tidegate.risk.limits import check_names
 from tidegate.signals.carry import CarryEdge
 from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.tape import Freeze, Tape
@@ -106,7 +107,7 @@ def room(
     """A cycle with money deposited and recorded."""
     over = replace(tape(multiples or {}, steps, freezes), outages=outages)
     market = exchange({}, over)
-    journal = Journal.in_memory({"book": "test"})
+    journal = Journal.in_memory({"book": "test", "checks": check_names()})
     ledger = Ledger(
         desk.INSTRUMENTS, {"USDT": 1_000_000, "USDC": 1_000_000}, {"BTC": desk.VAULT_BTC}
     )

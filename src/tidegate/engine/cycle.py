@@ -280,7 +280,7 @@ class Cycle:
         if not plan.raises or self._unfinished:
             self._awaits_growth = True
         sequence = self._conclude(situation, alarm, trigger, wanted.reason, answer, question)
-        verdict = self._world.gate.review(terms, situation, plan, sequence)
+        verdict = self._world.gate.review(terms, situation, plan, sequence, self._world.record.note)
         if not isinstance(verdict, list):
             self._execute(verdict, situation.snapshot.ts_ms)
             return
@@ -357,6 +357,7 @@ def _approved(approval: Approval, now_ms: int) -> dict[str, object]:
     return {
         "ts_ms": now_ms,
         "id": approval.id,
+        "decision": approval.sequence,
         "content": approval.content,
         "action": approval.action,
         "snapshot": approval.snapshot,
