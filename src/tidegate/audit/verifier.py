@@ -150,9 +150,12 @@ class _Audit:
                 self.settle(TRANSFERS, event["quanta"], name, None, source, to)
             self.due[name, to, event["asset"]] = event["quanta"] - event["fee_quanta"]
         elif kind == "TransferLanded":
-            key = event["id"], event["destination"], event["asset_sent"]
-            whole = event["asset"] != key[2] or event["quanta"] == event["quanta_sent"]
-            self.settle(TRANSFERS, event["quanta_sent"] * whole, *key)
+            key, sent = (
+                (event["id"], event["destination"], event["asset_sent"]),
+                event["quanta_sent"],
+            )
+            whole = event["asset"] != key[2] or event["quanta"] == sent
+            self.need(TRANSFERS, self.due.pop(key, 0) == sent and whole, f"{key} lands as {sent}")
 
     def post(self, rows: list[tuple[str, str, int, int, str]]) -> None:
         sums = Counter[str]()
