@@ -150,12 +150,9 @@ class _Audit:
                 self.settle(TRANSFERS, event["quanta"], name, None, source, to)
             self.due[name, to, event["asset"]] = event["quanta"] - event["fee_quanta"]
         elif kind == "TransferLanded":
-            key, sent = (
-                (event["id"], event["destination"], event["asset_sent"]),
-                event["quanta_sent"],
-            )
-            whole = event["asset"] != key[2] or event["quanta"] == sent
-            self.need(TRANSFERS, self.due.pop(key, 0) == sent and whole, f"{key} lands as {sent}")
+            due = self.due.pop((event["id"], event["destination"], event["asset_sent"]), -1)
+            whole = event["asset"] != event["asset_sent"] or event["quanta"] == due
+            self.need(TRANSFERS, due == event["quanta_sent"] and whole, f"{due} was to land")
 
     def post(self, rows: list[tuple[str, str, int, int, str]]) -> None:
         sums = Counter[str]()
