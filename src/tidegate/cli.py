@@ -95,6 +95,21 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: tidegate replay out/demo/journals/tidegate-4.journal")
+def replay(
+    journal: Annotated[Path, typer.Argument(help="A sealed journal of policy tidegate.")],
+    resolve: Annotated[
+        bool, typer.Option("--resolve/--no-resolve", help="Also solve every programme again.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Make every decision of a journal again from its inputs; exit 1 at the first difference."""
+    from tidegate.audit.replay_command import replay_journal
+
+    if not replay_journal(journal, resolves=resolve, as_json=json):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: tidegate observe examples/book.json")
 def observe(
     book: Annotated[Path, typer.Argument(help="The book as it stands, a JSON file.")],

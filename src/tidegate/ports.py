@@ -42,7 +42,23 @@ class PastBars:
     close: NDArray[np.float64]
 
 
-class Gateway(Protocol):
+class Announcements(Protocol):
+    """What venues tell everybody, or us, without being asked to do anything."""
+
+    def frozen_venues(self) -> tuple[str, ...]:
+        """Venues that announce that money neither leaves nor is credited."""
+
+    def out_venues(self) -> tuple[str, ...]:
+        """Venues that announce that nothing trades there."""
+
+    def stable_micro(self) -> Mapping[str, int]:
+        """What dollar coins are worth now, where somebody says."""
+
+    def adl_rank(self, instrument: InstrumentId) -> float | None:
+        """Place of our position in its venue's deleveraging queue, 1 being first; None unknown."""
+
+
+class Gateway(Announcements, Protocol):
     """A session with all venues of a mandate: requests and replies may be lost, reports may be
     late, come twice or out of order. Actions are known to venues by their own ids, and a venue does
     nothing twice under one id.
@@ -75,18 +91,6 @@ class Gateway(Protocol):
     def statement(self, venue: str) -> Statement | Unclear:
         """A venue's own account of us."""
 
-    def frozen_venues(self) -> tuple[str, ...]:
-        """Venues that announce that money neither leaves nor is credited."""
-
-    def out_venues(self) -> tuple[str, ...]:
-        """Venues that announce that nothing trades there."""
-
-    def stable_micro(self) -> Mapping[str, int]:
-        """What dollar coins are worth now, where somebody says."""
-
-    def adl_rank(self, instrument: InstrumentId) -> float | None:
-        """Place of our position in its venue's deleveraging queue, 1 being first; None unknown."""
-
 
 class Stops(Protocol):
     """A session that can see and cancel orders and can send nothing: a watchdog's."""
@@ -111,11 +115,15 @@ class DeadMan(Protocol):
         """Have all our orders cancelled after some seconds unless armed anew; 0 disarms."""
 
 
-class Feed(Protocol):
-    """The market's past up to a time, and never beyond it."""
+class Quotes(Protocol):
+    """The market at a time, which is all that a decision itself looks at."""
 
     def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
         """What is known of all prices at a time; what venues announce is added by the caller."""
+
+
+class Feed(Quotes, Protocol):
+    """The market's past up to a time, and never beyond it."""
 
     def past(self, coins: tuple[str, ...], ts_ms: int, days: int) -> PastBars:
         """Closed bars of each coin's reference market over at most the last days."""

@@ -337,3 +337,15 @@ def test_transfers_from_one_venue_share_what_can_leave() -> None:
     assert len(sent) == 2
     assert 490_000 * MICRO < sum(sent) <= 500_000 * MICRO
     assert breaches(TERMS, situation, plan) == []
+
+
+def test_transfer_is_no_larger_than_its_route_takes_within_a_day() -> None:
+    situation = desk.situation(desk.portfolio({"alpha": 500_000, "beta": 500_000}))
+    wish = Targets({}, {("alpha", "beta"): 300_000.0}, {}, "wish")
+    known = msgspec.structs.replace(situation, sent_day_usd={("alpha", "beta"): 30_000.0})
+    terms = desk.routed(100_000)
+    (sent,) = plan_targets(terms, known, wish, 1).actions
+    assert isinstance(sent, Transfer)
+    assert sent.quanta == 70_000 * MICRO
+    assert breaches(terms, known, plan_targets(terms, known, wish, 1)) == []
+    assert plan_targets(terms, situation, wish, 1).steps == ()

@@ -28,6 +28,7 @@ from tests.risk.desk import (
 from tidegate.costs.financing import passage
 from tidegate.model.account import Position, Shipment, Unsettled
 from tidegate.model.actions import Order
+from tidegate.model.times import read_window
 from tidegate.model.units import MICRO
 from tidegate.risk import limits
 from tidegate.risk.gate import Gate
@@ -89,6 +90,12 @@ def quoted(**fields: Any) -> Situation:
     """The market with another quote of bitcoin at alpha."""
     other = msgspec.structs.replace(desk.quote(ALPHA_BTC), **fields)
     return desk.situation(desk.portfolio(RICH), quotes={ALPHA_BTC: other})
+
+
+def lopsided(usd: float) -> Situation:
+    """Long bitcoin at alpha that nothing hedges."""
+    position = held(ALPHA_BTC, base_lots(ALPHA_BTC, usd))
+    return desk.situation(desk.portfolio(RICH, {ALPHA_BTC: position}))
 
 
 def ether(hours: float) -> Situation:
@@ -185,6 +192,14 @@ def doubtful(**unsettled: Any) -> Situation:
     return msgspec.structs.replace(situation, unsettled=Unsettled(**unsettled))
 
 
+def having_sent(usd: float | None) -> Situation:
+    """What left alpha for beta within the last day; None where nobody knows."""
+    sent = None if usd is None else {("alpha", "beta"): usd}
+    return msgspec.structs.replace(desk.situation(desk.portfolio(RICH)), sent_day_usd=sent)
+
+
+LATE, DAYTIME = (read_window(text, "test", "window") for text in ("22:00-06:00", "08:00-22:00"))
+
 CASES = (
     Case("stale", limits.quotes_are_fresh, "fresh quotes",
          judged(small(), aged(2.1)), judged(small(), aged(1.9))),
@@ -195,6 +210,8 @@ CASES = (
     Case("venues apart", limits.quotes_agree, "quotes agree",
          judged(small(), quoted(ticks=desk.MARKS[ALPHA_BTC] * 89 // 100)),
          judged(small(), quoted(ticks=desk.MARKS[ALPHA_BTC] * 92 // 100))),
+    Case("remainder", limits.remainders_count, "naked leg",
+         judged(small(usd=20_000), lopsided(6_000)), judged(small(usd=20_000), lopsided(4_000))),
     Case("observe", limits.authority_allows, "authority",
          judged(small(), terms=observing("observe")), judged(small(), terms=observing("act"))),
     Case("propose", limits.authority_allows, "authority",
@@ -219,6 +236,20 @@ CASES = (
     Case("no route", limits.money_can_leave, "open route",
          judged(plan((send("beta", "vault", 10_000),), raises=False)),
          judged(plan((send("alpha", "vault", 10_000),), raises=False))),
+    Case("after hours", limits.money_can_leave, "route hours",
+         judged(moving(10_000), terms=desk.routed(window=DAYTIME)),
+         judged(moving(10_000), terms=desk.routed(window=LATE))),
+    Case("over the daily cap", limits.money_can_leave, "daily cap",
+         judged(moving(10_000), having_sent(90_001), desk.routed(100_000)),
+         judged(moving(10_000), having_sent(90_000), desk.routed(100_000))),
+    Case("over the daily cap in parts", limits.money_can_leave, "daily cap",
+         judged(plan(*[(send("alpha", "beta", 6_000),)] * 2, raises=False), having_sent(90_000),
+                desk.routed(100_000)),
+         judged(plan((send("alpha", "beta", 6_000),), (send("alpha", "vault", 6_000),),
+                     raises=False), having_sent(90_000), desk.routed(100_000))),
+    Case("unknown what was sent", limits.money_can_leave, "daily cap",
+         judged(moving(10_000), having_sent(None), desk.routed(100_000)),
+         judged(moving(10_000), having_sent(None), desk.routed(None))),
     Case("dies", limits.accounts_survive, "survives stress",
          judged(spread_out(900_000), desk.situation(
              desk.portfolio({"alpha": 100_000, "beta": 900_000}))),

@@ -41,6 +41,7 @@ from tidegate.backtest.run import (
 from tidegate.backtest.tape import build_tape
 from tidegate.backtest.variants import REDUCTIONS, variant, with_mandate
 from tidegate.engine.cycle import Cycle, Tools, World
+from tidegate.engine.memory import Tally
 from tidegate.engine.outlook import Forecaster, Outlook
 from tidegate.execution.desk import Desk
 from tidegate.history.tables import VenueTables
@@ -197,9 +198,9 @@ def _run_plain(
     if spec.policy == "cash":
         # Nobody acts at the very end, but bills earn until then.
         policy.act(experiment.tape.end_ms)
-    tally = {"decisions": getattr(policy, "decisions", 0), "solves": 0}
     refused = int(getattr(policy, "refused", False))
-    return close(session, spec.label, {**tally, "refusals": refused})
+    tally = Tally(decisions=getattr(policy, "decisions", 0), refusals=refused)
+    return close(session, spec.label, tally)
 
 
 def _run_foresight(
@@ -266,10 +267,4 @@ def _run_engine(
     )
     play(session, EnginePolicy(cycle), experiment.tape, progress)
     ensure(not desk.breaks, f"ledger and venues disagree: {desk.breaks}")
-    tally = cycle.tally
-    counts = {
-        "decisions": tally.decisions,
-        "solves": tally.solves,
-        "refusals": tally.refusals,
-    }
-    return close(session, spec.label, counts)
+    return close(session, spec.label, cycle.tally)

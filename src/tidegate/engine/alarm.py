@@ -13,7 +13,8 @@ from enum import Enum
 import msgspec
 
 from tidegate.model.account import Account
-from tidegate.risk.plan import Situation, Terms, held_lots, least_certain
+from tidegate.model.units import MICRO
+from tidegate.risk.plan import Situation, Terms, held_lots, least_certain, route_room_usd
 from tidegate.risk.stress import Moves, scaled, stressed_health
 
 
@@ -68,17 +69,20 @@ def lacking_quanta(terms: Terms, situation: Situation) -> dict[str, int]:
 
 def blocked_venues(terms: Terms, situation: Situation) -> frozenset[str]:
     """Venues whose accounts lack more than may come to them: they or the others are frozen, or the
-    others, who keep what they need themselves, cannot spare enough for all."""
+    others, who keep what they need themselves, cannot spare enough for all over the routes that are
+    open."""
     return _unreached(terms, situation, lacking_quanta(terms, situation))
 
 
 def _unreached(terms: Terms, situation: Situation, lacking: Mapping[str, int]) -> frozenset[str]:
     frozen = situation.snapshot.frozen_venues
     wanted = sum(quanta for venue, quanta in lacking.items() if venue not in frozen)
-    sources = {source for source, end in terms.passages if end in lacking} if wanted else set()
-    spare = {venue: _spared(terms, situation, venue) for venue in sources.difference(frozen)}
+    rooms = {route: route_room_usd(p, situation) * MICRO for route, p in terms.passages.items()}
+    ways = [route for route, room in rooms.items() if room > 0 and route[1] in lacking]
+    sources = {source for source, _ in ways} if wanted else set()
+    spare = {venue: _spared(terms, situation, venue) for venue in sources}
     reach = {
-        venue: sum(spare.get(source, 0) for source, end in terms.passages if end == venue)
+        venue: sum(min(spare.get(r[0], 0), rooms[r]) for r in ways if r[1] == venue)
         for venue in lacking
         if venue not in frozen
     }

@@ -101,11 +101,6 @@ class Desk:
         self._unfinished = False
         self._advance(now_ms)
 
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether the last plan ended before its end."""
-        return self._unfinished
-
     def tick(self, now_ms: int) -> None:
         """Hear what venues told, ask about what is not known, and go on with the plan."""
         self._keeper.collect(now_ms)
@@ -131,6 +126,10 @@ class Desk:
         )
         loose = frozenset() if self._work else frozenset(self._loose)
         return Standing(self._work is not None, self._unfinished, doubts, loose, self._halted())
+
+    def heeded(self) -> None:
+        """That the last plan ended before its end is known to who decides."""
+        self._unfinished = False
 
     def mended(self, coins: frozenset[str]) -> None:
         """Forget coins whose legs are together again."""

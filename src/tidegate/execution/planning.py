@@ -24,6 +24,8 @@ from tidegate.risk.plan import (
     account_after,
     held_lots,
     is_unsettled,
+    net_coins,
+    route_room_usd,
     situation_after,
 )
 
@@ -156,8 +158,15 @@ def _order_steps(
 
 
 def _slice_count(terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]) -> int:
-    """The fewest slices of which none exceeds the naked limit, in whole lots."""
-    limit = terms.mandate.limits.naked_usd
+    """The fewest slices of which none exceeds the naked limit, in whole lots; what a coin is off
+    its hedge already takes from that limit, down to the smallest trade."""
+    limits = terms.mandate.limits
+    limit = limits.naked_usd
+    name = next(iter(legs))
+    off = abs(float(net_coins(terms, situation)[terms.instruments[name].base]))
+    off_usd = off * terms.instruments[name].price(situation.marks[name])
+    if off_usd > limits.minimum_trade_usd:
+        limit = max(limit - off_usd, limits.minimum_trade_usd, 0.1 * limit)
     return max(
         ceil(abs(lots) / max(1, int(limit / _size_usd(terms, situation, name, 1))))
         for name, lots in legs.items()
@@ -173,14 +182,16 @@ def _spot_first(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
 def _transfers(
     terms: Terms, situation: Situation, targets: Targets, before: list[Step], decision: str
 ) -> list[Transfer]:
-    """Transfers worth sending, each within what can leave once the steps before have filled."""
+    """Transfers worth sending, each within what can leave once the steps before have filled and
+    what its route can take now."""
     transfers: list[Transfer] = []
     orders = Plan(tuple(before), raises=False).actions
     for (source, destination), amount_usd in targets.transfers_usd.items():
         passage = terms.passages[source, destination]
         account = account_after(terms, situation, source, (*orders, *transfers))
         free = terms.rules[source].state(account, situation.marks).withdrawable
-        quanta = min(int(amount_usd * MICRO), int(free * LEAVING_SHARE))
+        wanted_usd = min(amount_usd, route_room_usd(passage, situation))
+        quanta = min(int(wanted_usd * MICRO), int(free * LEAVING_SHARE))
         smallest = max(
             passage.minimum_quanta, int(terms.mandate.limits.minimum_transfer_usd * MICRO)
         )

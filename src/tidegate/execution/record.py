@@ -4,12 +4,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
-from tidegate.journal.writer import Journal
 from tidegate.ledger.book import Ledger, Posting
 from tidegate.model.events import Event
+
+EVENTS = "events"
+
+
+class Writes(Protocol):
+    """What a record writes to: a journal, or what compares with one."""
+
+    def append(self, kind: str, payload: object) -> int:
+        """Take one frame and return its sequence."""
+
+    def seal(self) -> str:
+        """End it and return its head."""
 
 
 class Record:
@@ -19,7 +31,7 @@ class Record:
     twice under one id; it is then the journal's own.
     """
 
-    def __init__(self, ledger: Ledger, journal: Journal, run: str = "") -> None:
+    def __init__(self, ledger: Ledger, journal: Writes, run: str = "") -> None:
         self.run = run
         self.ledger = ledger
         self.journal = journal
@@ -32,7 +44,7 @@ class Record:
             return
         postings = self.retake(events)
         frame = {"ts_ms": events[-1].ts_ms, "events": events, "postings": postings}
-        self.journal.append("events", frame if lines is None else {**frame, "lines": lines})
+        self.note(EVENTS, frame if lines is None else {**frame, "lines": lines})
 
     def take_late(self, events: Sequence[Event], now_ms: int, lines: Mapping[str, int]) -> None:
         """Take events whose venue's clock may differ from ours: none is booked before what was

@@ -112,7 +112,7 @@ class Journal:
         kind is malformed or reserved (`FrameError`); after the seal it raises `InvariantError`.
         """
         tag = self._tags.get(kind) or self._new_tag(kind)
-        return self._write(tag, _ENCODER.encode(payload))
+        return self._write(tag, encode_payload(payload))
 
     def seal(self) -> str:
         """Write the seal, force all to disk, give the file its final name; return the head."""
@@ -179,6 +179,11 @@ class Journal:
                 raise InputError(str(partial), f"frame {frame.sequence}", expected)
             self._link(frame.sequence, frame.digest)
         self._sink.seek(0, os.SEEK_END)
+
+
+def encode_payload(payload: object) -> bytes:
+    """Return the bytes that a payload has in a journal."""
+    return _ENCODER.encode(payload)
 
 
 def partial_path(path: Path) -> Path:

@@ -238,10 +238,11 @@ class Ledger:
         self._pay_wallet(event.venue, "capital", event.asset, event.quanta, "capital")
 
     def _marked(self, event: Marked) -> None:
-        for name, ticks in event.ticks.items():
-            # The mark of an index is among them for margin's sake; nobody holds an index.
-            if name in self._instruments:
-                self._revalue(name, ticks)
+        # In the ledger's own order: a mapping that was written down has lost its own. The mark of
+        # an index is among them for margin's sake; nobody holds an index.
+        for name in self._instruments:
+            if name in event.ticks:
+                self._revalue(name, event.ticks[name])
 
     def _filled(self, event: Filled) -> None:
         instrument = self._instruments[event.instrument]

@@ -20,6 +20,7 @@ import msgspec
 
 from tidegate.model.errors import InputError
 from tidegate.model.market import content_id
+from tidegate.model.times import read_window
 from tidegate.model.units import MICRO, read_decimal, unit_quanta
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -144,8 +145,14 @@ class Venue(_Strict, frozen=True):
     idle_yield_annual: Assumption | None = None
 
 
-class Route(_Strict, frozen=True):
-    """A way for money between two venues; latency is lognormal, given by median and 95 % point."""
+class Route(_Strict, frozen=True, omit_defaults=True):
+    """A way for money between two venues; latency is lognormal, given by median and 95 % point.
+
+    `cap_usd_day` is the most that may be sent over it within any 24 hours, counting a dollar coin
+    as a dollar; left out, the mandate caps nothing and what the venue lets go is the limit. Money
+    may be sent in the UTC hours of `window`; left out, always. What is left out is not
+    in the mandate's content, whose version stays what it was before these could be said.
+    """
 
     source: str
     destination: str
@@ -157,6 +164,8 @@ class Route(_Strict, frozen=True):
     conversion_rate: str
     as_of: str
     provenance: str
+    cap_usd_day: NonNegative | None = None
+    window: str = "always"
 
 
 class EdgeTerms(_Strict, frozen=True):
@@ -289,6 +298,7 @@ def _check_routes(mandate: Mandate, where: str) -> None:
             raise InputError(where, f"transfer[{index}]", "expected one route for two venues")
         seen.add((route.source, route.destination))
         _check_terms(route, where, f"transfer[{index}]")
+        read_window(route.window, where, f"transfer[{index}].window")
         _check_conversion(mandate, route, where, f"transfer[{index}].conversion_rate")
         if route.latency_p95_s < route.latency_median_s:
             raise InputError(

@@ -21,11 +21,14 @@ from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     Plan,
     Situation,
+    Step,
     Terms,
     account_after,
+    capped_room_usd,
     certain_lots,
     held_lots,
     is_unsettled,
+    net_coins,
     reached,
     worst_accounts,
 )
@@ -127,20 +130,38 @@ def unsettled_only_shrinks(terms: Terms, situation: Situation, plan: Plan) -> li
 
 def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Transfers stay within what the venue's exact rule lets go once what comes before them in
-    the plan is done, on open routes."""
-    breaches = []
+    the plan is done, on open routes, in their hours and within their daily caps."""
+    breaches, sent_usd = [], dict[tuple[str, str], float]()
     for index, action in enumerate(plan.actions):
         if isinstance(action, Transfer):
-            for end in (action.source, action.destination):
-                if end in situation.snapshot.frozen_venues:
-                    breaches.append(Breach("open route", end, "venue is frozen"))
-            if (action.source, action.destination) not in terms.passages:
-                breaches.append(Breach("open route", action.source, "no such route"))
-            venue = action.source
+            route, venue = (action.source, action.destination), action.source
+            sent_usd[route] = sent_usd.get(route, 0.0) + action.quanta / MICRO
+            breaches += _route_breaches(terms, situation, route, sent_usd[route])
             account = account_after(terms, situation, venue, plan.actions[:index])
             free = terms.rules[venue].state(account, situation.marks).withdrawable
             if action.quanta > free:
                 breaches.append(Breach("withdrawable", venue, f"{action.quanta} of {free} quanta"))
+    return breaches
+
+
+def _route_breaches(
+    terms: Terms, situation: Situation, route: tuple[str, str], amount_usd: float
+) -> list[Breach]:
+    """What keeps a route from taking an amount in all from a plan."""
+    snapshot, passage = situation.snapshot, terms.passages.get(route)
+    frozen = [end for end in route if end in snapshot.frozen_venues]
+    breaches = [Breach("open route", end, "venue is frozen") for end in frozen]
+    if passage is None:
+        return [*breaches, Breach("open route", route[0], "no such route")]
+    where = " to ".join(route)
+    if not passage.window.holds(snapshot.ts_ms):
+        breaches.append(Breach("route hours", where, "closed at this hour"))
+    if passage.cap_usd_day is None:
+        return breaches
+    room_usd = capped_room_usd(passage, situation)
+    if amount_usd > room_usd:
+        known = "unknown what was sent" if situation.sent_day_usd is None else f"{room_usd:.2f} USD"
+        breaches.append(Breach("daily cap", where, f"{amount_usd:.2f} USD, room: {known}"))
     return breaches
 
 
@@ -223,17 +244,43 @@ def _notional_usd(instrument: Instrument, order: Order, situation: Situation) ->
     return instrument.notional(order.lots, ticks) / MICRO
 
 
+def remainders_count(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Where a coin is off its hedge by more than the smallest trade, no part of a step may fill so
+    that with it more than the naked limit is exposed, unless so much was exposed before. What the
+    whole step leaves is judged with the steps."""
+    limits, breaches = terms.mandate.limits, []
+    for coin, held in net_coins(terms, situation).items():
+        steps = [_step_coins(terms, step, coin) for step in plan.steps]
+        if not any(any(step) for step in steps):
+            continue
+        price = _traded_price(terms, situation, plan, coin)
+        if abs(float(held)) * price <= limits.minimum_trade_usd:
+            continue
+        net = held
+        for index, (sold, bought) in enumerate(steps):
+            worst, net = max(abs(net + sold), abs(net + bought)), net + sold + bought
+            exposed = float(worst) * price
+            if worst > max(abs(held), abs(net)) and exposed > limits.naked_usd * 1.001:
+                breaches.append(Breach("naked leg", coin, f"{exposed:.0f} USD in step {index}"))
+    return breaches
+
+
+def _step_coins(terms: Terms, step: Step, coin: str) -> tuple[Decimal, Decimal]:
+    """Coins that a step sells (not positive) and buys."""
+    orders = [a for a in step.actions if isinstance(a, Order)]
+    named = [(a.lots, terms.instruments[a.instrument]) for a in orders]
+    amounts = [lots * contract.lot for lots, contract in named if contract.base == coin]
+    zero = Decimal(0)
+    return sum((a for a in amounts if a < 0), zero), sum((a for a in amounts if a > 0), zero)
+
+
 def coins_stay_hedged(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """No step leaves a coin further from hedged than the naked limit, nor the whole plan further
     than the smallest trade, unless the book was further from hedged before.
 
     What is exposed is counted in coins, so that venues which quote apart leave no hedge naked.
     """
-    limits = terms.mandate.limits
-    net = dict.fromkeys(terms.mandate.coins, Decimal(0))
-    for instrument in terms.instruments.values():
-        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
-        net[instrument.base] += lots * instrument.lot
+    limits, net = terms.mandate.limits, net_coins(terms, situation)
     before, breaches = dict(net), []
     for index, step in enumerate(plan.steps):
         for action in step.actions:
@@ -338,6 +385,7 @@ CHECKS: tuple[Check, ...] = (
     accounts_survive,
     wallets_hold,
     legs_stay_together,
+    remainders_count,
     coins_stay_hedged,
     book_stays_small,
     claims_stay_capped,

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from math import inf
 
 import msgspec
 
@@ -59,7 +61,9 @@ class Situation(msgspec.Struct, frozen=True):
     """The book and the market at one time; `outer` and `inner` are the stress moves that hold now,
     which are at least the mandate's, `adl_ranks` our places in the venues' deleveraging queues
     where they show them (1 is closed first). `unsettled` is how far the truth may lie from the
-    portfolio, `loose` are coins whose legs came apart and were not mended in the mandate's time."""
+    portfolio, `loose` are coins whose legs came apart and were not mended in the mandate's time,
+    `sent_day_usd` is what left over each route within the last 24 hours (None: unknown, and then
+    nothing may be sent over a capped route)."""
 
     portfolio: Portfolio
     snapshot: MarketSnapshot
@@ -70,6 +74,7 @@ class Situation(msgspec.Struct, frozen=True):
     adl_ranks: Mapping[InstrumentId, float] = {}
     unsettled: Unsettled = SETTLED
     loose: frozenset[str] = frozenset()
+    sent_day_usd: Mapping[tuple[str, str], float] | None = None
 
     @property
     def marks(self) -> dict[InstrumentId, int]:
@@ -82,6 +87,26 @@ def held_lots(account: Account, instrument: Instrument) -> int:
     if isinstance(instrument, Spot):
         return account.balances.get(instrument.base, 0) // instrument.base_quanta(1)
     return account.positions.get(instrument.id, FLAT).lots
+
+
+def capped_room_usd(passage: Passage, situation: Situation) -> float:
+    """What a route's daily cap leaves to send now; infinite without one, nothing where it is
+    unknown what was sent. A dollar coin counts as a dollar."""
+    if passage.cap_usd_day is None:
+        return inf
+    if situation.sent_day_usd is None:
+        return 0.0
+    sent_usd = situation.sent_day_usd.get((passage.source, passage.destination), 0.0)
+    return max(0.0, passage.cap_usd_day - sent_usd)
+
+
+def route_room_usd(passage: Passage, situation: Situation) -> float:
+    """What a route can take now: nothing outside its hours or while an end is frozen, else what
+    its cap leaves."""
+    snapshot = situation.snapshot
+    frozen = {passage.source, passage.destination}.intersection(snapshot.frozen_venues)
+    opened = passage.window.holds(snapshot.ts_ms) and not frozen
+    return capped_room_usd(passage, situation) if opened else 0.0
 
 
 def reached(plan: Plan, name: InstrumentId, held: int) -> tuple[int, int]:
@@ -231,6 +256,15 @@ def _shifted(held: Position, instrument: Instrument, by: int, situation: Situati
     """A position with lots more or less, which were traded at the mark."""
     cost = instrument.entry_cost(by, situation.marks[instrument.id]) if by else 0
     return Position(held.lots + by, held.cost + cost)
+
+
+def net_coins(terms: Terms, situation: Situation) -> dict[str, Decimal]:
+    """How far each coin is from hedged, over all venues."""
+    net = dict.fromkeys(terms.mandate.coins, Decimal(0))
+    for instrument in terms.instruments.values():
+        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        net[instrument.base] += lots * instrument.lot
+    return net
 
 
 def certain_lots(terms: Terms, situation: Situation, name: InstrumentId) -> int:
