@@ -87,7 +87,7 @@ class Limits(_Strict, frozen=True):
     minimum_transfer_usd: NonNegative = 5_000.0
     messages_per_s: Annotated[int, msgspec.Meta(ge=1)] = 10
     repeats: Annotated[int, msgspec.Meta(ge=1)] = 100
-    repeat_window_s: Positive = 60.0
+    repeats_in_s: Positive = 60.0
     loss_per_day: Share = 0.05
     turnover_per_day: Positive = 10.0
 
