@@ -218,6 +218,23 @@ def demo(
     run_demo(Words(crisis, seed, policies), out, jobs, as_json=json)
 
 
+@app.command(epilog="Example: tidegate faults --first-seed 1 --seeds 20")
+def faults(
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="The first seed.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 20,
+    ticks: Annotated[int, typer.Option(min=600, help="Seconds of faults in each.")] = 5_000,
+    out: Annotated[
+        Path | None, typer.Option(help="Page to write: how often each fault met each state.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run the engine against simulated faults, drawn from seeds; exit 1 if a promise is broken."""
+    from tidegate.simulation.faults.command import run_faults
+
+    if not run_faults(range(first_seed, first_seed + seeds), ticks, out, as_json=json):
+        raise typer.Exit(1)
+
+
 LatchFolder = Annotated[
     Path | None, typer.Option("--latch", help="The latch's folder; TIDEGATE_LATCH names it too.")
 ]

@@ -10,13 +10,12 @@ A float that is not a number encodes as null.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Protocol
 
 import msgspec
 
@@ -27,12 +26,13 @@ from tidegate.journal.frames import (
     ORIGIN,
     SEAL,
     SEAL_AT_CLOSE,
+    Frame,
     FrameError,
     encode_frame,
     kind_tag,
 )
 from tidegate.journal.merkle import MerkleTree
-from tidegate.journal.reader import read_frames
+from tidegate.journal.reader import read_content, read_frames
 from tidegate.model.errors import InputError, InvariantError, ensure
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -41,17 +41,68 @@ _BUFFER_BYTES = 1 << 20
 RUN_DIGITS = 12
 
 
-class Journal:
-    """An append-only sequence of frames in a file or in memory, ended by its seal.
+class Sink(Protocol):
+    """Where frames go. What was written and not forced may be lost, or torn, in a crash."""
 
-    Make one with `create`, `resume` or `in_memory`. `run` tells this journal from all others, by
-    the beginning of its header's hash; what a run sends bears it. A failed write closes it for
-    good: what reached the disk is then unknown, and only `recover` may say.
+    def write(self, frame: bytes, /) -> object:
+        """Take the bytes of a frame; raises `OSError`."""
+
+    def force(self) -> None:
+        """Return once all that was written is on disk; raises `OSError`."""
+
+    def close(self) -> None:
+        """Take no more."""
+
+
+class _File:
+    """A sink on a real file."""
+
+    __slots__ = ("file",)
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def write(self, frame: bytes, /) -> object:
+        return self.file.write(frame)
+
+    def force(self) -> None:
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class _Memory:
+    """A sink that forgets nothing and lasts as long as the process."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = bytearray()
+
+    def write(self, frame: bytes, /) -> object:
+        self.bytes += frame
+        return len(frame)
+
+    def force(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Journal:
+    """An append-only sequence of frames in a file, in memory or on a sink, ended by its seal.
+
+    Make one with `create`, `resume`, `in_memory`, `over` or `onward`. `run` tells this journal from
+    all others, by the beginning of its header's hash; what a run sends bears it. A failed write
+    closes it for good: what reached the disk is then unknown, and only `recover` may say.
     """
 
     __slots__ = ("_durable", "_open", "_path", "_previous", "_sink", "_tags", "_tree", "run")
 
-    def __init__(self, sink: BinaryIO, path: Path | None, durable: bool) -> None:
+    def __init__(self, sink: Sink, path: Path | None, durable: bool) -> None:
         ensure(__debug__, "a journal is not written with checks switched off (-O)")
         self._sink, self._path, self._durable = sink, path, durable
         self._previous, self._tree = ORIGIN, MerkleTree()
@@ -70,7 +121,7 @@ class Journal:
         final, payload = Path(path), _header_payload(header, durable)
         if final.exists():
             raise InputError(str(final), "journal", "expected a path where nothing stands yet")
-        journal = cls(_open_partial(partial_path(final), "xb"), final, durable)
+        journal = cls(_File(_open_partial(partial_path(final), "xb")), final, durable)
         journal._write(kind_tag(HEADER), payload)
         if durable:
             _sync_directory(final.parent)
@@ -84,11 +135,13 @@ class Journal:
         partial file before), when it is sealed already, and while another process writes it.
         """
         final, partial = Path(path), partial_path(Path(path))
-        journal = cls(_open_partial(partial, "r+b"), final, durable=True)
+        file = _open_partial(partial, "r+b")
+        journal = cls(_File(file), final, durable=True)
         try:
-            journal._adopt(partial)
+            journal._adopt(read_frames(partial, sealed=False), str(partial))
+            file.seek(0, os.SEEK_END)
         except BaseException:
-            journal._sink.close()
+            file.close()
             raise
         return journal
 
@@ -96,8 +149,23 @@ class Journal:
     def in_memory(cls, header: Mapping[str, object]) -> Journal:
         """Start a journal in memory, for sweeps and tests; `content` gives its bytes."""
         payload = _header_payload(header, durable=False)
-        journal = cls(io.BytesIO(), None, durable=False)
+        journal = cls(_Memory(), None, durable=False)
         journal._write(kind_tag(HEADER), payload)
+        return journal
+
+    @classmethod
+    def over(cls, sink: Sink, header: Mapping[str, object]) -> Journal:
+        """Start a durable journal on a sink of the caller's."""
+        journal = cls(sink, None, durable=True)
+        journal._write(kind_tag(HEADER), _header_payload(header, durable=True))
+        return journal
+
+    @classmethod
+    def onward(cls, sink: Sink, content: bytes) -> Journal:
+        """Go on with an unsealed journal whose whole bytes, without a torn tail, stand before the
+        sink's end. Raises `InputError` on any damage and when it is sealed already."""
+        journal = cls(sink, None, durable=True)
+        journal._adopt(read_content(content), "content")
         return journal
 
     @property
@@ -140,7 +208,9 @@ class Journal:
         self._write(kind_tag(SEAL), _ENCODER.encode(seal))
         self._open = False
         if self._path is not None:
-            _publish(self._sink, self._path)
+            self._sink.force()
+            self._sink.close()
+            _publish(self._path)
         return self.head
 
     def close(self) -> None:
@@ -151,9 +221,9 @@ class Journal:
 
     def content(self) -> bytes:
         """Return all bytes of a journal in memory."""
-        ensure(isinstance(self._sink, io.BytesIO), "only a journal in memory holds its content")
-        self._sink.seek(0)
-        return self._sink.read()
+        if not isinstance(self._sink, _Memory):
+            raise InvariantError("only a journal in memory holds its content")
+        return bytes(self._sink.bytes)
 
     def _write(self, tag: bytes, payload: bytes) -> int:
         sequence = self._tree.size
@@ -167,7 +237,7 @@ class Journal:
         try:
             self._sink.write(frames)
             if self._durable:
-                _force(self._sink)
+                self._sink.force()
         except BaseException:
             self._abandon()
             raise
@@ -191,17 +261,16 @@ class Journal:
             raise FrameError(f"kind {kind!r} is written by the journal itself")
         return self._tags.setdefault(kind, kind_tag(kind))
 
-    def _adopt(self, partial: Path) -> None:
-        for frame in read_frames(partial, sealed=False):
+    def _adopt(self, frames: Iterator[Frame], where: str) -> None:
+        for frame in frames:
             if frame.kind == HEADER:
                 self._durable = frame.value()["durability"] == FSYNC
             if frame.kind == SEAL:
                 expected = (
                     f"expected an unsealed journal; this one only lacks its name {self._path}"
                 )
-                raise InputError(str(partial), f"frame {frame.sequence}", expected)
+                raise InputError(where, f"frame {frame.sequence}", expected)
             self._link(frame.digest)
-        self._sink.seek(0, os.SEEK_END)
 
 
 def encode_payload(payload: object) -> bytes:
@@ -246,14 +315,7 @@ def _claim(file: BinaryIO, partial: Path) -> None:
         raise InputError(str(partial), "journal", "expected no other writer of it") from None
 
 
-def _force(sink: BinaryIO) -> None:
-    sink.flush()
-    os.fsync(sink.fileno())
-
-
-def _publish(sink: BinaryIO, final: Path) -> None:
-    _force(sink)
-    sink.close()
+def _publish(final: Path) -> None:
     if final.exists():
         raise InputError(str(final), "journal", "expected nothing there; the sealed one is partial")
     partial_path(final).rename(final)
