@@ -83,12 +83,33 @@ def backtest(
     run_study(request, out, as_json=json)
 
 
+Anchors = Annotated[
+    list[str] | None,
+    typer.Option("--anchor", help="FILE, git:FOLDER or git+push:FOLDER; repeatable."),
+]
+JournalFile = Annotated[Path, typer.Argument(help="A journal, sealed or still .partial.")]
+Public = Annotated[str, typer.Option("--public-key", help="NAME+ID+BASE64, or its file.")]
+
+
 @app.command(epilog="Example: tidegate verify out/carry")
 def verify(
     folder: Annotated[Path, typer.Argument(help="A folder that backtest wrote, or a journal.")],
+    public_key: Annotated[str | None, typer.Option(help="NAME+ID+BASE64, or its file.")] = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--anchor", "--checkpoint", help="Of one journal: FILE or git:FOLDER; repeatable."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check a record: every journal's frames, approvals, ledger and claims; exit 1 if any fails."""
+    if anchor or public_key:
+        from tidegate.audit.commands import check_journal
+
+        if not check_journal(folder, None, public_key, anchor or [], as_json=json):
+            raise typer.Exit(1)
+        return
     from tidegate.backtest.commands import verify_folder
 
     if not verify_folder(folder, as_json=json):
@@ -317,6 +338,61 @@ def _user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"user {os.getuid()}"
+
+
+audit_app = typer.Typer(no_args_is_help=True, help="Signed checkpoints that others can hold.")
+app.add_typer(audit_app, name="audit")
+
+
+@audit_app.command(
+    "key", epilog="Example: tidegate audit key ~/audit.key --origin example.com/book"
+)
+def audit_key(
+    key: Annotated[Path, typer.Argument(help="New file for the private key, mode 0600.")],
+    origin: Annotated[str, typer.Option(help="The log's name, such as example.com/book.")],
+    json: Json = False,
+) -> None:
+    """Make a key that signs checkpoints; print the public one, to be given to everybody."""
+    from tidegate.audit.commands import new_key
+
+    new_key(key, origin, as_json=json)
+
+
+@audit_app.command(
+    "checkpoint",
+    epilog="Example: tidegate audit checkpoint book.partial --key ~/audit.key "
+    "--anchor /mnt/other/book.checkpoints --anchor git:../book-checkpoints",
+)
+def audit_checkpoint(
+    journal: JournalFile,
+    key: Annotated[str, typer.Option(help="File of the private key (0600), or fd:N.")],
+    anchor: Anchors = None,
+    json: Json = False,
+) -> None:
+    """Sign a journal's size and root and publish them; exit 1 if an anchor knows another past."""
+    from tidegate.audit.commands import checkpoint
+
+    if not checkpoint(journal, key, anchor or [], as_json=json):
+        raise typer.Exit(1)
+
+
+@audit_app.command(
+    "follow",
+    epilog="Example: tidegate audit follow book.partial --public-key book.pub "
+    "--anchor git:book-checkpoints --trusted book.trusted",
+)
+def audit_follow(
+    journal: JournalFile,
+    public_key: Public,
+    trusted: Annotated[Path, typer.Option(help="File that keeps the last trusted checkpoint.")],
+    anchor: Anchors = None,
+    json: Json = False,
+) -> None:
+    """Refuse a journal that does not extend what was seen of it before; exit 1 if so."""
+    from tidegate.audit.commands import keep_up
+
+    if not keep_up(journal, public_key, anchor or [], trusted, as_json=json):
+        raise typer.Exit(1)
 
 
 world_app = typer.Typer(no_args_is_help=True, help="Policies on generated markets, in pairs.")

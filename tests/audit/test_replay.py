@@ -305,7 +305,7 @@ REFUSAL = [Breach("planted", "alpha", "by the test")]
 OTHERWISE = {
     "band": (Tools(), engine, "proportional_band", lambda *_: Band(0.0, 0.0, 0.0)),
     "ladder": (Tools(relieve=enlarging), engine, "LADDER_CUT", 0.31),
-    "gate": (Tools(), gate, "breaches", lambda *_: REFUSAL),
+    "gate": (Tools(), gate, "findings", lambda *_: {"quotes_are_fresh": REFUSAL}),
     "expiry": (Tools(), gate, "APPROVAL_LIFE_MS", 61_000),
     "question": (Tools(), inquiry, "GROWTH_MARGIN", 1.1),
 }

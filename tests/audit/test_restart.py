@@ -18,6 +18,7 @@ from tidegate.execution.desk import Desk
 from tidegate.journal.frames import Frame
 from tidegate.journal.reader import read_frames
 from tidegate.journal.writer import Journal
+from tidegate.risk.limits import check_names
 
 # Frames that a run writes because of what it does itself; the tape's own events come anyhow.
 DEEDS = "terms outlook observed solved decision approved submitted sent replied".split()
@@ -51,7 +52,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
 
 def reborn(dead: Room, journal: Journal, folder: Path) -> Room:
     """A new process over the same venues, from what the journal has."""
-    written = Journal.in_memory({"book": "test"})
+    written = Journal.in_memory({"book": "test", "checks": check_names()})
     path = folder / "cut.journal"
     path.write_bytes(journal.content())
     frames = list(read_frames(path, sealed=False))
@@ -71,7 +72,7 @@ def test_run_that_dies_before_any_deed_is_written_ends_with_its_venues_books_and
 ) -> None:
     places = [frame.sequence for frame in honest if frame.kind in DEEDS]
     for place in places[:: len(places) // EVERY]:
-        journal = Journal.in_memory({"book": "test"})
+        journal = Journal.in_memory({"book": "test", "checks": check_names()})
         mortal = Mortal(journal, place)
         dead = stormy(steps=0, journal=mortal)
         with pytest.raises(Death):

@@ -100,7 +100,7 @@ def test_verify_of_a_study_passes_with_a_line_per_check(
     done = tidegate("verify", str(study[0]), data=world)
     lines = done.stdout.splitlines()
     assert done.returncode == 0
-    assert len(lines) == 30
+    assert len(lines) == 34
     assert all(line.startswith("ok") for line in lines[:-1])
     assert lines[-1].startswith("held by the manifest, not recomputed: ")
 

@@ -21,6 +21,7 @@ from tidegate.journal.writer import Journal
 from tidegate.model.mandate import Mandate
 from tidegate.model.market import MarketSnapshot, Quote
 from tidegate.risk.gate import Gate
+from tidegate.risk.limits import check_names
 from tidegate.signals.carry import CarryEdge
 from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.tape import Freeze, Tape
@@ -113,7 +114,10 @@ def room(
     market = exchange({}, over)
     prices, coin_marks = {"USDT": 1_000_000, "USDC": 1_000_000}, {"BTC": desk.VAULT_BTC}
     record = open_record(
-        desk.INSTRUMENTS, prices, coin_marks, journal or Journal.in_memory({"book": "test"})
+        desk.INSTRUMENTS,
+        prices,
+        coin_marks,
+        journal or Journal.in_memory({"book": "test", "checks": check_names()}),
     )
     for venue, usd in funds.items():
         record.take(market.deposit(venue, desk.COLLATERAL[venue], int(usd * 1e6)))

@@ -67,6 +67,22 @@ def test_decision_is_written_before_approvals_and_each_submission_before_its_eve
     assert all(kinds[place + 1 : place + 3] == ["replied", "events"] for place in submitted)
 
 
+def test_what_every_check_found_is_written_after_the_decision_and_before_its_approvals() -> None:
+    built = room()
+    built.play(2)
+    frames = built.frames()
+    pinned = frames[0][1]["checks"]
+    (place,) = (n for n, (kind, _) in enumerate(frames) if kind == "checked")
+    assert [kind for kind, _ in frames[place - 1 : place + 2]] == [
+        "decision",
+        "checked",
+        "approved",
+    ]
+    cited = {payload["decision"] for kind, payload in frames if kind in ("checked", "approved")}
+    assert cited == {place - 1}
+    assert frames[place][1]["checks"] == [[name, True, []] for name in pinned]  # type: ignore[attr-defined]
+
+
 def test_submissions_cite_an_approval_of_the_same_content_once() -> None:
     built = room()
     built.play(2)
@@ -229,6 +245,8 @@ def test_error_planted_in_the_allocator_alone_is_refused_and_nothing_is_sent(
     wrong.play(1)
     frames = wrong.frames()
     refused = [payload for kind, payload in frames if kind == "refused"]
+    (checks,) = (payload["checks"] for kind, payload in frames if kind == "checked")
+    assert [name for name, passed, _ in checks if not passed]  # type: ignore[attr-defined]
     assert wrong.cycle.tally.refusals == len(refused) == 1
     named = {breach["rule"] for breach in refused[0]["breaches"]}  # type: ignore[attr-defined]
     assert "survives stress" in named

@@ -15,7 +15,7 @@ from tidegate.model.times import DAY_MS, SECOND_MS
 
 NOW = 1_700_000_000_000
 LIMITS = Limits(
-    messages_per_s=3, repeats=4, repeat_window_s=10.0, loss_per_day=0.1, turnover_per_day=2.0
+    messages_per_s=3, repeats=4, repeats_in_s=10.0, loss_per_day=0.1, turnover_per_day=2.0
 )
 FREE = msgspec.structs.replace(LIMITS, messages_per_s=10_000, repeats=10_000)
 EQUITY = Weight("alpha", 1_000.0, 100_000.0)

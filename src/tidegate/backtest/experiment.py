@@ -50,6 +50,7 @@ from tidegate.model.errors import InputError, ensure
 from tidegate.model.events import LiquidationStarted
 from tidegate.model.mandate import read_mandate
 from tidegate.risk.gate import Gate
+from tidegate.risk.limits import check_names
 from tidegate.risk.plan import Terms
 from tidegate.simulation.tape import Freeze, Tape
 from tidegate.venues.paper import PaperVenues
@@ -171,8 +172,10 @@ def _open(experiment: Experiment, spec: Spec, journal_path: Path | None) -> Sess
     mandate = variant(experiment.arrangement.mandate, spec.leverage, spec.without)
     sized = spec.policy in ("tidegate", "per-venue")
     arrangement = with_mandate(experiment.arrangement, mandate if sized else None)
-    seed, origin = experiment.seed, experiment.origin
-    fields = header(arrangement, experiment.tape, spec.label, seed, origin)
+    seed, origin = experiment.seed, dict(experiment.origin)
+    # What a journal pins here, the verifier demands of every approval in it.
+    pinned = {"checks": check_names()} if spec.policy == "tidegate" else {}
+    fields = header(arrangement, experiment.tape, spec.label, seed, origin) | pinned
     journal = journal_at(journal_path, fields)
     return open_session(arrangement, experiment.tape, journal, seed, _placement(experiment, spec))
 

@@ -357,7 +357,7 @@ class Cycle:
         awaits = self.memory.awaits_growth or not plan.raises or unfinished
         self.memory = self.memory.changed(unfinished=unfinished, awaits_growth=awaits)
         sequence = self._conclude(situation, alarm, trigger, wanted.reason, answer, question)
-        verdict = self._world.gate.review(terms, situation, plan, sequence)
+        verdict = self._world.gate.review(terms, situation, plan, sequence, self._world.record.note)
         if not isinstance(verdict, list):
             self._execute(plan, verdict, situation.snapshot.ts_ms)
             return
@@ -419,6 +419,7 @@ def _approved(approval: Approval, now_ms: int) -> dict[str, object]:
     return {
         "ts_ms": now_ms,
         "id": approval.id,
+        "decision": approval.sequence,
         "content": approval.content,
         "action": approval.action,
         "snapshot": approval.snapshot,

@@ -138,10 +138,10 @@ def _beyond_plan(state: BrakeState, order: Order) -> Held | None:
 
 def _too_often(state: BrakeState, order: Order, now_ms: int, limits: Limits) -> Held | None:
     times = state.trades.get(_side(order), ())
-    recent = _recent(times, now_ms, round(limits.repeat_window_s * SECOND_MS))
+    recent = _recent(times, now_ms, round(limits.repeats_in_s * SECOND_MS))
     if len(recent) < limits.repeats:
         return None
-    detail = f"{len(recent)} orders in {limits.repeat_window_s:g} s under one plan"
+    detail = f"{len(recent)} orders in {limits.repeats_in_s:g} s under one plan"
     return Held("repeats", f"{order.instrument}: {detail}")
 
 
@@ -164,7 +164,7 @@ def _sent(
     buys, sells = state.planned[order.instrument]
     left = (buys - max(order.lots, 0), sells - max(-order.lots, 0))
     times = state.trades.get(_side(order), ())
-    recent = _recent(times, now_ms, round(limits.repeat_window_s * SECOND_MS))
+    recent = _recent(times, now_ms, round(limits.repeats_in_s * SECOND_MS))
     day = state.day
     if day is not None:
         turnover_usd = day.turnover_usd + weight.notional_usd

@@ -92,6 +92,20 @@ def read_frames(path: str | os.PathLike[str], sealed: bool = True) -> Iterator[F
         raise _refused(path, chain, end_bytes, "a seal; the journal was never closed")
 
 
+def read_live(path: str | os.PathLike[str]) -> Iterator[Frame]:
+    """Yield the frames of a journal that may be written meanwhile, each checked.
+
+    Ends before a last frame that is not whole yet. Raises `InputError` as `read_frames` does, and
+    where there is no whole header.
+    """
+    chain = _Chain()
+    try:
+        yield from _walk(Path(path), chain)
+    except _TornTail:
+        if chain.sequence == 0:
+            raise _refused(path, chain, 0, "a whole header frame") from None
+
+
 def recover(path: str | os.PathLike[str]) -> int:
     """Cut an incomplete last frame off the file at `path` and return the bytes cut, 0 for none.
 

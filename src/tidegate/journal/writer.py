@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
@@ -182,6 +182,25 @@ class Journal:
         tag = self._tags.get(kind) or self._new_tag(kind)
         return self._write(tag, encode_payload(payload))
 
+    def append_many(self, entries: Iterable[tuple[str, object]]) -> range:
+        """Write frames of (kind, payload) with one write and, when durable, one force to disk.
+
+        Returns their sequences. All are on disk on return, and a crash before that may leave the
+        first of them; so whoever waits for it may act on all, and nobody on some. If one cannot be
+        written (see `append`), none is.
+        """
+        frames, digests, previous = list[bytes](), list[bytes](), self._previous
+        first = sequence = self._tree.size
+        tags, encode = self._tags, _ENCODER.encode
+        for kind, payload in entries:
+            tag = tags.get(kind) or self._new_tag(kind)
+            frame, previous = encode_frame(sequence, previous, tag, encode(payload))
+            sequence += 1
+            frames.append(frame)
+            digests.append(previous)
+        self._put(b"".join(frames), digests)
+        return range(first, sequence)
+
     def seal(self) -> str:
         """Write the seal, force all to disk, give the file its final name; return the head."""
         root = self._tree.root().hex()
@@ -207,25 +226,29 @@ class Journal:
         return bytes(self._sink.bytes)
 
     def _write(self, tag: bytes, payload: bytes) -> int:
-        if not self._open:
-            raise InvariantError("a journal takes no frame after its seal, close or failure")
         sequence = self._tree.size
         frame, digest = encode_frame(sequence, self._previous, tag, payload)
+        self._put(frame, (digest,))
+        return sequence
+
+    def _put(self, frames: bytes, digests: Sequence[bytes]) -> None:
+        if not self._open:
+            raise InvariantError("a journal takes no frame after its seal, close or failure")
         try:
-            self._sink.write(frame)
+            self._sink.write(frames)
             if self._durable:
                 self._sink.force()
         except BaseException:
             self._abandon()
             raise
-        self._link(sequence, digest)
-        return sequence
+        for digest in digests:
+            self._link(digest)
 
-    def _link(self, sequence: int, digest: bytes) -> None:
+    def _link(self, digest: bytes) -> None:
+        if self._tree.size == 0:
+            self.run = digest.hex()[:RUN_DIGITS]
         self._previous = digest
         self._tree.append(digest)
-        if sequence == 0:
-            self.run = digest.hex()[:RUN_DIGITS]
 
     def _abandon(self) -> None:
         self._open = False
@@ -247,7 +270,7 @@ class Journal:
                     f"expected an unsealed journal; this one only lacks its name {self._path}"
                 )
                 raise InputError(where, f"frame {frame.sequence}", expected)
-            self._link(frame.sequence, frame.digest)
+            self._link(frame.digest)
 
 
 def encode_payload(payload: object) -> bytes:

@@ -87,7 +87,7 @@ class Limits(_Strict, frozen=True):
     minimum_transfer_usd: NonNegative = 5_000.0
     messages_per_s: Annotated[int, msgspec.Meta(ge=1)] = 10
     repeats: Annotated[int, msgspec.Meta(ge=1)] = 100
-    repeat_window_s: Positive = 60.0
+    repeats_in_s: Positive = 60.0
     loss_per_day: Share = 0.05
     turnover_per_day: Positive = 10.0
 
@@ -145,13 +145,13 @@ class Venue(_Strict, frozen=True):
     idle_yield_annual: Assumption | None = None
 
 
-class Route(_Strict, frozen=True, omit_defaults=True):
+class Route(_Strict, frozen=True):
     """A way for money between two venues; latency is lognormal, given by median and 95 % point.
 
     `cap_usd_day` is the most that may be sent over it within any 24 hours, counting a dollar coin
     as a dollar; left out, the mandate caps nothing and what the venue lets go is the limit. Money
-    may be sent in the UTC hours of `window`; left out, always. What is left out is not
-    in the mandate's content, whose version stays what it was before these could be said.
+    may be sent in the UTC hours of `window`; left out, always. A mandate that
+    crossed to another process has the same content: nothing of it depends on what was left out.
     """
 
     source: str

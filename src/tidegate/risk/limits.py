@@ -393,10 +393,21 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def breaches(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """Every broken rule of a plan; where a quote is missing nothing else can be judged."""
+def findings(terms: Terms, situation: Situation, plan: Plan) -> dict[str, list[Breach]]:
+    """What every check found, by its name; where a quote is missing nothing else can be judged."""
     needed = _held(terms, situation) | _concerned(terms, situation, plan)
     missing = sorted(needed - situation.snapshot.quotes.keys())
     if missing:
-        return [Breach("fresh quotes", name, "no quote") for name in missing]
-    return [breach for check in CHECKS for breach in check(terms, situation, plan)]
+        blind = [Breach("fresh quotes", name, "no quote") for name in missing]
+        return {quotes_are_fresh.__name__: blind}
+    return {check.__name__: check(terms, situation, plan) for check in CHECKS}
+
+
+def breaches(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Every broken rule of a plan."""
+    return [breach for found in findings(terms, situation, plan).values() for breach in found]
+
+
+def check_names() -> list[str]:
+    """What every plan is judged by, in order, as a journal's header pins it."""
+    return [check.__name__ for check in CHECKS]
