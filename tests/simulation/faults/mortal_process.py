@@ -39,6 +39,7 @@ from tidegate.simulation.faults.small_market import STEP_MS, make_tape, start_ms
 SLACK_STEPS, CALM_TICKS = 30, 200
 REFUSED = 2
 _CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([__name__])
 
 
 class PipeGateway:

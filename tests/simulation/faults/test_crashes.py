@@ -17,7 +17,7 @@ from tidegate.simulation.faults.menu import Fault, Swarm
 PARTS = 6
 # In a recovery, the boundaries until the engine has asked every venue.
 RECOVERY, EVERY = 24, 48
-SIGKILLS, LIFE_S = 200, 0.6
+SIGKILLS, LIFE_S = 200, 0.2
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.simulation.faults.trading_desk import traded
+from tests.simulation.faults.trading_desk import drawn, traded
 from tidegate.simulation.faults.command import coverage_of, played, played_for
 from tidegate.simulation.faults.menu import PER_REQUEST, Fault, Swarm
 from tidegate.simulation.faults.pairs import unreached
@@ -54,6 +54,13 @@ def test_ten_thousand_ambiguous_replies_lead_to_no_second_action(part: int) -> N
     results = [storm(seed) for seed in range(part, STORMS, 4)]
     assert not any(result.failures for result in results), report(results)
     assert sum(result.figures["ambiguous"] for result in results) > AMBIGUOUS_MIN / 4
+
+
+@pytest.mark.parametrize("first", (1, 6))
+def test_desk_that_always_trades_under_the_faults_of_a_seed_comes_right(first: int) -> None:
+    results = [traded(drawn(seed, TICKS), TICKS) for seed in range(first, first + 5)]
+    assert not any(result.failures for result in results), report(results)
+    assert sum(result.figures["orders"] for result in results) > 1_000
 
 
 def test_same_seed_writes_the_same_journal_whatever_the_hash_seed() -> None:

@@ -11,13 +11,25 @@ from random import Random
 
 from tests.simulation.faults.plain_client import LIFE_MS, approve
 from tidegate.model.actions import Action, Order, Transfer
-from tidegate.simulation.faults.menu import Swarm
+from tidegate.simulation.faults.feed import FAULTS as FEED_FAULTS
+from tidegate.simulation.faults.menu import Fault, Swarm, draw
 from tidegate.simulation.faults.runner import CALM_TICKS, Result, Run
 from tidegate.simulation.faults.small_book import COLLATERAL, INSTRUMENTS, PAIRS
+from tidegate.simulation.faults.small_market import start_ms
 
 LOOK_TICKS = 20
 # About 600 dollars a leg: however many plans end early, what is naked stays small.
 LOTS = {"alpha:BTCUSDT": 10, "beta:BTC": 1_000, "alpha:ETHUSDT": 20, "beta:ETH": 2_000}
+
+
+# Nobody decides here, so nobody looks at quotes or holds back where a statement differs.
+UNSEEN = frozenset((*FEED_FAULTS, Fault.BALANCE_WRONG, Fault.POSITION_WRONG, Fault.BIT_ROT))
+
+
+def drawn(seed: int, ticks: int) -> Swarm:
+    """What a seed orders, less what a desk alone cannot see."""
+    begin = start_ms(ticks)
+    return draw(seed, COLLATERAL, begin, begin + 1000 * ticks).less(UNSEEN)
 
 
 class Trader:

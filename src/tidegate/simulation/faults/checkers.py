@@ -19,6 +19,7 @@ from tidegate.model.events import Filled
 from tidegate.model.instruments import Instrument
 from tidegate.model.times import SECOND_MS
 from tidegate.risk.gate import APPROVAL_LIFE_MS, Approval
+from tidegate.risk.plan import Situation
 from tidegate.simulation.faults.site import CANARY, Process, Site
 from tidegate.simulation.faults.small_book import INSTRUMENTS, MANDATE
 
@@ -134,6 +135,7 @@ class TruthChecker:
         self._net = Counter[str]()
         self._taken_ms: dict[str, int] = {}
         site.wire.before_request = self.before_request
+        site.gate.before_review = self.before_review
 
     def before_request(self, kind: str, name: str, approval: Approval | None) -> None:
         """A request is about to leave: its journal record must be on disk."""
@@ -239,12 +241,30 @@ class TruthChecker:
             record = books.order(name)
             self.reservations += 1
             covered = record.filled_lots + record.open_lots
-            if abs(covered) < abs(furthest) and name not in server.seen.filled_last:
+            if abs(covered) < abs(furthest):
                 said = f"{record.state.value}, {covered} of {furthest} lots"
                 self.found.append(f"R10: {name} is not reserved for: {said}")
                 del self._watched[name]
             elif not record.is_open and record.filled_lots == furthest and not may:
                 del self._watched[name]
+
+    def before_review(self, situation: Situation) -> None:
+        """The gate is about to judge: what may come of orders in flight must be in what it sees."""
+        if self.process is None:
+            return
+        books, needed = self.process.desk.books, dict[str, tuple[int, int]]()
+        for name, approval in self._watched.items():
+            order = _order(approval)
+            traded = self._site.server.seen.traded[name]
+            furthest = order.lots if self._may_trade(name) else traded
+            left = furthest - (books.order(name).filled_lots if books.has_order(name) else 0)
+            low, high = needed.get(order.instrument, (0, 0))
+            needed[order.instrument] = (low + min(0, left), high + max(0, left))
+        for instrument, (low, high) in needed.items():
+            seen = situation.unsettled.lots.get(instrument, (0, 0))
+            if seen[0] > low or seen[1] < high:
+                said = f"{seen} of {(low, high)} lots of {instrument}"
+                self.found.append(f"R10: the gate sees {said} in flight")
 
     def _follow_fills(self) -> None:
         """Follow net exposure per coin through all fills, as they came."""

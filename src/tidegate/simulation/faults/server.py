@@ -79,15 +79,14 @@ class Withdrawal:
 @dataclass(slots=True)
 class Seen:
     """What venues saw of ids: those that came again, with the same content or another's, which no
-    sound client does; actions refused for their approval; how often each id was acted on, the
-    signed lots that have traded under it, and orders that traded after a word on their end."""
+    sound client does; actions refused for their approval; how often each id was acted on, and the
+    signed lots that have traded under it."""
 
     repeated: list[str] = field(default_factory=list)
     collided: list[str] = field(default_factory=list)
     unapproved: list[tuple[str, str]] = field(default_factory=list)
     acted: Counter[str] = field(default_factory=Counter)
     traded: Counter[str] = field(default_factory=Counter)
-    filled_last: set[str] = field(default_factory=set)
 
 
 class VenueServer:
@@ -202,7 +201,6 @@ class VenueServer:
         if self._draws(order, Fault.FILL_LAST):
             # The part that was already matched is reported after the word on the cancel.
             self._coverage.about(Fault.FILL_LAST, order)
-            self.seen.filled_last.add(order)
             working.trades_on = True
             working.parts = [(self.now_ms + SECOND_MS, working.parts[0][1])]
             working.state = "cancelled"

@@ -20,7 +20,9 @@ from tidegate.journal import Journal, read_content, whole
 from tidegate.model.actions import Order
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO, usd
-from tidegate.risk.gate import Gate
+from tidegate.risk.gate import Approval, Gate
+from tidegate.risk.limits import Breach
+from tidegate.risk.plan import Plan, Situation, Terms
 from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.faults.coverage import Coverage
 from tidegate.simulation.faults.disk import Disk
@@ -56,12 +58,32 @@ FIRST_FRAMES = 2
 OF_PROCESS = frozenset((Fault.DISK_FULL, Fault.FORCE_FAILED, Fault.BIT_ROT, Fault.HANG))
 
 
+class WatchedGate(Gate):
+    """The gate, with somebody who looks at what it is shown."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key)
+        self.before_review: Callable[[Situation], None] = lambda _: None
+
+    def review(
+        self,
+        terms: Terms,
+        situation: Situation,
+        plan: Plan,
+        sequence: int,
+        note: Callable[[str, object], object] | None = None,
+    ) -> tuple[Approval, ...] | list[Breach]:
+        """As the gate."""
+        self.before_review(situation)
+        return super().review(terms, situation, plan, sequence, note)
+
+
 class Site:
     """Venues, wire, feed and disk of one run of so many ticks of a second."""
 
     def __init__(self, swarm: Swarm, ticks: int, boundaries: Boundaries) -> None:
         self.swarm, self.ticks = swarm, ticks
-        self.begin_ms, self.gate = start_ms(ticks), Gate(CANARY)
+        self.begin_ms, self.gate = start_ms(ticks), WatchedGate(CANARY)
         self.coverage, self.boundaries = Coverage(), boundaries
         tape = make_tape(swarm, self.begin_ms, ticks * SECOND_MS // STEP_MS + SLACK_STEPS)
         charged = exchange_terms(rule_changes(swarm))
