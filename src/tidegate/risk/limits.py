@@ -89,21 +89,29 @@ def reductions_reduce(terms: Terms, situation: Situation, plan: Plan) -> list[Br
 
 def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Transfers stay within what the venue's exact rule lets go once what comes before them in
-    the plan is done, on open routes."""
+    the plan is done, on open routes, in the asset that the route carries."""
     breaches = []
     for index, action in enumerate(plan.actions):
         if isinstance(action, Transfer):
-            for end in (action.source, action.destination):
-                if end in situation.snapshot.frozen_venues:
-                    breaches.append(Breach("open route", end, "venue is frozen"))
-            if (action.source, action.destination) not in terms.passages:
-                breaches.append(Breach("open route", action.source, "no such route"))
-            venue = action.source
-            account = account_after(terms, situation, venue, plan.actions[:index])
-            free = terms.rules[venue].state(account, situation.marks).withdrawable
-            if action.quanta > free:
-                breaches.append(Breach("withdrawable", venue, f"{action.quanta} of {free} quanta"))
+            breaches += _closed(terms, situation, action)
+            account = account_after(terms, situation, action.source, plan.actions[:index])
+            free = terms.rules[action.source].state(account, situation.marks).withdrawable
+            if not 0 < action.quanta <= free:
+                detail = f"{action.quanta} of {free} quanta"
+                breaches.append(Breach("withdrawable", action.source, detail))
     return breaches
+
+
+def _closed(terms: Terms, situation: Situation, transfer: Transfer) -> list[Breach]:
+    """Why a transfer's route does not take it; what may leave is counted in the asset carried."""
+    route = transfer.source, transfer.destination
+    frozen = (end for end in route if end in situation.snapshot.frozen_venues)
+    found = [Breach("open route", end, "venue is frozen") for end in frozen]
+    if route not in terms.passages:
+        found.append(Breach("open route", transfer.source, "no such route"))
+    elif terms.passages[route].asset_sent != transfer.asset:
+        found.append(Breach("open route", transfer.source, f"does not carry {transfer.asset}"))
+    return found
 
 
 def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
