@@ -7,6 +7,7 @@ python -m tests.mutation --file src/tidegate/risk/limits.py --kinds removal,entr
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -117,6 +118,8 @@ def main(
     json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """Measure how many small wrong changes of a room its tests notice."""
+    # To be ended is an exit, at which the copy of the tree is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     start, known = time.monotonic(), Equivalents.read()
     tree = Tree(root.resolve())
     room = Path(file).parts[2].removesuffix(".py") if file else room
