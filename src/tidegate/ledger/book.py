@@ -319,6 +319,7 @@ class Ledger:
         self._pay_wallet(venue, f"funding/{venue}", instrument.settle, -event.quanta, cause)
 
     def _sent(self, event: TransferSent) -> None:
+        ensure(event.id not in self._shipments, f"shipment {event.id} is under way already")
         key = (event.source, event.asset)
         self._wallets[key] = self._wallets.get(key, 0) - event.quanta
         rest = event.quanta - event.fee_quanta
@@ -331,8 +332,11 @@ class Ledger:
         )
 
     def _landed(self, event: TransferLanded) -> None:
+        ensure(event.id in self._shipments, f"shipment {event.id} is not under way")
         shipment = self._shipments.pop(event.id)
         ensure(shipment.quanta == event.quanta_sent, "a shipment landed with another amount")
+        ensure(shipment.asset == event.asset_sent, "a shipment landed in another asset")
+        ensure(shipment.destination == event.destination, "a shipment landed elsewhere")
         if event.asset == event.asset_sent:
             self._own(TRANSIT, event.asset, -event.quanta_sent, "transfer")
             self._wallets[event.destination, event.asset] = (
