@@ -104,11 +104,18 @@ def test_all_that_is_free_may_leave_and_not_one_quantum_more(beyond: int) -> Non
     assert len(found) == beyond
 
 
-@pytest.mark.parametrize("quanta", [0, -1, -500_000 * MICRO])
+@pytest.mark.parametrize("quanta", [1, 0, -1, -500_000 * MICRO])
 def test_transfer_of_nothing_or_less_is_refused(quanta: int) -> None:
     """It would pass every bound from above, and lower what the other side owes."""
     found = limits.money_can_leave(TERMS, rich(), moving(quanta))
-    assert [breach.rule for breach in found] == ["withdrawable"]
+    assert [breach.rule for breach in found] == ["withdrawable"] * (quanta < 1)
+
+
+def test_money_that_is_not_there_is_named_once_where_nothing_is_held() -> None:
+    """Without a position no stress can take an account, only the transfer itself."""
+    what = moving(600_000 * MICRO)
+    assert limits.accounts_survive(TERMS, rich(), what) == []
+    assert len(limits.money_can_leave(TERMS, rich(), what)) == 1
 
 
 def test_transfer_in_another_asset_than_the_route_carries_is_refused() -> None:
@@ -202,7 +209,8 @@ def test_order_alone_in_its_step_has_no_partner_to_wait_for() -> None:
     assert limits.legs_stay_together(TERMS, rich(), plan((legs[0],), (legs[1],), raises=True)) == []
     beside = plan((legs[0], send("alpha", "beta", 10)), raises=True)
     assert limits.legs_stay_together(TERMS, rich(), beside) == []
-    found = limits.legs_stay_together(TERMS, rich(), plan(legs, raises=True))
+    both = plan((*legs, send("alpha", "beta", 10)), raises=True)
+    found = limits.legs_stay_together(TERMS, rich(), both)
     assert found == [
         Breach("naked leg", ALPHA_BTC, "39960 USD"),
         Breach("naked leg", BETA_BTC, "39960 USD"),
@@ -287,3 +295,21 @@ def test_orders_of_one_instrument_share_its_volume_and_others_have_their_own() -
         Breach("volume share", BETA_BTC, "24000 USD"),
     ]
     assert limits.orders_fit_the_market(TERMS, situation, plan(once, once, raises=False)) == []
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_limits_in_dollars_allow_a_thousandth_for_lots_and_not_one_lot_more(beyond: int) -> None:
+    """110,110 lots of ether at beta are 33,033 dollars, a thousandth above 33,000."""
+    lots = 110_110 + beyond
+    naked = desk.terms(desk.with_limits(naked_usd=33_000.0, gross_leverage=1.0))
+    short, long = order(BETA_ETH, -lots), order(ALPHA_ETH, lots // 100)
+    together = plan((short, long), raises=True)
+    assert len(limits.legs_stay_together(naked, rich(), together)) == beyond
+    apart = plan((short,), (long,), raises=True)
+    assert len(limits.coins_stay_hedged(naked, rich(), apart)) == beyond
+    alone = plan((short,), raises=True)
+    poor = msgspec.structs.replace(rich(), equity_usd=33_000.0, peak_usd=33_000.0)
+    assert len(limits.book_stays_small(naked, poor, alone)) == beyond
+    shallow = msgspec.structs.replace(desk.quote(BETA_ETH), volume_day_usd=3_300_000.0)
+    thin = desk.situation(desk.portfolio(RICH), quotes={BETA_ETH: shallow})
+    assert len(limits.orders_fit_the_market(naked, thin, alone)) == beyond
