@@ -29,7 +29,6 @@ NARROW = {
     "risk": ("tests/risk", "tests/engine/test_gate_agrees.py"),
     "venues": ("tests/risk/test_gate.py",),
     "execution": ("tests/execution", "tests/engine/test_gate_agrees.py"),
-    "journal": ("tests/journal", "tests/audit"),
     "ledger": ("tests/ledger", "tests/simulation/test_option_delivery.py"),
 }
 FOUND = ("killed", "timeout")
@@ -114,6 +113,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Draws the sample and the order.")] = 1,
     minutes: Annotated[float, typer.Option(help="Begin no mutant after this long.")] = 600.0,
     beside: Annotated[int, typer.Option(help="Tests tried beyond those that reach it.")] = 20,
+    again: Annotated[Path | None, typer.Option(help="Only what lived in this report.")] = None,
     root: Annotated[Path, typer.Option(help="The folder with src and tests.")] = ROOT,
     json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
@@ -127,6 +127,11 @@ def main(
     every = [m for f in files for m in mutants(f, tree.source(f))]
     every = [m for m in every if not kinds or m.kind in kinds.split(",")]
     left = [m for m in every if not known.holds(m, tree.source(m.file))]
+    equivalent = len(every) - len(left)
+    if again is not None:
+        lived = msgspec.json.decode(again.read_bytes(), type=Report).survivors
+        changes = {(trial.before, trial.after) for trial in lived}
+        left = [m for m in left if m.diff(tree.source(m.file)) in changes]
     chosen = drawn(left, sample, seed)
     narrow = tests.split(",") if tests else [*NARROW.get(room, (f"tests/{room}",))]
     done: list[tuple[Mutant, Outcome]] = []
@@ -147,7 +152,7 @@ def main(
         room,
         seed,
         mutants=len(every),
-        equivalent=len(every) - len(left),
+        equivalent=equivalent,
         killed=verdicts.count("killed"),
         timeout=verdicts.count("timeout"),
         seconds=time.monotonic() - start,
