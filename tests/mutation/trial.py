@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import cache_from_source
+from math import ceil
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,8 @@ from tests.mutation.reach import Reach
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "out", "__pycache__")
 HEAVY = "numpy numba scipy.optimize scipy.special scipy.stats hypothesis.strategies rich typer"
 MEMORY_BYTES = 12 * 2**30
+# How much longer than the processor's time a process may take on a busy machine.
+SLOWEST = 30
 FAILED = 1
 NOT_RUN = (int(pytest.ExitCode.USAGE_ERROR), int(pytest.ExitCode.NO_TESTS_COLLECTED))
 
@@ -103,7 +106,7 @@ class Workshop:
         path, told = self.copy / mutant.file, self.copy / "killer.txt"
         source = path.read_text(encoding="utf-8")
         told.write_text("")
-        patience_s = 30.0 + 5.0 * sum(found.seconds[test] for test in tests)
+        patience_s = 20.0 + 3.0 * sum(found.seconds[test] for test in tests)
         try:
             path.write_text(mutant.applied(source), encoding="utf-8")
             Path(cache_from_source(str(path))).unlink(missing_ok=True)
@@ -157,13 +160,16 @@ def _in_a_fork(run: Callable[[], int | None], patience_s: float, log: Path) -> i
             os.dup2(output, 1)
             os.dup2(output, 2)
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            # Time of the processor and not of the clock, for others may keep it busy.
+            resource.setrlimit(resource.RLIMIT_CPU, (ceil(patience_s), ceil(patience_s) + 1))
             status = run() or 0
         except BaseException:
             traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(status)
-    return _awaited(child, time.monotonic() + patience_s)
+    status = _awaited(child, time.monotonic() + SLOWEST * patience_s)
+    return None if status == -signal.SIGXCPU else status
 
 
 def _awaited(child: int, until: float) -> int | None:

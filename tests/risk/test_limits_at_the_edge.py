@@ -217,6 +217,43 @@ def test_order_alone_in_its_step_has_no_partner_to_wait_for() -> None:
     ]
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_order_has_the_partners_of_its_own_step_and_of_no_other(place: int) -> None:
+    single, both = (order(ALPHA_ETH, 1),), pair(base_lots(ALPHA_BTC, 40_000))
+    steps = [single, both] if place else [both, single]
+    found = limits.legs_stay_together(TERMS, rich(), plan(*steps, raises=True))
+    assert [breach.where for breach in found] == [ALPHA_BTC, BETA_BTC]
+
+
+@pytest.mark.parametrize("held_lots", [0, -5, 5])
+@pytest.mark.parametrize("side", [1, -1])
+def test_reduction_may_reach_nothing_and_not_one_lot_of_the_other_side(
+    held_lots: int, side: int
+) -> None:
+    positions = {ALPHA_BTC: held(ALPHA_BTC, held_lots)} if held_lots else {}
+    situation = desk.situation(desk.portfolio(RICH, positions))
+    for beyond in (0, side):
+        lots = beyond - held_lots
+        what = plan((order(ALPHA_BTC, lots),) if lots else (), raises=False)
+        found = limits.reductions_reduce(TERMS, situation, what)
+        assert len(found) == (1 if beyond and beyond * held_lots <= 0 else 0)
+
+
+def test_venue_that_lends_may_be_overdrawn_by_fees_where_nothing_is_held() -> None:
+    """What it lends against is judged by its margin; only wallets hold what they spend."""
+    poor = rich(alpha=0.0)
+    what = plan(pair(100), raises=True)
+    assert account_after(TERMS, poor, "alpha", what.actions).balances["USDT"] < 0
+    assert limits.wallets_hold(TERMS, poor, what) == []
+    assert limits.accounts_survive(TERMS, poor, what) != []
+
+
+def test_first_account_that_would_not_survive_is_named_alone() -> None:
+    poor = desk.situation(desk.portfolio({"alpha": 10_000, "beta": 10_000}))
+    found = limits.accounts_survive(TERMS, poor, plan(pair(LOTS), raises=True))
+    assert {breach.where for breach in found} == {"alpha"}
+
+
 def test_naked_coin_is_measured_at_its_own_price_beside_a_cheaper_coin() -> None:
     ether = order(ALPHA_ETH, 100), order(BETA_ETH, -10_000)
     step = (*ether, order(ALPHA_BTC, base_lots(ALPHA_BTC, 24_000)))

@@ -118,13 +118,12 @@ def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
     """Every account survives the stress in every step of a plan, whatever part of the step fills,
     or is not worse off."""
     moves = situation.outer if plan.raises else situation.inner
-    breaches = []
     for venue in situation.portfolio.accounts:
         for worst in worst_accounts(terms, situation, venue, plan, moves):
-            breaches += _unsafe(terms, situation, plan, worst, moves)
-            if breaches:
-                return breaches
-    return breaches
+            unsafe = _unsafe(terms, situation, plan, worst, moves)
+            if unsafe:
+                return unsafe
+    return []
 
 
 def _unsafe(
