@@ -106,7 +106,7 @@ def tried(
 
 def main(
     room: Annotated[str, typer.Option(help="A folder of src/tidegate.")] = "risk",
-    file: Annotated[str | None, typer.Option(help="One file alone.")] = None,
+    file: Annotated[str | None, typer.Option(help="These files alone, by comma.")] = None,
     tests: Annotated[str, typer.Option(help="Tests to run, by comma; else the room's.")] = "",
     kinds: Annotated[str, typer.Option(help="Kinds of mutants, by comma; else all.")] = "",
     sample: Annotated[int | None, typer.Option(help="How many; else all.")] = None,
@@ -123,7 +123,7 @@ def main(
     start, known = time.monotonic(), Equivalents.read()
     tree = Tree(root.resolve())
     room = Path(file).parts[2].removesuffix(".py") if file else room
-    files = [file] if file else tree.files(room)
+    files = file.split(",") if file else tree.files(room)
     every = [m for f in files for m in mutants(f, tree.source(f))]
     every = [m for m in every if not kinds or m.kind in kinds.split(",")]
     left = [m for m in every if not known.holds(m, tree.source(m.file))]
