@@ -219,7 +219,7 @@ class Ledger:
     def _reprice(self, asset: str, price_micro: int, account: str, cause: str) -> None:
         """All that is held of an asset changes its value; quanta stay where they are."""
         total = self._totals.get(asset, 0)
-        before = self._value(asset, total) if asset in self._price_micro else 0
+        before = self._value(asset, total)
         self._price_micro[asset] = price_micro
         change = self._value(asset, total) - before
         if change:
