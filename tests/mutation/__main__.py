@@ -123,15 +123,16 @@ def main(
     start, known = time.monotonic(), Equivalents.read()
     tree = Tree(root.resolve())
     room = Path(file).parts[2].removesuffix(".py") if file else room
-    files = file.split(",") if file else tree.files(room)
-    every = [m for f in files for m in mutants(f, tree.source(f))]
+    # As they are now, for the tree may change while the mutants are tried in the copy.
+    sources = {f: tree.source(f) for f in (file.split(",") if file else tree.files(room))}
+    every = [m for f, source in sources.items() for m in mutants(f, source)]
     every = [m for m in every if not kinds or m.kind in kinds.split(",")]
-    left = [m for m in every if not known.holds(m, tree.source(m.file))]
+    left = [m for m in every if not known.holds(m, sources[m.file])]
     equivalent = len(every) - len(left)
     if again is not None:
         lived = msgspec.json.decode(again.read_bytes(), type=Report).survivors
         changes = {(trial.before, trial.after) for trial in lived}
-        left = [m for m in left if m.diff(tree.source(m.file)) in changes]
+        left = [m for m in left if m.diff(sources[m.file]) in changes]
     chosen = drawn(left, sample, seed)
     narrow = tests.split(",") if tests else [*NARROW.get(room, (f"tests/{room}",))]
     done: list[tuple[Mutant, Outcome]] = []
@@ -143,7 +144,7 @@ def main(
             if time.monotonic() - start > 60 * minutes:
                 break
     survivors = [
-        Trial(f"{m.file}:{m.line}", m.kind, *m.diff(tree.source(m.file)), outcome)
+        Trial(f"{m.file}:{m.line}", m.kind, *m.diff(sources[m.file]), outcome)
         for m, outcome in sorted(done, key=lambda pair: (pair[0].file, pair[0].start))
         if outcome.verdict not in FOUND
     ]
