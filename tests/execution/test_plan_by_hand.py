@@ -165,3 +165,14 @@ def test_losing_position_is_not_rolled() -> None:
     lots = base_lots(ALPHA_BTC, 60_000)
     book = desk.portfolio(RICH, {ALPHA_BTC: held(ALPHA_BTC, lots, entry=1.5)})
     assert toward(desk.situation(book), realise_usd={"alpha": 5_000.0}).actions == ()
+
+
+@pytest.mark.parametrize(("least_usd", "count"), [(960.0, 2), (960.1, 0)])
+def test_change_of_the_least_trade_is_made_and_a_smaller_one_is_not(
+    least_usd: float, count: int
+) -> None:
+    """Sixteen lots of a thousandth of a coin are 960 dollars."""
+    terms = desk.terms(desk.with_limits(minimum_trade_usd=least_usd))
+    targets = Targets({ALPHA_BTC: 0.016, BETA_BTC: -0.016}, {}, {}, "carry")
+    situation = desk.situation(desk.portfolio(RICH))
+    assert len(plan_targets(terms, situation, targets, 7).actions) == count
