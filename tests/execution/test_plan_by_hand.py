@@ -55,7 +55,9 @@ def test_heavier_side_gives_up_what_is_not_matched_from_its_largest_leg_and_then
     assert hedged_lots(contracts, less) == {"a": -4, "b": -8, "c": 12}
 
 
-@pytest.mark.parametrize(("amount", "lots"), [(2.998, 2), (2.9991, 3), (3.0, 3), (-2.9991, -3)])
+@pytest.mark.parametrize(
+    ("amount", "lots"), [(2.998, 2), (2.9991, 3), (3.0, 3), (-2.9991, -3), (0.9991, 1), (1.0, 1)]
+)
 def test_amount_within_a_thousandth_of_a_lot_is_that_lot(amount: float, lots: int) -> None:
     contracts = {"a": perpetual("a", "1"), "b": perpetual("b", "1")}
     assert hedged_lots(contracts, {"a": amount, "b": -amount}) == {"a": lots, "b": -lots}
@@ -176,3 +178,37 @@ def test_change_of_the_least_trade_is_made_and_a_smaller_one_is_not(
     targets = Targets({ALPHA_BTC: 0.016, BETA_BTC: -0.016}, {}, {}, "carry")
     situation = desk.situation(desk.portfolio(RICH))
     assert len(plan_targets(terms, situation, targets, 7).actions) == count
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_crumb_of_less_than_a_dollar_is_closed_where_it_must_be(urgent: bool) -> None:
+    """One lot at beta is 60 cents."""
+    book = desk.portfolio(RICH, {BETA_BTC: held(BETA_BTC, 1)})
+    targets = Targets({BETA_BTC: 0.0}, {}, {}, "cut", urgent=urgent)
+    found = plan_targets(TERMS, desk.situation(book), targets, 7)
+    assert [a.lots for a in found.actions] == ([-1] if urgent else [])  # type: ignore[union-attr]
+
+
+def test_reduction_takes_of_each_leg_of_the_heavier_side_its_share() -> None:
+    """0.4 at alpha and 0.2 in the vault could go, 0.3 at beta: half of either goes with those.
+
+    Alpha and beta change sides, so that not the whole change reduces.
+    """
+    positions = {ALPHA_BTC: held(ALPHA_BTC, 400), BETA_BTC: held(BETA_BTC, -30_000)}
+    book = desk.portfolio(RICH, positions, coins={"BTC": 2 * 10**7})
+    amounts = {ALPHA_BTC: -0.1, VAULT_BTC: 0.0, BETA_BTC: 0.1}
+    lots = dict.fromkeys(amounts, 0)
+    for action in toward(desk.situation(book), base_amounts=amounts).actions:
+        assert isinstance(action, Order)
+        lots[action.instrument] += action.lots
+    assert lots == {ALPHA_BTC: -200, VAULT_BTC: -10_000, BETA_BTC: 30_000}
+
+
+def test_short_that_won_more_of_its_notional_is_rolled_before_a_long() -> None:
+    positions = {
+        ALPHA_BTC: held(ALPHA_BTC, 1_000, entry=0.9),
+        ALPHA_ETH: held(ALPHA_ETH, -1_000, entry=1.5),
+    }
+    situation = desk.situation(desk.portfolio(RICH, positions))
+    first = toward(situation, realise_usd={"alpha": 2_000.0}).actions[0]
+    assert first.instrument == ALPHA_ETH  # type: ignore[union-attr]
