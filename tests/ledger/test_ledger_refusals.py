@@ -14,6 +14,7 @@ from tidegate.model.events import (
     DeficitCovered,
     Deposited,
     Event,
+    Filled,
     LiquidationStarted,
     Marked,
     OrderRefused,
@@ -55,9 +56,11 @@ def test_shipment_is_under_way_less_its_fee_until_it_lands() -> None:
     ledger.post(SENT)
     assert ledger.portfolio(("v", "w")).shipments == (Shipment("t", "v", "w", "USDT", 280, 10),)
     assert ledger.wallet("v", "USDT") == DOLLARS - 300
+    assert ledger.equity_micro == DOLLARS - 20
     ledger.post(LANDED)
     assert ledger.portfolio(("v", "w")).shipments == ()
     assert ledger.wallet("w", "USDT") == 280
+    assert ledger.equity_micro == DOLLARS - 20
 
 
 @pytest.mark.parametrize(
@@ -124,6 +127,13 @@ def test_rare_payment_moves_the_wallet_by_its_own_cause(
 )
 def test_refusal_and_warning_post_nothing(event: Event) -> None:
     assert funded().post(event) == ()
+
+
+def test_equity_at_other_marks_asks_no_price_of_what_was_closed() -> None:
+    ledger = book.opened()
+    for lots in (10, -10):
+        ledger.post(Filled(0, book.PERP.id, lots, 600, 600, 0, 0, 0, "o", "order"))
+    assert ledger.equity_at({book.SPOT.id: 600}) == ledger.equity_micro == 0
 
 
 @given(book.events, book.PRICES, book.PRICES)
