@@ -69,3 +69,9 @@ def test_fill_is_valued_at_its_own_middle_by_cause_of_the_price() -> None:
         ledger.post(fill(name, 1))
         ledger.post(Filled(0, name, 1, PRICE + 100, PRICE + 100, 0, 0, 0, "o", "order"))
         assert ledger.waterfall[asset] == 100_000
+
+
+def test_mark_at_which_a_position_stands_already_posts_nothing() -> None:
+    ledger = opened()
+    ledger.post(fill(PERP.id, 1))
+    assert ledger.post(Marked(0, {PERP.id: PRICE, SPOT.id: PRICE})) == ()

@@ -133,3 +133,11 @@ def test_coin_without_a_beta_stands_still_and_no_price_falls_below_one_tick() ->
 def test_of_two_venues_that_die_together_the_first_is_named() -> None:
     over = book({"alpha": 60_000, "beta": 60_000}, {ALPHA_BTC: 5_000, BETA_BTC: 500_000})
     assert joint_distances(over, {"BTC": 1.0})[0].venue == "alpha"
+
+
+def test_fall_ends_where_the_coin_of_the_largest_beta_is_worth_nothing() -> None:
+    """Bitcoin alone is held and dies at 75 %, when ether, which falls 1.4 times as far, is gone."""
+    over = book({"alpha": 150_500 * 1.5}, {ALPHA_BTC: 5_000})
+    found = {d.direction: d.move for d in joint_distances(over, BETAS)}
+    assert found["BTC down"] == pytest.approx(-0.75, abs=0.01)
+    assert found["all coins by beta down"] is None

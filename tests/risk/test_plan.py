@@ -17,7 +17,14 @@ from tidegate.costs.trading import TradingCosts, slippage
 from tidegate.model.account import Account, Position
 from tidegate.model.actions import Order
 from tidegate.model.units import MICRO
-from tidegate.risk.plan import account_after, held_lots, order_cost, reached, situation_after
+from tidegate.risk.plan import (
+    account_after,
+    held_lots,
+    order_cost,
+    reached,
+    situation_after,
+    worst_accounts,
+)
 
 FREE = msgspec.structs.replace(
     desk.terms(), costs=dict.fromkeys(desk.INSTRUMENTS, TradingCosts(0, 0.0, 0.0))
@@ -39,6 +46,35 @@ BOOK = desk.situation(
 def test_coin_held_outright_counts_in_whole_lots_rounded_down(quanta: int, lots: int) -> None:
     account = Account("vault", {"BTC": quanta}, {})
     assert held_lots(account, desk.INSTRUMENTS[VAULT_BTC]) == lots
+
+
+def test_contract_is_held_in_the_lots_of_its_position() -> None:
+    account = BOOK.portfolio.accounts["alpha"]
+    assert held_lots(account, desk.INSTRUMENTS[ALPHA_BTC]) == 2_000
+    assert held_lots(account, desk.INSTRUMENTS[BETA_BTC]) == 0
+
+
+def test_asset_that_an_account_has_never_held_counts_as_nothing() -> None:
+    """Whether it is listed with nothing or not listed, what is left is the same to the quantum."""
+    lots = desk.INSTRUMENTS[ALPHA_BTC].entry_cost(10, desk.MARKS[ALPHA_BTC])
+    long = {ALPHA_BTC: Position(10, lots - 5_000)}
+    actions = (order(ALPHA_BTC, -5), order(VAULT_BTC, 10), send("alpha", "beta", 1))
+    left: list[list[Account]] = []
+    for nothing in ({}, {"USDT": 0, "BTC": 0}):
+        alpha, vault = Account("alpha", nothing, long), Account("vault", {"USDT": 9**9}, {})
+        accounts = BOOK.portfolio.accounts | {"alpha": alpha, "vault": vault}  # type: ignore[operator]
+        book = msgspec.structs.replace(BOOK.portfolio, accounts=accounts)
+        situation = msgspec.structs.replace(BOOK, portfolio=book)
+        found = [account_after(TERMS, situation, venue, actions) for venue in ("alpha", "vault")]
+        for step in ((actions[0],), (actions[1],), (actions[2],)):
+            for venue in ("alpha", "vault"):
+                what = plan(step, raises=False)
+                found += worst_accounts(TERMS, situation, venue, what, desk.INNER)
+        left.append(found)
+    for bare, listed in zip(*left, strict=True):
+        assert bare.positions == listed.positions
+        assert {a: q for a, q in listed.balances.items() if q} == bare.balances
+        assert bare.balances.get("BTC", 0) in (0, 10_000)
 
 
 def test_partial_close_realises_its_share_and_a_whole_one_leaves_no_position() -> None:

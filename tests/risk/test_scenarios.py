@@ -33,15 +33,16 @@ def block(seed: int, drift: float = 0.0) -> BarBlock:
     return BarBlock(high, low, close, rng.uniform(0.01, 0.1, close.shape))
 
 
+@pytest.mark.parametrize("lengths", [LENGTHS, (6, 1, 4)])
 @pytest.mark.parametrize("drift", [-0.2, 0.0, 0.2])
 def test_tables_are_the_extremes_of_the_bars_after_the_start_in_its_own_volatility(
-    drift: float,
+    drift: float, lengths: tuple[int, ...]
 ) -> None:
     bars = block(1, drift)
-    tables = path_tables(bars, LENGTHS)
-    assert tables.lengths == LENGTHS
+    tables = path_tables(bars, lengths)
+    assert tables.lengths == lengths
     assert tables.down.shape == tables.up.shape == (3, BARS - 6, COINS)
-    for k, length in enumerate(LENGTHS):
+    for k, length in enumerate(lengths):
         for t in range(BARS - 6):
             for c in range(COINS):
                 low = min(bars.low[t + 1 + n, c] for n in range(length))
