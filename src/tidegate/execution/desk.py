@@ -49,10 +49,11 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """A plan on its way: its steps, the step that is being carried out, how many of its orders were
-    sent, since when, when the plan began, and the marks at that time."""
+    """A plan on its way: its steps and when each may be sent, the step that is being carried out,
+    how many of its orders were sent, since when, when the plan began, and the marks then."""
 
     steps: Steps
+    offsets_ms: tuple[int, ...]
     step: int
     sent: int
     since_ms: int
@@ -104,11 +105,12 @@ class Desk:
         """Venues whose statement differs from the ledger, and how."""
         return self._keeper.breaks
 
-    def begin(self, steps: Steps, now_ms: int) -> None:
-        """Start to carry out approved steps; what can be done at once is done on return."""
+    def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
+        """Start to carry out approved steps, each not before its offset from now (0 if none is
+        said); what can be done at once is done on return."""
         self._is_now(now_ms)
         marks = self._marks_at(now_ms) if self._marks_at else {}
-        self._work = Work(steps, 0, 0, now_ms, now_ms, marks)
+        self._work = Work(steps, offsets_ms or (0,) * len(steps), 0, 0, now_ms, now_ms, marks)
         self._unfinished = False
         actions = (approval.action for step in steps for approval in step)
         self._brake = planned(self._brake, (a for a in actions if isinstance(a, Order)))
@@ -171,6 +173,8 @@ class Desk:
                 self.stop(now_ms, why)
                 return
             step = work.steps[work.step]
+            if work.sent == 0 and now_ms < work.begun_ms + work.offsets_ms[work.step]:
+                return
             if work.sent < len(step):
                 # The partner of an order follows when its venue has that order for sure.
                 if work.sent and not self.books.is_taken(step[work.sent - 1].action):
@@ -179,7 +183,8 @@ class Desk:
                     if not held.passes:
                         self.stop(now_ms, f"braked: {held.rule}: {held.detail}")
                     return
-                self._work = msgspec.structs.replace(work, sent=work.sent + 1)
+                since_ms = work.since_ms if work.sent else now_ms
+                self._work = msgspec.structs.replace(work, sent=work.sent + 1, since_ms=since_ms)
                 self._send(step[work.sent], now_ms)
             elif not all(self.books.is_through(approval.action) for approval in step):
                 return
