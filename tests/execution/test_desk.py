@@ -186,3 +186,18 @@ def test_submission_is_in_the_journal_before_the_venue_hears_of_it() -> None:
     built.venues.place = listen  # type: ignore[method-assign]
     begun(built)
     assert heard == [1, 2]
+
+
+def test_step_waits_for_its_time_and_is_then_given_its_own() -> None:
+    late = approval(SHORT, life_ms=100_000, place="1.1")
+    built = office()
+    built.desk.begin(((approval(LONG),), (late,)), NOW_MS, (0, 40_000))
+    built.venues.fill(LONG, 100)
+    built.wait(39)
+    assert built.venues.placed == [LONG.id]
+    built.wait(1)
+    assert built.venues.placed == [LONG.id, SHORT.id]
+    built.wait(29)
+    assert built.venues.cancelled == []
+    built.wait(3)
+    assert set(built.venues.cancelled) == {SHORT.id}

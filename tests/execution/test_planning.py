@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -20,6 +21,7 @@ from tidegate.execution.planning import Targets, plan_targets
 from tidegate.execution.rounding import NOISE_LOTS, common_lot, hedged_lots, slices
 from tidegate.model.account import Account, Position, fill_position
 from tidegate.model.actions import Action, Order, Transfer
+from tidegate.model.mandate import Pacing
 from tidegate.model.units import MICRO
 from tidegate.risk.gate import Gate
 from tidegate.risk.limits import breaches
@@ -136,10 +138,38 @@ def test_any_part_of_an_approved_plan_leaves_every_account_solvent(
         return
     for done in outcomes(plan, seed):
         survives(situation, plan, done)
-    if not any(".roll." in a.id for a in plan.actions):
+    # Where no step stands on one before it, what fills may skip steps too.
+    if not any(".roll." in a.id or isinstance(a, Transfer) for a in plan.actions):
         chance = random.Random(seed)
         for _ in range(5):
             survives(situation, plan, [a for a in plan.actions if chance.random() < 0.5])
+
+
+@settings(max_examples=60)
+@given(situation=books(), wish=wishes(), aversion=st.sampled_from([0.0, 1e-6, 1e-3]))
+def test_plan_over_time_trades_the_same_within_the_horizon_and_is_approved_as_one_at_once(
+    situation: Situation, wish: Targets, aversion: float
+) -> None:
+    pacing = Pacing(horizon_s=300.0, interval_s=30.0, aversion_per_usd=aversion)
+    slow = desk.terms(msgspec.structs.replace(desk.MANDATE, execution=pacing))
+    plan, at_once = (plan_targets(terms, situation, wish, "1") for terms in (slow, TERMS))
+    sums = [Counter[str](), Counter[str]()]
+    for total, made in zip(sums, (plan, at_once), strict=True):
+        for action in made.actions:
+            if isinstance(action, Order):
+                total[action.instrument] += action.lots
+    assert sums[0] == sums[1]
+    offsets = [step.offset_ms for step in plan.steps]
+    assert offsets == sorted(offsets)
+    fewest = max((len(made.steps) for made in (at_once,)), default=0)
+    assert max(offsets, default=0) <= max(300_000, 30_000 * fewest)
+    assert plan.raises or not any(offsets)
+    verdicts = [Gate(b"k").review(t, situation, p, 1) for t, p in ((slow, plan), (TERMS, at_once))]
+    if isinstance(verdicts[1], tuple):
+        assert isinstance(verdicts[0], tuple)
+        ends = [a.expires_ms for a in verdicts[0]]
+        lives = [desk.NOW_MS + s.offset_ms + 60_000 for s in plan.steps for _ in s.actions]
+        assert ends == lives
 
 
 def test_flip_of_a_side_is_judged_on_the_side_that_dies_first() -> None:

@@ -169,7 +169,7 @@ class RecordedDesk:
         """Whether execution had called for the decision."""
         return self._scene.seen.called
 
-    def begin(self, steps: Steps, now_ms: int) -> None:
+    def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
         """What came of it are the frames that follow."""
         self._due = deque(approval for step in steps for approval in step)
 

@@ -85,8 +85,8 @@ class Executes(Protocol):
     def calls(self, now_ms: int) -> bool:
         """Whether a look is called for between the times of the grid."""
 
-    def begin(self, steps: Steps, now_ms: int) -> None:
-        """Start to carry out approved steps."""
+    def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
+        """Start to carry out approved steps, each not before its offset."""
 
     def stop(self, now_ms: int, why: str) -> None:
         """Send nothing more of the plan."""
@@ -375,7 +375,7 @@ class Cycle:
         left = iter(approvals)
         steps = tuple(tuple(next(left) for _ in step.actions) for step in plan.steps)
         self._is_cutting = not plan.raises
-        self._world.desk.begin(steps, now)
+        self._world.desk.begin(steps, now, tuple(step.offset_ms for step in plan.steps))
 
     def _conclude(
         self,

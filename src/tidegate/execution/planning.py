@@ -13,8 +13,10 @@ from math import ceil
 import msgspec
 
 from tidegate.execution.rounding import hedged_lots, slices
+from tidegate.execution.schedule import Hazard, Leg, Pace, Slice, schedule
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import InstrumentId, Spot
+from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     Plan,
@@ -31,6 +33,7 @@ from tidegate.risk.plan import (
 
 # The venue may mark the account a little differently by the time that the request arrives.
 LEAVING_SHARE = 0.99
+DAYS = 365
 
 
 class Targets(msgspec.Struct, frozen=True):
@@ -144,22 +147,65 @@ def _order_steps(
     prefix: str,
     reason: str,
 ) -> list[Step]:
+    """Slices of every coin, those of all coins together in order of time."""
     steps = []
     reduce_only = prefix.endswith("reduce")
     for legs in coins:
-        count = _slice_count(terms, situation, legs)
-        for index, part in enumerate(slices(legs, count)):
+        cut = _at_once(terms, situation, legs)
+        if not reduce_only and terms.mandate.execution.horizon_s > 0:
+            cut = _over_time(terms, situation, legs) or cut
+        for index, part in enumerate(cut):
             orders = tuple(
                 Order(f"{prefix}.{name}.{index}", name, lots, reduce_only, reason)
-                for name, lots in sorted(part.items(), key=lambda leg: _spot_first(terms, leg[0]))
+                for name, lots in sorted(
+                    part.lots.items(), key=lambda leg: _spot_first(terms, leg[0])
+                )
             )
-            steps.append(Step(orders))
-    return steps
+            steps.append(Step(orders, part.offset_ms))
+    return sorted(steps, key=lambda step: step.offset_ms)
+
+
+def _at_once(
+    terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]
+) -> tuple[Slice, ...]:
+    return tuple(Slice(0, part) for part in slices(legs, _slice_count(terms, situation, legs)))
+
+
+def _over_time(
+    terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]
+) -> tuple[Slice, ...] | None:
+    """Slices spread over the mandate's horizon; None for a coin held outright, which has no market
+    that the schedule knows."""
+    contracts = [terms.instruments[name] for name in legs]
+    if any(isinstance(contract, Spot) or contract.inverse for contract in contracts):
+        return None
+    pacing, quotes = terms.mandate.execution, situation.snapshot.quotes
+    market = {
+        contract.id: Leg(contract, legs[contract.id], terms.costs[contract.id], quotes[contract.id])
+        for contract in contracts
+    }
+    coin_vol_annual = max(quotes[name].vol_daily for name in legs) * DAYS**0.5
+    pace = Pace(
+        round(pacing.interval_s * SECOND_MS),
+        round(pacing.horizon_s * SECOND_MS),
+        _naked_room_usd(terms, situation, legs),
+        pacing.aversion_per_usd,
+    )
+    return schedule(market, Hazard(pacing.basis_vol_annual, coin_vol_annual), pace).slices
 
 
 def _slice_count(terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]) -> int:
-    """The fewest slices of which none exceeds the naked limit, in whole lots; what a coin is off
-    its hedge already takes from that limit, down to the smallest trade."""
+    """The fewest slices of which none exceeds the naked limit, in whole lots."""
+    limit = _naked_room_usd(terms, situation, legs)
+    return max(
+        ceil(abs(lots) / max(1, int(limit / _size_usd(terms, situation, name, 1))))
+        for name, lots in legs.items()
+    )
+
+
+def _naked_room_usd(terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]) -> float:
+    """The naked limit, from which what a coin is off its hedge already takes its part, down to the
+    smallest trade."""
     limits = terms.mandate.limits
     limit = limits.naked_usd
     name = next(iter(legs))
@@ -167,10 +213,7 @@ def _slice_count(terms: Terms, situation: Situation, legs: Mapping[InstrumentId,
     off_usd = off * terms.instruments[name].price(situation.marks[name])
     if off_usd > limits.minimum_trade_usd:
         limit = max(limit - off_usd, limits.minimum_trade_usd, 0.1 * limit)
-    return max(
-        ceil(abs(lots) / max(1, int(limit / _size_usd(terms, situation, name, 1))))
-        for name, lots in legs.items()
-    )
+    return limit
 
 
 def _spot_first(terms: Terms, name: InstrumentId) -> tuple[bool, str]:

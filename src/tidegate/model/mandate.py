@@ -178,6 +178,18 @@ class EdgeTerms(_Strict, frozen=True):
     half_life_days: Positive = 10.0
 
 
+class Pacing(_Strict, frozen=True):
+    """How what raises is spread over time: within `horizon_s` (0: at once), slices at least
+    `interval_s` apart, which is how long an order's impact is taken to last; `aversion_per_usd` is
+    what a squared dollar of deviation is worth in dollars (0: even slices), `basis_vol_annual` the
+    relative volatility between the legs of a pair, which is what waiting risks."""
+
+    horizon_s: NonNegative = 0.0
+    interval_s: Positive = 30.0
+    aversion_per_usd: NonNegative = 0.0
+    basis_vol_annual: NonNegative = 0.02
+
+
 class Mandate(_Strict, frozen=True):
     """Everything that is allowed; `version` is the content id that approvals cite."""
 
@@ -188,6 +200,7 @@ class Mandate(_Strict, frozen=True):
     authority: Authority = Authority()
     limits: Limits = Limits()
     edge: EdgeTerms = EdgeTerms()
+    execution: Pacing = Pacing()
     transfer: tuple[Route, ...] = ()
 
     @property

@@ -73,11 +73,12 @@ class Gate:
         broken = [breach for breaches in found.values() for breach in breaches]
         if broken:
             return broken
-        snapshot = situation.snapshot.id
-        expires = situation.snapshot.ts_ms + APPROVAL_LIFE_MS
+        snapshot, now_ms = situation.snapshot.id, situation.snapshot.ts_ms
         version = terms.mandate.version
+        # A step that is to wait may be sent for as long after its time as any other.
+        ends = [now_ms + s.offset_ms + APPROVAL_LIFE_MS for s in plan.steps for _ in s.actions]
         return tuple(
-            self._approve(action, (sequence, index), (snapshot, version), expires)
+            self._approve(action, (sequence, index), (snapshot, version), ends[index])
             for index, action in enumerate(plan.actions)
         )
 

@@ -30,9 +30,11 @@ from tidegate.risk.stress import Moves, stressed_health
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Actions that are sent together; a step waits for the one before it."""
+    """Actions that are sent together, not before `offset_ms` after the plan began; a step waits for
+    the one before it."""
 
     actions: tuple[Action, ...]
+    offset_ms: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True):
