@@ -126,6 +126,7 @@ class TruthChecker:
         self._site = site
         self.found: list[str] = []
         self.process: Process | None = None
+        self.hung = False
         self.journal = JournalChecker()
         self.reservations = self.naked_ms = self.longest_naked_ms = 0
         self._undisturbed_ms = self._struck = 0
@@ -307,7 +308,8 @@ class TruthChecker:
         self.naked_ms += SECOND_MS
         self.longest_naked_ms = max(self.longest_naked_ms, self.naked_ms)
         struck = self._site.coverage.struck
-        disturbed = struck != self._struck or self._site.spells.are_on or self.process is None
+        idle = self.process is None or self.hung
+        disturbed = struck != self._struck or self._site.spells.are_on or idle
         self._struck = struck
         self._undisturbed_ms = 0 if disturbed else self._undisturbed_ms + SECOND_MS
         if self._undisturbed_ms == UNDISTURBED_MS:

@@ -83,7 +83,7 @@ class Run:
         self.site.boundaries.chance = 0.0
         self._spells.stop()
         self.site.disk.full = self.site.disk.fails_next = False
-        self._hung = False
+        self._hung = self.checker.hung = False
         self._restart_tick = min(self._restart_tick, self.tick)
 
     def finish(self) -> Result:
@@ -158,7 +158,7 @@ class Run:
                 self.site.disk.rot()
                 self._die()
         self.site.disk.full = self._spells.holds(Fault.DISK_FULL, "")
-        self._hung = self._spells.holds(Fault.HANG, "")
+        self._hung = self.checker.hung = self._spells.holds(Fault.HANG, "")
 
     def _collect(self) -> None:
         for found in (self.checker.found, self.checker.journal.found):
