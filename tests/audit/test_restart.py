@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.audit.replayable import BOLD, STEPS, finished, frames_of, replayed, stormy
-from tests.engine.room import FixedOutlook, Room, TapeFeed
+from tests.audit.replayable import BOLD, FUNDS, STEPS, finished, frames_of, replayed, stormy
+from tests.engine.room import FixedOutlook, Room, TapeFeed, room
 from tests.risk import desk
 from tests.risk.floor import STEP_MS
 from tidegate.engine.cycle import Cycle, World
@@ -91,3 +91,27 @@ def test_run_that_dies_before_any_deed_is_written_ends_with_its_venues_books_and
         assert len(placed) == len(set(placed))
         found = replayed(tmp_path, finished(built), resolves=False)
         assert found.difference is None, (place, found.difference)
+
+
+def test_leg_that_a_death_left_alone_is_mended_at_the_next_look(tmp_path: Path) -> None:
+    journal = Journal.in_memory({"book": "test", "checks": check_names()})
+    flat(Mortal(journal, 10**9)).play(1)
+    kinds = [frame.kind for frame in frames_of(tmp_path, sealed(journal))]
+    second = [place for place, kind in enumerate(kinds) if kind == "submitted"][1]
+    journal = Journal.in_memory({"book": "test", "checks": check_names()})
+    dead = flat(Mortal(journal, second))
+    with pytest.raises(Death):
+        dead.play(1)
+    assert dead.lots(desk.ALPHA_BTC) != 0 == dead.lots(desk.BETA_BTC)
+    built = reborn(dead, journal, tmp_path)
+    built.play(1)
+    assert built.lots(desk.ALPHA_BTC) == 0
+
+
+def flat(journal: Mortal) -> Room:
+    return room({"BTC": [1.0] * 8}, mandate=BOLD, steps=8, funds=FUNDS, journal=journal)
+
+
+def sealed(journal: Journal) -> bytes:
+    journal.seal()
+    return journal.content()

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.audit.replayable import BOLD as REPLAYABLE
 from tests.engine.room import Room, room
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, BETA_BTC
@@ -24,7 +25,8 @@ from tidegate.audit import verify
 from tidegate.engine.cycle import Tools
 from tidegate.model.account import Position
 from tidegate.model.actions import Order
-from tidegate.model.events import Event, OrderRefused
+from tidegate.model.events import Event, LiquidationStarted, OrderRefused
+from tidegate.model.replies import Statement, Unclear
 from tidegate.simulation.tape import Freeze
 
 CRASH = {"BTC": [1.0] * 4 + [1.27] * 12}
@@ -285,6 +287,38 @@ def test_coins_of_a_venue_that_states_another_account_are_left_alone_until_it_ag
     assert not built.hands.breaks
     kinds = [kind for kind, _ in built.frames()]
     assert kinds.count("break") == kinds.count("agreed") == 1
+
+
+RISING = {"BTC": [1.0, 1.0, 1.1, *(1.1 + 0.02 * step for step in range(13))]}
+
+
+@pytest.mark.parametrize("said", ["one quantum more", "a stranger's order", "nothing"])
+def test_accounts_are_cut_in_time_whatever_is_in_doubt_at_another_venue(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = room(RISING, mandate=REPLAYABLE, funds={"alpha": 60_000.0, "beta": 60_000.0})
+    built.play(2)
+    true = built.venues.statement
+
+    def doubtful(venue: str) -> Statement | Unclear:
+        found = true(venue)
+        if venue != "alpha":
+            return found
+        if said == "nothing":
+            return Unclear("no answer")
+        if said == "a stranger's order":
+            return msgspec.structs.replace(found, working=("somebody's",))
+        more = {**found.account.balances, "USDT": found.account.balances["USDT"] + 1}
+        account = msgspec.structs.replace(found.account, balances=more)
+        return msgspec.structs.replace(found, account=account)
+
+    monkeypatch.setattr(built.venues, "statement", doubtful)
+    before = built.lots(ALPHA_BTC)
+    built.play(11)
+    assert 0 < built.lots(ALPHA_BTC) < before / 2
+    assert built.lots(BETA_BTC) == -100 * built.lots(ALPHA_BTC)
+    kinds = [type(event) for event in built.record.events]
+    assert LiquidationStarted not in kinds
 
 
 def test_refused_order_stops_everything_after_it_in_the_plan(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -201,3 +202,47 @@ def test_step_waits_for_its_time_and_is_then_given_its_own() -> None:
     assert built.venues.cancelled == []
     built.wait(3)
     assert set(built.venues.cancelled) == {SHORT.id}
+
+
+def test_legs_that_a_plan_left_apart_are_told_whatever_steps_they_stood_in() -> None:
+    built = begun(office(), ((approval(LONG),), (approval(SHORT, place="1.1"),)))
+    built.venues.fill(LONG, 100)
+    built.venues.replies = [NotTaken("too many requests")]
+    built.wait(1)
+    assert built.desk.standing(built.venues.now_ms).loose == {"BTC"}
+
+
+def test_plan_that_takes_the_place_of_another_ends_it_and_its_legs_are_told() -> None:
+    built = begun(office())
+    built.venues.fill(LONG, 100)
+    other = Order("alpha.other", ALPHA_BTC, -1, reduce_only=True, reason="test")
+    built.desk.begin(((approval(other, place="2.0"),),), NOW_MS)
+    built.venues.fill(other, -1)
+    built.wait(8)
+    assert built.desk.standing(built.venues.now_ms).loose == {"BTC"}
+    assert set(built.venues.cancelled) == {SHORT.id}
+
+
+def test_price_that_was_missing_when_the_plan_was_made_counts_as_moved() -> None:
+    marks = {ALPHA_BTC: 1_000}
+    built = office(senses=Senses(marks_at=lambda _: dict(marks)))
+    begun(built, ((approval(LONG),), (approval(SHORT, place="1.1"),)))
+    marks[BETA_BTC] = 1_000
+    built.venues.fill(LONG, 100)
+    built.wait(1)
+    assert built.venues.placed == [LONG.id]
+    assert built.desk.standing(built.venues.now_ms).unfinished
+
+
+@pytest.mark.parametrize(("reduces", "sent"), [(True, 2), (False, 1)])
+def test_plan_that_does_more_than_reduce_ends_when_its_venue_disagrees(
+    reduces: bool, sent: int
+) -> None:
+    built = office()
+    later = msgspec.structs.replace(SHORT, reduce_only=reduces)
+    begun(built, ((approval(LONG),), (approval(later, place="1.1"),)))
+    built.venues.truth["beta.stranger"] = OrderStatus("beta.stranger", "working", 0, NOW_MS)
+    assert built.desk.standing(NOW_MS).unsettled.unseen == {"beta"}
+    built.venues.fill(LONG, 100)
+    built.wait(1)
+    assert len(built.venues.placed) == sent

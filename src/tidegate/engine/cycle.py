@@ -334,7 +334,7 @@ class Cycle:
         for name, instrument in terms.instruments.items():
             lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
             amounts[name] = (1 - LADDER_CUT) * lots * float(instrument.lot)
-        return Targets(amounts, {}, {}, LADDER)
+        return Targets(amounts, {}, {}, LADDER, urgent=True)
 
     def _act(
         self,

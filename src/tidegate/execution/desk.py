@@ -93,7 +93,8 @@ class Desk:
         self._patience = Patience()
         self._work: Work | None = None
         self._unfinished = False
-        self._loose: set[str] = set()
+        # A process that starts anew cannot know which legs the one before it left apart.
+        self._loose = {i.base for i in self._instruments.values()} if past else set[str]()
 
     @property
     def books(self) -> Books:
@@ -109,6 +110,7 @@ class Desk:
         """Start to carry out approved steps, each not before its offset from now (0 if none is
         said); what can be done at once is done on return."""
         self._is_now(now_ms)
+        self._end(now_ms, "another plan takes its place")
         marks = self._marks_at(now_ms) if self._marks_at else {}
         self._work = Work(steps, offsets_ms or (0,) * len(steps), 0, 0, now_ms, now_ms, marks)
         self._unfinished = False
@@ -213,7 +215,18 @@ class Desk:
             return "the approval expired"
         if (why := self._halted()) is not None:
             return f"halted: {why}"
+        if self._is_in_doubt(left):
+            return "a venue disagrees about what the plan stands on"
         return "prices moved" if self._has_moved(work, now_ms) else None
+
+    def _is_in_doubt(self, left: tuple[Approval, ...]) -> bool:
+        """Whether what is left does more than reduce at a venue that disagrees with the ledger."""
+        actions = (approval.action for approval in left)
+        return any(
+            self._venue_of(action) in self.breaks
+            and not (isinstance(action, Order) and action.reduce_only)
+            for action in actions
+        )
 
     def _braked(self, action: Action, now_ms: int) -> Held | None:
         """What of the runaway brake holds an action, if anything does."""
@@ -240,7 +253,9 @@ class Desk:
         names = {action.instrument for action in actions if isinstance(action, Order)}
         marks, limit = self._marks_at(now_ms), self._limits.replan_move
         return any(
-            name not in marks or abs(marks[name] / work.marks[name] - 1) > limit for name in names
+            not (name in marks and name in work.marks)
+            or abs(marks[name] / work.marks[name] - 1) > limit
+            for name in names
         )
 
     def _send(self, approval: Approval, now_ms: int) -> None:
@@ -266,10 +281,9 @@ class Desk:
         if work is None:
             return
         self._unfinished = True
-        actions = [approval.action for approval in work.steps[work.step]]
-        traded = [a for a in actions if isinstance(a, Order)]
-        if len(traded) > 1:
-            self._loose |= {self._instruments[order.instrument].base for order in traded}
+        begun = (approval.action for step in work.steps[: work.step + 1] for approval in step)
+        traded = (action for action in begun if isinstance(action, Order))
+        self._loose |= {self._instruments[order.instrument].base for order in traded}
         self._record.note("stopped", {"ts_ms": now_ms, "why": why, "step": work.step})
 
     def _cancel(self, name: str, now_ms: int) -> None:

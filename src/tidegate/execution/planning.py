@@ -24,6 +24,7 @@ from tidegate.risk.plan import (
     Step,
     Terms,
     account_after,
+    certain_lots,
     held_lots,
     is_unsettled,
     net_coins,
@@ -56,7 +57,7 @@ def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision:
     """
     lots = _target_lots(terms, targets)
     least_usd = 0.0 if targets.urgent else terms.mandate.limits.minimum_trade_usd
-    changes = _worthwhile(terms, situation, lots, least_usd)
+    changes = _worthwhile(terms, situation, _sure(terms, situation, lots, targets), least_usd)
     reducing, raising = _split(terms, situation, changes)
     steps = _order_steps(terms, situation, reducing, f"{decision}.reduce", targets.reason)
     reduced = situation_after(terms, situation, Plan(tuple(steps), raises=False).actions)
@@ -80,11 +81,30 @@ def _target_lots(terms: Terms, targets: Targets) -> dict[InstrumentId, int]:
     return lots
 
 
+def _sure(
+    terms: Terms, situation: Situation, lots: Mapping[InstrumentId, int], targets: Targets
+) -> dict[InstrumentId, int]:
+    """Targets without what is not settled: a coin in doubt stays as it is, since what is held may
+    not be what the change starts from. Where accounts must be cut it is cut all the same, and of
+    what is in doubt as much as is held for sure."""
+    doubtful = {i.base for n, i in terms.instruments.items() if is_unsettled(terms, situation, n)}
+    sure = {}
+    for name, target in lots.items():
+        instrument = terms.instruments[name]
+        held = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        if instrument.base not in doubtful:
+            sure[name] = target
+        elif targets.urgent:
+            most = abs(certain_lots(terms, situation, name))
+            cut = max(0, min(abs(held) - max(0, target if held > 0 else -target), most))
+            sure[name] = held - cut if held > 0 else held + cut
+    return sure
+
+
 def _worthwhile(
     terms: Terms, situation: Situation, lots: Mapping[InstrumentId, int], least_usd: float
 ) -> dict[str, dict[InstrumentId, int]]:
-    """Changes per coin, leaving out coins whose largest change is below the least trade, and coins
-    of which something is not settled: what is held may not be what the change starts from."""
+    """Changes per coin, leaving out coins whose largest change is below the least trade."""
     changes: dict[str, dict[InstrumentId, int]] = {}
     for name, target in lots.items():
         instrument = terms.instruments[name]
@@ -92,12 +112,10 @@ def _worthwhile(
         change = target - held_lots(account, instrument)
         if change:
             changes.setdefault(instrument.base, {})[name] = change
-    doubtful = {i.base for n, i in terms.instruments.items() if is_unsettled(terms, situation, n)}
     return {
         coin: legs
         for coin, legs in changes.items()
-        if coin not in doubtful
-        and max(_size_usd(terms, situation, n, k) for n, k in legs.items()) >= least_usd
+        if max(_size_usd(terms, situation, n, k) for n, k in legs.items()) >= least_usd
     }
 
 
@@ -228,8 +246,11 @@ def _transfers(
     """Transfers worth sending, each within what can leave once the steps before have filled and
     what its route can take now."""
     transfers: list[Transfer] = []
+    doubtful = situation.unsettled.venues({n: i.venue for n, i in terms.instruments.items()})
     orders = Plan(tuple(before), raises=False).actions
     for (source, destination), amount_usd in targets.transfers_usd.items():
+        if source in doubtful:
+            continue
         passage = terms.passages[source, destination]
         account = account_after(terms, situation, source, (*orders, *transfers))
         free = terms.rules[source].state(account, situation.marks).withdrawable
