@@ -63,7 +63,8 @@ def reborn(dead: Room, journal: Journal, folder: Path) -> Room:
     hands = Desk(dead.venues, resumed.record, terms, past=resumed.past)
     world = World(TapeFeed(dead.tape), dead.venues, dead.gate, resumed.record, hands)
     start = dead.tape.start_ms
-    cycle = Cycle(world, lambda _: desk.terms(BOLD), FixedOutlook(), start, memory=resumed.memory)
+    cycle = Cycle(world, lambda _: desk.terms(BOLD), FixedOutlook(), start)
+    cycle.recall(resumed.memory, resumed.quotes)
     return Room(cycle, dead.exchange, resumed.record, dead.tape, hands, dead.gate, dead.venues)
 
 

@@ -26,9 +26,9 @@ from tidegate.audit.recorded import (
     payload,
 )
 from tidegate.audit.resolving import RecordedTools
-from tidegate.engine.cycle import Cycle, Tools, World
+from tidegate.engine.cycle import BLIND, Cycle, Tools, World
 from tidegate.engine.inputs import OBSERVED, OUTLOOK, TERMS
-from tidegate.engine.memory import Memory, Tally
+from tidegate.engine.memory import Tally
 from tidegate.engine.record_frames import (
     BOOK,
     INPUTS_VERSION,
@@ -49,7 +49,7 @@ from tidegate.risk.gate import Gate
 KEY = b"replay"
 SENT = frozenset(("submitted", "sent"))
 # What came of what was sent, and what venues said of our accounts.
-DONE = frozenset(("replied", "cancelling", "stopped", "break", "agreed"))
+DONE = frozenset(("replied", "cancelling", "stopped", "break", "agreed", BLIND))
 # What the engine may stumble over where a journal's inputs cannot have been an engine's.
 _CONTRADICTIONS = (
     *(InvariantError, ValueError, LookupError, TypeError, AttributeError),
@@ -164,12 +164,13 @@ class Replay:
         memory = self.frames.memory.restarted()
         self._record.note(RESTARTED, Restarted(ts_ms, memory))
         if self.cycle is not None:
-            self.cycle = self._cycle(memory)
+            self.cycle = self._cycle()
+            self.cycle.recall(memory, self.frames.memory.quotes)
 
     def _decide(self) -> None:
         scene, seen = self._scene, self._scene.look(self.frames)
         ts_ms = scene.seen.ts_ms
-        cycle = self.cycle = self.cycle or self._cycle(Memory())
+        cycle = self.cycle = self.cycle or self._cycle()
         since = scene.setting.start_ms if self._decided_ms is None else self._decided_ms
         if ts_ms - since > scene.terms.mandate.mandate.watch_interval_s * SECOND_MS:
             # The engine may have looked at its book since, and seen it worth more.
@@ -179,11 +180,11 @@ class Replay:
         if self.frames.ahead().sequence <= seen.sequence:
             raise differs(seen, "ts_ms", ts_ms, "no decision at this time")
 
-    def _cycle(self, memory: Memory) -> Cycle:
+    def _cycle(self) -> Cycle:
         scene, gate = self._scene, Gate(KEY)
         tools = Tools(self.tools.allocate, self.tools.relieve, scene.setting.reduces)
         world = World(scene, RecordedVenues(scene), gate, self._record, self._desk)
-        return Cycle(world, lambda _: scene.terms, scene, scene.setting.start_ms, tools, memory)
+        return Cycle(world, lambda _: scene.terms, scene, scene.setting.start_ms, tools)
 
 
 def replay(path: Path, resolves: bool = True, progress: Progress | None = None) -> Replayed:

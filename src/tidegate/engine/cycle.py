@@ -39,6 +39,7 @@ from tidegate.risk.plan import Plan, Situation, Terms, held_lots
 
 LADDER = "ladder"
 CALL = "legs apart"
+BLIND = "blind"
 LADDER_CUT = 0.3
 # A book that was refused is not asked for again at once.
 REFUSED_PAUSE_MS = HOUR_MS
@@ -141,15 +142,19 @@ class Cycle:
         forecaster: Expects,
         start_ms: int,
         tools: Tools = Tools(),
-        memory: Memory | None = None,
     ) -> None:
         self._world, self._terms_at, self._forecaster = world, terms_at, forecaster
         self._start_ms, self._tools = start_ms, tools
         self._inputs = Inputs(world.record, start_ms, tools.reduces)
         self._outlook: Outlook | None = None
         self._quotes: Mapping[InstrumentId, Quote] = {}
+        self._missing: list[InstrumentId] = []
         self._is_cutting = False
-        self.memory = memory or Memory()
+        self.memory = Memory()
+
+    def recall(self, memory: Memory, quotes: Mapping[InstrumentId, Quote]) -> None:
+        """Go on with what a journal remembers: the memory, and quotes as old as they are."""
+        self.memory, self._quotes = memory, quotes
 
     @property
     def tally(self) -> Tally:
@@ -183,12 +188,16 @@ class Cycle:
 
     def _look(self, terms: Terms, outlook: Outlook, ts_ms: int) -> Look | None:
         """The book and the market now; None while some contract has never been quoted, as nothing
-        can be judged then."""
+        can be judged then, which is journalled."""
         gateway, ledger = self._world.gateway, self._world.record.ledger
         standing = self._world.desk.standing(ts_ms)
         seen = self._world.feed.snapshot(ts_ms, gateway.frozen_venues())
         self._quotes = carried(seen.quotes, self._quotes)
-        if terms.instruments.keys() - self._quotes.keys():
+        missing = sorted(terms.instruments.keys() - self._quotes.keys())
+        if missing != self._missing:
+            self._missing = missing
+            self._world.record.note(BLIND, {"ts_ms": ts_ms, "without_quote": missing})
+        if missing:
             return None
         snapshot = msgspec.structs.replace(
             seen,

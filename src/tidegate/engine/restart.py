@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from tidegate.engine.inputs import OBSERVED, Columns, Observed, quotes_of
 from tidegate.engine.memory import Memory
 from tidegate.engine.record_frames import BOOK, Book
 from tidegate.execution.bookkeeping import Past
@@ -17,6 +18,8 @@ from tidegate.journal.frames import Frame
 from tidegate.journal.reader import read_frames, recover
 from tidegate.journal.writer import Journal, partial_path
 from tidegate.model.errors import InputError
+from tidegate.model.instruments import InstrumentId
+from tidegate.model.market import Quote
 
 RESTARTED = "restarted"
 
@@ -34,6 +37,7 @@ class Resumed(msgspec.Struct, frozen=True):
     record: Record
     past: Past
     memory: Memory
+    quotes: Mapping[InstrumentId, Quote] = {}
 
 
 class _Decided(msgspec.Struct, frozen=True):
@@ -45,10 +49,12 @@ class _Refused(msgspec.Struct, frozen=True):
 
 
 class MemoryFold:
-    """The engine's memory as the journal's frames leave it."""
+    """The engine's memory as the journal's frames leave it, and the quotes that it saw last."""
 
     def __init__(self) -> None:
         self._memory = Memory()
+        self._columns = Columns()
+        self.quotes: Mapping[InstrumentId, Quote] = {}
 
     def take(self, frame: Frame) -> None:
         """The next frame; kinds that leave no memory are passed over."""
@@ -57,6 +63,10 @@ class MemoryFold:
         elif frame.kind == "refused":
             ts_ms = msgspec.json.decode(frame.payload, type=_Refused).ts_ms
             self._memory = self._memory.refused(ts_ms)
+        elif frame.kind == OBSERVED:
+            seen = msgspec.json.decode(frame.payload, type=Observed)
+            self._columns = seen.columns.over(self._columns)
+            self.quotes = quotes_of(seen, self._columns)
         elif frame.kind == RESTARTED:
             self._memory = msgspec.json.decode(frame.payload, type=Restarted).memory
 
@@ -79,7 +89,7 @@ def resume(frames: Iterable[Frame], journal: Writes, now_ms: int) -> Resumed:
     past = recover_run(_through(left, fold), record, book.contracts())
     memory = fold.restarted()
     record.note(RESTARTED, Restarted(max(now_ms, record.ledger.ts_ms), memory))
-    return Resumed(record, past, memory)
+    return Resumed(record, past, memory, fold.quotes)
 
 
 def _through(frames: Iterable[Frame], fold: MemoryFold) -> Iterable[Frame]:
