@@ -156,20 +156,23 @@ def boot(site: Site, content: bytes, now_ms: int) -> Process:
     """
     kept = whole(content) if content else b""
     frames = list(read_content(kept)) if kept else []
+    resumed = None
     if len(frames) < FIRST_FRAMES:
         # Whoever died before its journal had a book has sent nothing.
         site.disk.cut(0)
         journal = Journal.over(site.disk, {"seed": site.swarm.seed, "mandate": MANDATE.version})
         record = open_record(INSTRUMENTS, STABLE_MICRO, {}, journal, journal.run)
-        past, memory = None, None
+        past = None
     else:
         site.disk.cut(len(kept))
         resumed = resume(frames, Journal.onward(site.disk, kept), now_ms)
-        record, past, memory = resumed.record, resumed.past, resumed.memory
+        record, past = resumed.record, resumed.past
     senses = Senses(lambda ts_ms: site.feed.snapshot(ts_ms, ()).ticks(), weigh=_weigh(site, record))
     desk = Desk(site.wire, record, (MANDATE.limits, INSTRUMENTS), senses, past)
     world = World(site.feed, site.wire, site.gate, record, desk)
-    cycle = Cycle(world, site.terms_at, site.outlook, site.begin_ms, memory=memory)
+    cycle = Cycle(world, site.terms_at, site.outlook, site.begin_ms)
+    if resumed is not None:
+        cycle.recall(resumed.memory, resumed.quotes)
     process = Process(record, desk, cycle)
     site.coverage.state_of, site.coverage.open_states = process.state_of, process.open_states
     return process
