@@ -93,6 +93,8 @@ def test_header_states_format_and_durability(tmp_path: Path) -> None:
     for durable, mode in ((True, "fsync"), (False, "seal-at-close")):
         Journal.create(tmp_path / mode, {"book": "b"}, durable).seal()
         header = next(read_frames(tmp_path / mode)).value()
+        assert ("nonce" in header) == durable
+        header.pop("nonce", None)
         assert header == {"book": "b", "durability": mode, "format": "tidegate-journal/1"}
 
 
@@ -355,7 +357,7 @@ def test_journal_resumed_after_a_torn_write_ends_as_if_never_interrupted(
 ) -> None:
     path, unbroken = tmp_path / "j", tmp_path / "unbroken"
     for target in (path, unbroken):
-        journal = Journal.create(target, {"seed": 1}, durable)
+        journal = Journal.create(target, {"seed": 1, "nonce": "1"}, durable)
         journal.append("fill", {"n": 1})
         if target == path:
             journal.close()
@@ -407,3 +409,24 @@ def test_seal_that_misstates_count_or_root_is_refused(
         assert len(list(read_frames(tmp_path / "j"))) == 3
     else:
         assert "expected a seal that holds" in refusal(tmp_path / "j", forged)
+
+
+def test_torn_tail_of_a_journal_that_is_being_written_is_not_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    living = Journal.create(path, {"book": "a"}, durable=True)
+    living.append("note", {"n": 1})
+    partial = partial_path(path)
+    with partial.open("ab") as file:
+        file.write(partial.read_bytes()[:30])
+    before = partial.read_bytes()
+    with pytest.raises(InputError, match="no other writer"):
+        Journal.resume(path, cut=True)
+    assert partial.read_bytes() == before
+    living.close()
+
+
+def test_two_durable_journals_of_one_header_name_two_runs(tmp_path: Path) -> None:
+    journals = [Journal.create(tmp_path / name, {"book": "a"}, durable=True) for name in "ab"]
+    assert journals[0].run != journals[1].run
+    for journal in journals:
+        journal.close()

@@ -15,7 +15,7 @@ from tidegate.execution.bookkeeping import Past
 from tidegate.execution.record import Record, Writes
 from tidegate.execution.recovery import recover_run
 from tidegate.journal.frames import Frame
-from tidegate.journal.reader import read_frames, recover
+from tidegate.journal.reader import read_frames
 from tidegate.journal.writer import Journal, partial_path
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import InstrumentId
@@ -101,6 +101,5 @@ def _through(frames: Iterable[Frame], fold: MemoryFold) -> Iterable[Frame]:
 def resume_file(path: Path, now_ms: int) -> Resumed:
     """Go on with the unsealed journal of `path`; a torn last frame is cut off. Raises `InputError`
     on any other damage and while another process writes it."""
-    recover(partial_path(path))
-    journal = Journal.resume(path)
+    journal = Journal.resume(path, cut=True)
     return resume(read_frames(partial_path(path), sealed=False), journal, now_ms)

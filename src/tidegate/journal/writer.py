@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO, Literal, Protocol
 
 import msgspec
@@ -32,13 +33,14 @@ from tidegate.journal.frames import (
     kind_tag,
 )
 from tidegate.journal.merkle import MerkleTree
-from tidegate.journal.reader import read_content, read_frames
+from tidegate.journal.reader import read_content, read_frames, recover
 from tidegate.model.errors import InputError, InvariantError, ensure
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _BUFFER_BYTES = 1 << 20
 # Of ten thousand runs at one venue two share these with a probability below one in a million.
 RUN_DIGITS = 12
+NONCE_BYTES = 8
 
 
 class Sink(Protocol):
@@ -114,11 +116,13 @@ class Journal:
     def create(
         cls, path: str | os.PathLike[str], header: Mapping[str, object], durable: bool
     ) -> Journal:
-        """Start a journal that will stand at `path` once sealed, and write its header.
+        """Start a journal that will stand at `path` once sealed, and write its header. That of a
+        durable one has a nonce, so that no two runs bear one name whatever else they share.
 
         Raises `InputError` when `path` or its partial file already exists or cannot be made.
         """
-        final, payload = Path(path), _header_payload(header, durable)
+        own = {"nonce": token_hex(NONCE_BYTES)} if durable else {}
+        final, payload = Path(path), _header_payload({**own, **header}, durable)
         if final.exists():
             raise InputError(str(final), "journal", "expected a path where nothing stands yet")
         journal = cls(_File(_open_partial(partial_path(final), "xb")), final, durable)
@@ -128,16 +132,19 @@ class Journal:
         return journal
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str]) -> Journal:
+    def resume(cls, path: str | os.PathLike[str], *, cut: bool = False) -> Journal:
         """Go on with the unsealed journal of `path`, in the durability its header states.
 
-        Reads all of it first. Raises `InputError` on any damage, on a torn tail (`recover` the
-        partial file before), when it is sealed already, and while another process writes it.
+        Reads all of it first. Raises `InputError` on any damage, on a torn tail (unless it may be
+        `cut`, as `recover` does), when it is sealed already, and while another process writes it:
+        nothing is cut off a journal that is being written.
         """
         final, partial = Path(path), partial_path(Path(path))
         file = _open_partial(partial, "r+b")
         journal = cls(_File(file), final, durable=True)
         try:
+            if cut:
+                recover(partial)
             journal._adopt(read_frames(partial, sealed=False), str(partial))
             file.seek(0, os.SEEK_END)
         except BaseException:
