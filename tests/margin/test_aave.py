@@ -74,6 +74,19 @@ def test_least_threshold_leaves_first_since_it_costs_least_health() -> None:
     assert RULE.statement(book, market()).withdrawable == pytest.approx(expected)
 
 
+def test_asset_that_carries_no_debt_may_leave_whole_beside_one() -> None:
+    found = PAIR.withdrawable_usd(
+        Holdings((), {"ETH": 4.0, "USDC": 100.0}), market({index_of("ETH"): 2_500.0}), "USDC"
+    )
+    assert found == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("shares", [(-1, 80, 5), (81, 80, 5), (75, 101, 5), (75, 80, -1)], ids=str)
+def test_reserve_terms_out_of_their_order_are_refused(shares: tuple[int, int, int]) -> None:
+    with pytest.raises(InputError, match="0 <= LTV <= threshold <= 1, bonus >= 0"):
+        ReserveTerms(*(Fraction(share, 100) for share in shares), "", "test")
+
+
 def test_efficiency_mode_takes_its_terms_for_its_assets_alone() -> None:
     close = ReserveTerms(Fraction(93, 100), Fraction(95, 100), Fraction(1, 100), "", "test")
     rule = AaveAccount(RESERVES, EfficiencyMode(frozenset({"ETH"}), close))
