@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -79,6 +80,15 @@ def test_asset_that_carries_no_debt_may_leave_whole_beside_one() -> None:
         Holdings((), {"ETH": 4.0, "USDC": 100.0}), market({index_of("ETH"): 2_500.0}), "USDC"
     )
     assert found == pytest.approx(100.0)
+
+
+def test_asset_of_which_nothing_is_held_needs_no_price() -> None:
+    seen = market()
+    blind = replace(seen, values={k: v for k, v in seen.values.items() if k != index_of("BTC")})
+    book = Holdings((), {"BTC": 0.0, "ETH": 4.0, "USDT": -1_000.0})
+    assert RULE.health_factor(book, blind) == RULE.health_factor(book, seen)
+    with pytest.raises(InputError):
+        RULE.health_factor(Holdings((), {**book.collateral, "BTC": 1.0}), blind)
 
 
 @pytest.mark.parametrize("shares", [(-1, 80, 5), (81, 80, 5), (75, 101, 5), (75, 80, -1)], ids=str)
