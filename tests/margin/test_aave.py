@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -72,6 +73,28 @@ def test_least_threshold_leaves_first_since_it_costs_least_health() -> None:
     spare = 60_000 * 0.78 + 3_000 * 0.83 - 1_000
     expected = 60_000 + (spare - 60_000 * 0.78) / 0.83
     assert RULE.statement(book, market()).withdrawable == pytest.approx(expected)
+
+
+def test_asset_that_carries_no_debt_may_leave_whole_beside_one() -> None:
+    found = PAIR.withdrawable_usd(
+        Holdings((), {"ETH": 4.0, "USDC": 100.0}), market({index_of("ETH"): 2_500.0}), "USDC"
+    )
+    assert found == pytest.approx(100.0)
+
+
+def test_asset_of_which_nothing_is_held_needs_no_price() -> None:
+    seen = market()
+    blind = replace(seen, values={k: v for k, v in seen.values.items() if k != index_of("BTC")})
+    book = Holdings((), {"BTC": 0.0, "ETH": 4.0, "USDT": -1_000.0})
+    assert RULE.health_factor(book, blind) == RULE.health_factor(book, seen)
+    with pytest.raises(InputError):
+        RULE.health_factor(Holdings((), {**book.collateral, "BTC": 1.0}), blind)
+
+
+@pytest.mark.parametrize("shares", [(-1, 80, 5), (81, 80, 5), (75, 101, 5), (75, 80, -1)], ids=str)
+def test_reserve_terms_out_of_their_order_are_refused(shares: tuple[int, int, int]) -> None:
+    with pytest.raises(InputError, match="0 <= LTV <= threshold <= 1, bonus >= 0"):
+        ReserveTerms(*(Fraction(share, 100) for share in shares), "", "test")
 
 
 def test_efficiency_mode_takes_its_terms_for_its_assets_alone() -> None:

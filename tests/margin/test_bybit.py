@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.margin.statement_books import BRACKETS, BTC, BTC_INVERSE, held, market, terms
+from tests.margin.statement_books import BRACKETS, BTC, BTC_INVERSE, ETH, held, market, terms
 from tidegate.margin.bybit import BybitCross, BybitIsolated
 from tidegate.margin.collateral import CollateralTable, flat
 from tidegate.margin.holdings import Holdings, WorkingOrder
@@ -18,6 +18,7 @@ from tidegate.margin.market_values import mark_of
 from tidegate.margin.position_tiers import PositionTier, PositionTiers
 from tidegate.margin.tiered_account import CrossTerms, LoanRates, PositionTerms
 from tidegate.model.errors import InputError
+from tidegate.model.instruments import Perpetual
 
 HALF_PERCENT = PositionTiers(
     (PositionTier(None, Fraction(5, 1000), Fraction(1, 100)),), True, "worth", "", "test"
@@ -46,6 +47,26 @@ def test_liquidation_price_of_linear_positions_moves_with_extra_margin() -> None
         assert INVERSE.liquidation_price(book) == pytest.approx(expected)
         more = replace(book, collateral={"USDT": 7_000.0})
         assert INVERSE.liquidation_price(more) == pytest.approx(expected - 1_000 * size)
+
+
+@pytest.mark.parametrize(("mark", "free"), [(60_000.0, 2e3), (61_000.0, 2e3), (59_000.0, 1e3)])
+def test_margin_beyond_initial_may_leave_and_profit_may_not(mark: float, free: float) -> None:
+    """8,000 under a position that needs 6,000; a loss is taken off, a gain is not added."""
+    book = Holdings((held(BTC, 1.0, 60_000.0),), {"USDT": 8_000.0})
+    found = INVERSE.statement(book, market({mark_of(BTC.id): mark}))
+    assert found.withdrawable == pytest.approx(free)
+
+
+@pytest.mark.parametrize(("btc", "eth", "closed"), [(2.0, 10.0, BTC), (1.0, 40.0, ETH)])
+def test_liquidation_closes_of_the_position_that_requires_most(
+    btc: float, eth: float, closed: Perpetual
+) -> None:
+    terms_of = {i.id: PositionTerms(BRACKETS, Fraction(10), FEE) for i in (BTC, ETH)}
+    both = BybitCross(CrossTerms(terms_of, TABLE, LOAN))
+    book = Holdings((held(BTC, btc, 60_000.0), held(ETH, eth, 3_000.0)), {"USDT": 500.0})
+    step = both.liquidation(book, market())
+    assert step is not None
+    assert [name for name, _ in step.closes] == [closed.id]
 
 
 @given(

@@ -46,8 +46,8 @@ def state(*positions: Holding, **balances: float) -> Statement:
 def test_scenarios_are_thirds_of_the_range_and_twice_it() -> None:
     moves = SCAN.moves()
     assert len(moves) == 16
-    assert moves[:2] == pytest.approx([0.0, 0.0])
-    assert moves[12:] == pytest.approx([-0.16, -0.16, 0.32, -0.32])
+    thirds = [third * 0.16 / 3 for third in (0, 1, -1, 2, -2, 3, -3) for _ in ("up", "down")]
+    assert moves == pytest.approx([*thirds, 0.32, -0.32])
 
 
 def test_contract_loses_its_range_since_the_covered_extreme_is_less() -> None:
@@ -56,6 +56,15 @@ def test_contract_loses_its_range_since_the_covered_extreme_is_less() -> None:
         assert state(held(BTC, size, 60_000.0)).maintenance == pytest.approx(96_000.0)
     inverse = state(held(BTC_INVERSE, 600_000.0, 60_000.0), BTC=0.0)
     assert inverse.maintenance == pytest.approx(96_000.0)
+
+
+def test_short_minimum_counts_what_is_short_and_no_part_of_what_is_long() -> None:
+    put = option(54_000, False, "USDC")
+    dear = SpanAccount({"BTC": replace(SCAN, short_option_minimum_usd=1e6)})
+    book = Holdings((held(LINEAR_CALL, -10.0, 1_200.0), held(put, 0.5, 900.0)), {"USDC": 1e8})
+    seen = {mark_of(LINEAR_CALL.id): 1_200.0, vol_of(LINEAR_CALL.id): 0.55}
+    now = market(seen | {mark_of(put.id): 900.0, vol_of(put.id): 0.6})
+    assert dear.statement(book, now).maintenance == pytest.approx(1e7)
 
 
 def test_extreme_decides_where_its_cover_is_large() -> None:

@@ -111,7 +111,9 @@ def main(
     kinds: Annotated[str, typer.Option(help="Kinds of mutants, by comma; else all.")] = "",
     sample: Annotated[int | None, typer.Option(help="How many; else all.")] = None,
     seed: Annotated[int, typer.Option(help="Draws the sample and the order.")] = 1,
-    minutes: Annotated[float, typer.Option(help="Begin no mutant after this long.")] = 600.0,
+    minutes: Annotated[
+        float, typer.Option(help="Begin no mutant this long after the first.")
+    ] = 600.0,
     beside: Annotated[int, typer.Option(help="Tests tried beyond those that reach it.")] = 20,
     again: Annotated[Path | None, typer.Option(help="Only what lived in this report.")] = None,
     root: Annotated[Path, typer.Option(help="The folder with src and tests.")] = ROOT,
@@ -120,7 +122,7 @@ def main(
     """Measure how many small wrong changes of a room its tests notice."""
     # To be ended is an exit, at which the copy of the tree is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    start, known = time.monotonic(), Equivalents.read()
+    start, begun, known = time.monotonic(), 0.0, Equivalents.read()
     tree = Tree(root.resolve())
     room = Path(file).parts[2].removesuffix(".py") if file else room
     # As they are now, for the tree may change while the mutants are tried in the copy.
@@ -139,9 +141,10 @@ def main(
     with TemporaryDirectory(prefix="mutation-") as folder:
         workshop = Workshop(tree.root, Path(folder).resolve(), room)
         for mutant, outcome in tried(workshop, chosen, narrow, room, beside):
+            begun = begun or time.monotonic()
             done.append((mutant, outcome))
             _progress(len(done), len(chosen), mutant, outcome)
-            if time.monotonic() - start > 60 * minutes:
+            if time.monotonic() - begun > 60 * minutes:
                 break
     survivors = [
         Trial(f"{m.file}:{m.line}", m.kind, *m.diff(sources[m.file]), outcome)

@@ -149,6 +149,7 @@ class _Chosen:
 
 def _meet(tests: Sequence[str], told: Path) -> int:
     sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     files = sorted({test.split("::")[0] for test in tests})
     arguments = ["-x", "--tb=no", "--no-header", *reach.QUIETLY, *files]
     return int(pytest.main(arguments, plugins=[_Chosen(tests, told)]))

@@ -29,6 +29,7 @@ from tidegate.risk.settlement import (
     LognormalLatency,
     _erlang_nodes,
     _fixed_probabilities,
+    _lognormal_nodes,
     adverse_path_maxima,
     buffer_for,
     empirical_buffer,
@@ -259,6 +260,85 @@ def test_a_share_that_lands_late_is_taken_off_what_is_allowed() -> None:
     assert empirical_buffer(moves, 2**-5, late_share=2**-6) == empirical_buffer(moves, 2**-6)
     with pytest.raises(InputError, match="late_share"):
         empirical_buffer(moves, 0.01, late_share=0.01)
+
+
+def hosking_wallis(moves: np.ndarray, share: float) -> float:
+    """The tail's quantile in the words of the source: a0 and a1 weighted by p = (i - 0.35)/k,
+
+    kappa = a0/(a0 - 2 a1) - 2, alpha = 2 a0 a1/(a0 - 2 a1),
+    x = u + alpha/kappa (1 - (n share/k)^kappa); exponential where kappa would end the tail.
+    """
+    ordered = sorted(moves)
+    k = math.ceil(0.05 * len(ordered))
+    u, tail = ordered[-k - 1], ordered[-k:]
+    a0 = sum(x - u for x in tail) / k
+    a1 = sum((1 - (i + 1 - 0.35) / k) * (x - u) for i, x in enumerate(tail)) / k
+    kappa, alpha = a0 / (a0 - 2 * a1) - 2, 2 * a0 * a1 / (a0 - 2 * a1)
+    rarity = len(ordered) * share / k
+    if kappa >= 0:
+        return float(u - a0 * math.log(rarity))
+    return float(u + alpha / kappa * (1 - rarity**kappa))
+
+
+@pytest.mark.parametrize("shape", [-0.5, 0.1, 0.3, 0.6])
+@pytest.mark.parametrize("eps", [1e-7, 1e-5])
+def test_tail_beyond_what_was_seen_is_that_of_weighted_moments(shape: float, eps: float) -> None:
+    """A tail that would end is taken to go on exponentially."""
+    moves = genpareto(shape, scale=0.01).rvs(2_010, random_state=5)
+    expected = hosking_wallis(moves, eps)
+    assert expected > moves.max()
+    assert empirical_buffer(moves, eps) == pytest.approx(expected, rel=1e-9)
+
+
+def test_quantile_alone_counts_from_ten_exceedances_on_and_the_tail_below() -> None:
+    """Of a thousand moves ten are expected beyond at 1 %: the eleventh largest is the buffer."""
+    moves = np.sort(genpareto(0.4, scale=0.01).rvs(1_000, random_state=7))
+    assert empirical_buffer(moves, 0.01) == moves[-11]
+    assert empirical_buffer(moves, 0.0105) == moves[-11]
+    below = max(moves[-10], hosking_wallis(moves, 0.0099))
+    assert empirical_buffer(moves, 0.0099) == pytest.approx(below, rel=1e-9)
+    # Where moves leap at the tail's end, what was seen is the greater.
+    leaping = np.concatenate([np.full(991, 1e-6), np.full(9, 1.0)])
+    assert empirical_buffer(leaping, 0.008) == 1.0 > hosking_wallis(leaping, 0.008)
+
+
+def test_six_hundred_windows_are_enough_and_one_less_is_not() -> None:
+    moves = np.random.default_rng(1).exponential(0.01, 600)
+    assert empirical_buffer(moves, 0.1) == np.sort(moves)[-61]
+    with pytest.raises(InsufficientHistory, match="at least 600 windows, got 599"):
+        empirical_buffer(moves[1:], 0.1)
+
+
+def test_moves_that_are_endless_and_late_shares_below_nothing_are_refused() -> None:
+    moves = np.random.default_rng(1).exponential(0.01, 700)
+    moves[3] = math.inf
+    with pytest.raises(InputError, match="expected finite moves"):
+        empirical_buffer(moves, 0.1)
+    with pytest.raises(InputError, match="late_share"):
+        empirical_buffer(moves[4:], 0.1, late_share=-0.01)
+    for low in (0.0, -1.0):
+        with pytest.raises(InputError, match="prices above zero"):
+            adverse_path_maxima(np.ones(3), np.array([1.0, low, 1.0]), np.ones(3), 1)
+
+
+@pytest.mark.parametrize("stages", [2, 3])
+def test_buffer_of_few_stages_is_met_by_its_own_probability(stages: int) -> None:
+    latency = ErlangLatency(3_600.0, stages)
+    found = buffer_for(1e-4, MOTION, latency)
+    assert hit_probability(found, MOTION, latency) == pytest.approx(1e-4, rel=1e-6)
+    assert found < buffer_for(1e-4, MOTION, ErlangLatency(3_600.0))
+
+
+@pytest.mark.parametrize("sigma_log", [0.3, 0.5, 1.5])
+def test_lognormal_latency_has_the_mean_that_it_states(sigma_log: float) -> None:
+    times, weights = _lognormal_nodes(2.0, sigma_log)
+    assert weights.sum() == pytest.approx(1.0, rel=1e-9)
+    assert weights @ times == pytest.approx(2.0, rel=1e-9)
+
+
+def test_position_however_small_has_its_liquidation_price() -> None:
+    for q in (1e-9, 1e9):
+        assert LinearPosition(q, 100.0, 50 * q, 0.0).liquidation_price_usd() == pytest.approx(50.0)
 
 
 def test_moves_of_one_size_have_that_size_as_their_tail() -> None:
