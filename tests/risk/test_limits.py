@@ -292,6 +292,9 @@ CASES = (
          judged(moving(410_000)), judged(moving(390_000))),
     Case("claim with money under way", limits.claims_stay_capped, "claim cap",
          judged(moving(225_000), under_way(300_000)), judged(moving(225_000), under_way(100_000))),
+    Case("claim with money that may be under way", limits.claims_stay_capped, "claim cap",
+         judged(moving(225_000), doubtful(arriving={"beta": 300_000 * MICRO})),
+         judged(moving(225_000), doubtful(arriving={"beta": 100_000 * MICRO}))),
     Case("volume", limits.orders_fit_the_market, "volume share",
          judged(small(), thin(1_900_000)), judged(small(), thin(2_100_000))),
 )  # fmt: skip

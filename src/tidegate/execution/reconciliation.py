@@ -61,6 +61,7 @@ def unsettled(
     """Everything that may differ from the ledger, each range wide enough for all of it together."""
     lots: dict[InstrumentId, tuple[int, int]] = {}
     missing: dict[str, dict[str, int]] = {}
+    arriving: dict[str, int] = {}
     for record in orders:
         if record.is_open:
             _widen(lots, record.order.instrument, record.open_lots)
@@ -68,13 +69,14 @@ def unsettled(
         if transfer.may_leave:
             sent = transfer.transfer
             _lack(missing, sent.source, sent.asset, sent.quanta)
+            arriving[sent.destination] = arriving.get(sent.destination, 0) + sent.quanta
     for venue, found in breaks.items():
         for name in (*found.lots, *found.costs):
             _widen(lots, name, found.lots.get(name, 0))
         for asset, difference in found.quanta.items():
             _lack(missing, venue, asset, max(0, -difference))
     doubtful = {v for v, found in breaks.items() if found.quanta or found.strangers}
-    return Unsettled(lots, missing, unseen | doubtful)
+    return Unsettled(lots, missing, unseen | doubtful, arriving)
 
 
 def _widen(lots: dict[InstrumentId, tuple[int, int]], name: InstrumentId, by: int) -> None:

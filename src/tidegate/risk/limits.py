@@ -341,11 +341,11 @@ def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
 
 
 def claims_stay_capped(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """No transfer lifts what one venue owes us, unrealised profit and money under way to it
-    included, above its cap."""
+    """No transfer lifts what one venue owes us, unrealised profit and money that is or may be under
+    way to it included, above its cap."""
     breaches = []
     arriving: dict[str, int] = {}
-    under_way: dict[str, int] = {}
+    under_way = dict(situation.unsettled.arriving)
     for shipment in situation.portfolio.shipments:
         received = terms.passages[shipment.source, shipment.destination].received(shipment.quanta)
         under_way[shipment.destination] = under_way.get(shipment.destination, 0) + received
