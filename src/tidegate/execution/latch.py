@@ -100,6 +100,16 @@ class Latch:
             raise InputError(str(folder), "latch", expected)
         return latch
 
+    def exists(self) -> bool:
+        """Whether a latch was made here: what is set where there is none stops nobody.
+
+        False also where the folder cannot be looked into, since nothing can be set there either.
+        """
+        try:
+            return self._made.exists() or self._leave.exists() or bool(self._kills())
+        except OSError:
+            return False
+
     def is_set(self) -> bool:
         """Whether nothing may be sent. One call to the system while nothing has changed."""
         try:
