@@ -258,8 +258,8 @@ def kill(
     """
     from tidegate.venues.kill_command import Ask, kill, latch_of
 
-    folder = _latch_folder(latch) or (latch_of(config) if config else None)
-    if not kill(_given(folder), Ask(who or _user(), why, wait, config), as_json=json):
+    folder = _given(latch_of(_latch_folder(latch), config))
+    if not kill(folder, Ask(who or _user(), why, wait, config), as_json=json):
         raise typer.Exit(1)
 
 

@@ -197,13 +197,31 @@ except InputError as error:
     assert latch.number == 0
 
 
-def test_latch_is_made_only_where_there_was_none(latch: Latch) -> None:
-    with pytest.raises(InputError, match="without a latch"):
+@pytest.mark.parametrize("taken", ["", "leave.json", "made", "leave.json kill-000001.json"])
+def test_latch_is_made_only_where_there_was_none_whatever_was_taken_from_it(
+    latch: Latch, taken: str
+) -> None:
+    if "kill" in taken:
+        latch.set("anna", "drill", NOW)
+    for name in taken.split():
+        (latch.folder / name).unlink(missing_ok=True)
+    was = latch.is_set()
+    with pytest.raises(InputError, match="expected a new folder"):
         Latch.create(latch.folder)
-    latch.set("anna", "drill", NOW)
-    with pytest.raises(InputError, match="without a latch"):
-        Latch.create(latch.folder)
+    assert latch.is_set() == was
+
+
+def test_latch_is_made_where_its_operators_stand_already(tmp_path: Path) -> None:
+    (tmp_path / "operators.toml").touch()
+    assert not Latch.create(tmp_path).is_set()
+
+
+def test_latch_whose_leave_was_taken_away_by_hand_is_lifted_by_two_operators(latch: Latch) -> None:
+    (latch.folder / "leave.json").unlink()
+    resume(latch, "anna")
     assert latch.is_set()
+    resume(latch, "bert")
+    assert not latch.is_set()
 
 
 def test_kill_without_a_folder_says_so_and_nothing_may_be_sent(tmp_path: Path) -> None:

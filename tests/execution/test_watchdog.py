@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +14,12 @@ import pytest
 
 from tests.venues.drill import NOW, house, slow
 from tidegate.execution.heartbeat import Heartbeat, Pulse
-from tidegate.execution.latch import Latch
+from tidegate.execution.latch import Confirmation, Kill, Latch
 from tidegate.execution.sweep import sweep
 from tidegate.execution.watchdog import Clocks, Guard, Watchdog
 from tidegate.journal.reader import read_frames
 from tidegate.journal.writer import Journal
+from tidegate.model.errors import InputError
 from tidegate.model.replies import NotTaken, OrderReply, Statement, SweepReply, Unclear
 from tidegate.venues.paper_house import PaperHouse
 
@@ -55,12 +57,29 @@ class Session:
             return ask()
 
 
+class FailingLatch(Latch):
+    """A latch in a folder that can be read, and written to unless its disk is mounted read-only."""
+
+    read_only = False
+
+    def set(self, who: str, why: str, ts_ms: int) -> Kill:
+        if self.read_only:
+            raise InputError(str(self.folder), "latch", "read-only")
+        return super().set(who, why, ts_ms)
+
+    def confirm(self, confirmation: Confirmation) -> None:
+        if self.read_only:
+            raise OSError(errno.EROFS, "read-only")
+        super().confirm(confirmation)
+
+
 class Drill:
     """A watchdog over two sessions at one house, an engine's heart, and clocks that we move."""
 
     def __init__(self, folder: Path) -> None:
         self.ms, self.said, self.closed = 0, list[str](), False
-        self.latch = Latch.create(folder / "latch")
+        Latch.create(folder / "latch")
+        self.latch = FailingLatch(folder / "latch")
         self.heart = Heartbeat(folder / "beat")
         self.venues = house()
         self.sessions = {venue: Session(self.venues) for venue in ("alpha", "beta")}
@@ -225,6 +244,32 @@ def test_journal_that_fails_keeps_no_order_alive(drill: Drill) -> None:
     drill.run(drill.quiet)
     assert drill.heard("THE JOURNAL FAILS")
     assert drill.venues.statement("alpha").working == ()
+
+
+def test_silent_engine_has_its_orders_cancelled_though_the_latch_cannot_be_set(
+    drill: Drill,
+) -> None:
+    drill.latch.read_only = True
+    drill.run(lambda: drill.heard("every venue says that no order works"), beating=False)
+    assert drill.venues.statement("alpha").working == ()
+    assert not drill.latch.is_set()
+    drill.venues.place(slow(1, sequence=2)[0])
+    drill.run(lambda: drill.venues.statement("alpha").working == (), beating=False)
+    assert sum("the latch cannot be set" in line for line in drill.said) == 1
+    assert drill.heard("STOPPED by watchdog: the engine has been silent for 1010 ms")
+
+
+@pytest.mark.parametrize("beating", [False, True])
+def test_latch_that_could_not_be_set_is_set_once_it_can_be(drill: Drill, beating: bool) -> None:
+    drill.latch.read_only = True
+    drill.run(lambda: drill.heard("the latch cannot be set"), beating=False)
+    drill.run(lambda: drill.ms >= 3 * SILENCE_MS, beating=beating)
+    drill.latch.read_only = False
+    drill.run(drill.quiet, beating=beating)
+    kill = drill.latch.kill()
+    assert kill is not None
+    assert (kill.who, kill.why) == ("watchdog", "the engine has been silent for 1010 ms")
+    assert drill.latch.number == 1
 
 
 def test_sweep_says_what_is_left_where_a_cancel_is_not_taken() -> None:

@@ -44,6 +44,7 @@ silence_limit_s = {silence_s}
 [[session]]
 port = {port}
 token = "watching.token"
+timeout_s = 20
 venues = ["alpha", "beta"]
 """
 OPERATORS = ("anna", "bert")

@@ -30,6 +30,7 @@ from tidegate.model.errors import InputError
 
 WORDS_MAX = 1_000
 NEVER_KILLED = ""
+OPERATORS = "operators.toml"
 
 
 class Kill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,25 +76,39 @@ class Latch:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._leave = folder / "leave.json"
+        self._made, self._leave = folder / "made", folder / "leave.json"
         self._leave_name = os.fspath(self._leave)
         self._verified: tuple[int, ...] = ()
 
     @classmethod
     def create(cls, folder: Path) -> Latch:
-        """A new latch that is not set; raises `InputError` where the folder holds one already.
+        """A new latch that is not set; raises `InputError` where the folder holds anything but
+        `operators.toml`, which may be written before or after.
 
-        Operators stand in `operators.toml` there, which may be written before or after.
+        `made` stays for good, so that a latch whose leave was taken away is never taken for none.
         """
         latch = cls(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            fresh = not latch._kills() and put_new(latch._leave, _encode(Leave(NEVER_KILLED, ())))
+            fresh = set(os.listdir(folder)) <= {OPERATORS} and put_new(latch._made, b"")
+            if fresh:
+                put(latch._leave, _encode(Leave(NEVER_KILLED, ())))
         except OSError as error:
             raise latch._unusable(error) from None
         if not fresh:
-            raise InputError(str(folder), "latch", "expected a folder without a latch")
+            expected = f"expected a new folder, or one that holds {OPERATORS} alone"
+            raise InputError(str(folder), "latch", expected)
         return latch
+
+    def exists(self) -> bool:
+        """Whether a latch was made here: what is set where there is none stops nobody.
+
+        False also where the folder cannot be looked into, since nothing can be set there either.
+        """
+        try:
+            return self._made.exists() or self._leave.exists() or bool(self._kills())
+        except OSError:
+            return False
 
     def is_set(self) -> bool:
         """Whether nothing may be sent. One call to the system while nothing has changed."""
@@ -152,7 +167,7 @@ class Latch:
         The latch is lifted once there are two. Raises `InputError` where the name and the key do
         not belong together.
         """
-        operators = read_operators(self.folder / "operators.toml")
+        operators = read_operators(self.folder / OPERATORS)
         try:
             kill = self.kill_id
             consent = sign(who, secret, kill, ts_ms)
@@ -194,7 +209,7 @@ class Latch:
                 return False
             if leave.kill == NEVER_KILLED and not leave.consents:
                 return True
-            operators = read_operators(self.folder / "operators.toml")
+            operators = read_operators(self.folder / OPERATORS)
         except (OSError, msgspec.MsgspecError, InputError, ValueError):
             return False
         return enough(leave.consents, leave.kill, operators)

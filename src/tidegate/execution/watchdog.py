@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watchdog: sets the latch when the engine is silent, and while it is set takes every order
-off every venue, again and again, until each says that none is left; then it goes on looking.
+"""The watchdog: sets the latch when the engine is silent, and while it is set, or should be and
+cannot, takes every order off every venue, again and again, until each says that none is left; then
+it goes on looking.
 
 It has sessions of its own that can send nothing. Each venue is swept by a thread of its own, so
 that one that does not answer holds up no other. Cancels go out first and are written down after:
@@ -80,12 +81,15 @@ class Watchdog:
         # The kill that was lifted last, so that it is not taken for the reason of the next stop.
         self._lifted = None if guard.latch.is_set() else self._kill_id()
         self._silent, self._beats = False, True
+        # Why the latch should be set and is not yet, and why it could not be.
+        self._owed, self._refusal = "", ""
 
     def tick(self) -> None:
         """Look at latch and pulse; start rounds where none runs; take up those that ended."""
         self._beat()
         self._check_pulse()
-        if not self._guard.latch.is_set():
+        self._set_what_is_owed()
+        if not self._owed and not self._guard.latch.is_set():
             self._stand_down()
             self._prove_sessions()
             return
@@ -115,17 +119,27 @@ class Watchdog:
             self._silent = False
         elif not self._silent:
             self._silent = True
-            self._stop_for_silence(silence_ms)
+            why = f"the engine has been silent for {silence_ms} ms"
+            self._alarm(why)
+            if not self._guard.latch.is_set():
+                self._owed = why
 
-    def _stop_for_silence(self, silence_ms: int) -> None:
-        why = f"the engine has been silent for {silence_ms} ms"
-        self._alarm(why)
-        if self._guard.latch.is_set():
+    def _set_what_is_owed(self) -> None:
+        """Set the latch for a silence, again and again: the disk may be read-only for a while."""
+        if not self._owed:
             return
-        try:
-            self._guard.latch.set(NAME, why, self._clocks.wall_ms())
-        except InputError as error:
-            self._alarm(f"the latch cannot be set as it should be: {error}")
+        if not self._guard.latch.is_set():
+            try:
+                self._guard.latch.set(NAME, self._owed, self._clocks.wall_ms())
+            except InputError as error:
+                self._say_refusal(str(error))
+        if self._guard.latch.is_set():
+            self._owed = self._refusal = ""
+
+    def _say_refusal(self, words: str) -> None:
+        if words != self._refusal:
+            self._refusal = words
+            self._alarm(f"the latch cannot be set: {words}; cancelling all the same")
 
     def _stand_down(self) -> None:
         if self._kill is None:
@@ -191,6 +205,8 @@ class Watchdog:
     def _say_who(self, kill: _Kill) -> None:
         said = None if kill.id == self._lifted else self._guard.latch.kill()
         who, why = (said.who, said.why) if said else ("somebody", "nobody has said why yet")
+        if self._owed:
+            who, why = NAME, self._owed
         self._alarm(f"STOPPED by {who}: {why}")
         self._write("seen", {"kill": kill.id, "who": who, "why": why})
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `tidegate kill` and `tidegate resume` do.
 
-A kill sets the latch before it does anything else, so this module imports only what that needs;
-everything for the cancelling comes after.
+A kill sets the latch before it does anything else but read settings that it is given, so this
+module imports only what that needs; everything for the cancelling comes after.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from contextlib import suppress
@@ -50,22 +51,42 @@ class Result(NamedTuple):
 
 
 def kill(folder: Path, ask: Ask, as_json: bool) -> bool:
-    """Stop everything; True when nothing may be sent and no order is left anywhere."""
+    """Stop everything; True when nothing may be sent and no order is left anywhere.
+
+    Raises `InputError` where the folder holds no latch, since whatever sends asks another one; what
+    the settings allow to cancel is cancelled before.
+    """
     latch, until_s = Latch(folder), time.monotonic() + ask.wait_s
-    stopped = _stop(latch, ask)
+    missing = _missing(latch)
+    if missing and ask.config is None:
+        raise missing
+    if missing:
+        _say(f"{missing}; cancelling all the same")
+    stopped = not missing and _stop(latch, ask)
     here = ask.config
     venues = _cancel_here(here, until_s) if here else _await_watchdog(latch, until_s)
     result = Result(stopped, venues)
     _report(folder, result, as_json)
+    if missing:
+        raise missing
     return result.quiet
 
 
-def latch_of(config: Path) -> Path:
-    """The latch's folder that a watchdog's settings name."""
-    from tidegate.venues.toml_file import beside
-    from tidegate.venues.watchdog_file import read_watchdog_file
-
-    return beside(config, read_watchdog_file(config).watchdog.latch)
+def latch_of(named: Path | None, config: Path | None) -> Path | None:
+    """The latch's folder that was named, or that of a watchdog's settings; raises `InputError`
+    where they differ. Settings that cannot be used keep nobody from setting a latch by its name."""
+    if config is None:
+        return named
+    try:
+        said = _latch_in(config)
+    except InputError:
+        if named is None:
+            raise
+        return named
+    if named is not None and os.path.realpath(named) != os.path.realpath(said):
+        expected = f"expected {said}, the latch that {config} names; NOTHING IS STOPPED"
+        raise InputError(str(named), "latch", expected)
+    return said
 
 
 def resume(folder: Path, who: str, key: Path, as_json: bool) -> bool:
@@ -73,6 +94,8 @@ def resume(folder: Path, who: str, key: Path, as_json: bool) -> bool:
     from tidegate.execution.secret_file import read_secret
 
     latch = Latch(folder)
+    if missing := _missing(latch):
+        raise missing
     if not latch.is_set():
         raise InputError(str(folder), "latch", "expected a latch that is set; this one is not")
     _say(_words(latch.kill()))
@@ -89,6 +112,8 @@ def resume(folder: Path, who: str, key: Path, as_json: bool) -> bool:
 def show_latch(folder: Path, as_json: bool) -> bool:
     """Say what a latch holds; True when things may be sent."""
     latch = Latch(folder)
+    if missing := _missing(latch):
+        raise missing
     is_set, last = latch.is_set(), latch.kill()
     if as_json:
         said = None if last is None else {"who": last.who, "ts_ms": last.ts_ms, "why": last.why}
@@ -108,6 +133,21 @@ def make_key(path: Path) -> None:
     secret = new_key()
     write_secret(path, secret)
     print(f'NAME = "{public_key(secret).hex()}"')
+
+
+def _latch_in(config: Path) -> Path:
+    from tidegate.venues.toml_file import beside
+    from tidegate.venues.watchdog_file import read_watchdog_file
+
+    return beside(config, read_watchdog_file(config).watchdog.latch)
+
+
+def _missing(latch: Latch) -> InputError | None:
+    """What to say of a folder without a latch, which is set for whoever asks but stops nobody."""
+    if latch.exists():
+        return None
+    expected = "expected a folder that holds a latch; NOTHING IS STOPPED"
+    return InputError(str(latch.folder), "latch", expected)
 
 
 def _stop(latch: Latch, ask: Ask) -> bool:
