@@ -201,3 +201,15 @@ def test_step_waits_for_its_time_and_is_then_given_its_own() -> None:
     assert built.venues.cancelled == []
     built.wait(3)
     assert set(built.venues.cancelled) == {SHORT.id}
+
+
+def test_venue_is_asked_on_about_an_order_whose_last_fills_do_not_come() -> None:
+    built = begun(office(), ((approval(LONG),),))
+    built.venues.truth[LONG.id] = OrderStatus(LONG.id, "filled", 100, NOW_MS)
+    built.wait(120)
+    assert built.desk.books.order(LONG.id).state is State.CLOSING
+    before = len(built.venues.asked)
+    built.venues.truth[LONG.id] = OrderStatus(LONG.id, "filled", 0, NOW_MS)
+    built.wait(60)
+    assert len(built.venues.asked) > before
+    assert built.desk.books.order(LONG.id).state is State.CLOSED
