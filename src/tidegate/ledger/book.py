@@ -169,6 +169,10 @@ class Ledger:
         accounts = {venue: self.account(venue) for venue in venues}
         return Portfolio(self.ts_ms, accounts, tuple(self._shipments.values()))
 
+    def knows(self, name: str) -> bool:
+        """Whether a contract or an asset can be booked."""
+        return name in self._instruments or name in self._price_micro
+
     @property
     def shipments(self) -> Mapping[str, Shipment]:
         """Money between venues by its transfer's id."""
