@@ -246,3 +246,15 @@ def test_plan_that_does_more_than_reduce_ends_when_its_venue_disagrees(
     built.venues.fill(LONG, 100)
     built.wait(1)
     assert len(built.venues.placed) == sent
+
+
+def test_venue_is_asked_on_about_an_order_whose_last_fills_do_not_come() -> None:
+    built = begun(office(), ((approval(LONG),),))
+    built.venues.truth[LONG.id] = OrderStatus(LONG.id, "filled", 100, NOW_MS)
+    built.wait(120)
+    assert built.desk.books.order(LONG.id).state is State.CLOSING
+    before = len(built.venues.asked)
+    built.venues.truth[LONG.id] = OrderStatus(LONG.id, "filled", 0, NOW_MS)
+    built.wait(60)
+    assert len(built.venues.asked) > before
+    assert built.desk.books.order(LONG.id).state is State.CLOSED

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,3 +125,72 @@ def test_money_that_was_debited_is_under_way_whatever_was_known_before() -> None
         after = transfers.learn(record, Word.DEBITED)
         assert (after.leg, after.may_leave) == (Leg.UNDER_WAY, False)
         assert not transfers.learn(after, Word.CREDITED).is_open
+
+
+SIDES = st.sampled_from([1, -1])
+
+
+@given(
+    side=SIDES,
+    told=st.lists(
+        st.one_of(
+            st.integers(-3, 15).filter(bool),
+            st.tuples(st.sampled_from(["filled", "cancelled", "working"]), st.integers(-3, 15)),
+        ),
+        max_size=8,
+    ),
+)
+def test_order_never_awaits_lots_against_its_side_whatever_is_told(
+    side: int, told: list[int | tuple[orders.OrderState, int]]
+) -> None:
+    record, ts_ms = OrderRecord(msgspec.structs.replace(ORDER, lots=10 * side), "alpha", 1_000), 0
+    for news in told:
+        ts_ms += MATCHING_MS
+        if isinstance(news, int):
+            record = filled(record, side * news)
+        else:
+            record = hear(record, status(news[0], side * news[1], ts_ms))
+        assert record.open_lots * side >= 0
+        if record.filled_lots * side > 10:
+            assert record.overfilled
+
+
+@given(side=SIDES, more=st.integers(1, 5), cancelled=st.booleans())
+def test_order_closes_and_says_so_when_more_fills_than_can_be(
+    side: int, more: int, cancelled: bool
+) -> None:
+    record, final = OrderRecord(msgspec.structs.replace(ORDER, lots=10 * side), "alpha", 1_000), 10
+    if cancelled:
+        final = 3
+        for ts_ms in (0, MATCHING_MS):
+            record = hear(record, status("cancelled", 3 * side, ts_ms))
+    record = filled(record, side)
+    assert record.is_open
+    assert not record.overfilled
+    record = filled(record, side * (final - 1 + more))
+    assert (record.state, record.open_lots) == (State.CLOSED, 0)
+    assert record.filled_lots == record.final_lots == side * (final + more)
+    assert record.overfilled
+
+
+def test_fill_after_the_end_or_against_the_side_contradicts_the_order() -> None:
+    closed = filled(hear(INTENDED, status("filled", 5)), 5)
+    assert not closed.overfilled
+    assert filled(closed, 1).overfilled
+    against = filled(INTENDED, -1)
+    assert (against.overfilled, against.is_open, against.open_lots) == (True, True, 11)
+
+
+def test_venues_later_word_of_the_end_replaces_the_earlier() -> None:
+    closing = hear(filled(INTENDED, 4), status("filled", 6))
+    assert hear(closing, status("filled", 9)).open_lots == 5
+    assert hear(closing, status("filled", 4)).state is State.CLOSED
+    assert hear(closing, status("absent", 0, ts_ms=10**9)) == closing
+
+
+def test_absence_told_to_a_placing_closes_past_the_expiry_and_else_tells_nothing() -> None:
+    late_ms = EXPIRES_MS + CLOCK_STEP_MS + 1
+    assert hear(INTENDED, status("absent", 0, late_ms - 1)).state is State.UNKNOWN
+    assert hear(INTENDED, status("absent", 0, late_ms)).state is State.CLOSED
+    absent = TransferStatus("t", "absent", late_ms)
+    assert transfers.hear(SENT, absent).leg is Leg.CLOSED

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ from tidegate.model.events import (
     TransferLanded,
     TransferSent,
 )
+from tidegate.model.instruments import InstrumentId
 from tidegate.model.replies import Entry, OrderReply, OrderStatus, Statement, TransferReply, Unclear
 from tidegate.model.times import SECOND_MS
 from tidegate.ports import Gateway
@@ -27,6 +28,7 @@ from tidegate.ports import Gateway
 # A venue that could not be compared for this long may have changed anything.
 UNSEEN_MS = 120 * SECOND_MS
 POLL_MS = 5 * SECOND_MS
+AGREED = Break({}, {}, {})
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -39,7 +41,12 @@ class Past(msgspec.Struct, frozen=True):
 
 class Bookkeeper:
     """Books what venues tell; `breaks` are the venues whose statements differ from the ledger, and
-    `struck_ms` is when a venue was last seen to close positions of ours (-1 never)."""
+    `struck_ms` is when a venue was last seen to close positions of ours (-1 never).
+
+    No venue's word ends the process. A line that cannot be booked is journalled and its venue is
+    followed no further; a fill that contradicts what was sent is booked, as it happened, and its
+    instrument stays in doubt. Both last until a person has looked and starts anew.
+    """
 
     def __init__(
         self, gateway: Gateway, record: Record, venues: tuple[str, ...], past: Past | None
@@ -51,13 +58,16 @@ class Bookkeeper:
         self._polled_ms = dict.fromkeys(venues, 0)
         self._owed, self._patience = set[str](), Patience()
         self.breaks: dict[str, Break] = {}
+        self._doubts: dict[str, dict[InstrumentId, str]] = {venue: {} for venue in venues}
+        self._stuck: dict[str, str] = {}
+        self._ignored = set[str]()
         self.struck_ms = -1
 
     def collect(self, now_ms: int) -> None:
         """Take what venues told: news of orders as it is, lines of their logs in order."""
         for told in self._gateway.pushed():
             if isinstance(told, Entry):
-                self._inbox.put([told])
+                self._put([told], now_ms)
             elif isinstance(told, OrderStatus) and self.books.is_news(told):
                 self.hear(told.id, told, now_ms)
         for venue in self._inbox.gaps:
@@ -77,6 +87,8 @@ class Bookkeeper:
             self._book(now_ms)
         self._record.note("replied", {"ts_ms": now_ms, "id": name, "reply": reply})
         self.books.hear(name, reply)
+        if self.books.has_order(name):
+            self._doubt_order(name, now_ms)
 
     def poll(self, venues: frozenset[str], now_ms: int) -> None:
         """Ask venues for lines of their logs, where that was not done lately."""
@@ -102,13 +114,24 @@ class Bookkeeper:
         return frozenset(v for v, seen in self._seen_ms.items() if now_ms - seen > UNSEEN_MS)
 
     def _fetch(self, venue: str, now_ms: int) -> bool:
-        """Whether a venue told the lines of its log."""
+        """Whether a venue told the lines of its log, and they can be followed."""
+        if venue in self._stuck:
+            return False
         self._polled_ms[venue] = now_ms
         found = self._gateway.entries(venue, self._inbox.cursors[venue])
         if isinstance(found, Unclear):
             return False
-        self._inbox.put(found)
+        self._put(found, now_ms)
         return True
+
+    def _put(self, entries: Sequence[Entry], now_ms: int) -> None:
+        """Keep lines of venues that we know; that there are others is said once."""
+        for entry in entries:
+            if entry.venue in self._doubts:
+                self._inbox.put([entry])
+            elif entry.venue not in self._ignored:
+                self._ignored.add(entry.venue)
+                self._record.note("ignored", {"ts_ms": now_ms, "entry": entry})
 
     def _book(self, now_ms: int) -> None:
         """Book all lines that may be booked, as long as one lets another be booked."""
@@ -116,14 +139,49 @@ class Bookkeeper:
             """A departure at one venue lets a landing at another be booked."""
 
     def _book_venue(self, venue: str, now_ms: int) -> bool:
+        after = self._inbox.cursors[venue]
         events = self._inbox.take(venue, self._may_book)
-        if events:
-            self._record.take_late(events, now_ms, {venue: self._inbox.cursors[venue]})
-        for event in events:
+        if not events:
+            return False
+        count, why = self._record.take_late(events, now_ms, (venue, after), self.books.check)
+        for event in events[:count]:
             note_progress(self.books, event)
-        if any(is_forced(event) for event in events):
+            self._doubt_fill(venue, event, now_ms)
+        if any(is_forced(event) for event in events[:count]):
             self.struck_ms = now_ms
-        return bool(events)
+        if why:
+            self._stick(venue, after + count, events[count], why, now_ms)
+        return count > 0
+
+    def _stick(self, venue: str, number: int, event: Event, why: str, now_ms: int) -> None:
+        """Follow a venue's log no further than a line, since the next cannot be booked."""
+        line = {"venue": venue, "number": number + 1, "event": event, "why": why}
+        self._record.note("unbookable", {"ts_ms": now_ms, **line})
+        self._inbox.stop(venue, number)
+        self._stuck[venue] = f"line {number + 1} cannot be booked: {why}"
+        self._find(venue, self.breaks.get(venue, AGREED), now_ms)
+
+    def _doubt_fill(self, venue: str, event: Event, now_ms: int) -> None:
+        """A fill of an order that this run has not sent, or beyond what it can be, is a doubt."""
+        if not isinstance(event, Filled):
+            return
+        if self.books.has_order(event.order):
+            self._doubt_order(event.order, now_ms)
+        elif event.reason == "order":
+            why = f"order {event.order} was not sent by this run"
+            self._doubt(venue, event.instrument, why, now_ms)
+
+    def _doubt_order(self, name: str, now_ms: int) -> None:
+        record = self.books.order(name)
+        if record.overfilled:
+            why = f"order {name} is overfilled"
+            self._doubt(record.venue, record.order.instrument, why, now_ms)
+
+    def _doubt(self, venue: str, name: InstrumentId, why: str, now_ms: int) -> None:
+        """Lock an instrument; the first reason stands."""
+        if name not in self._doubts[venue]:
+            self._doubts[venue][name] = why
+            self._find(venue, self.breaks.get(venue, AGREED), now_ms)
 
     def _may_book(self, event: Event) -> bool:
         """A landing waits for the line of its departure."""
@@ -131,6 +189,8 @@ class Bookkeeper:
 
     def _compare(self, venue: str, now_ms: int) -> None:
         """Hold a venue's statement against the ledger after the same line of its log."""
+        if venue in self._stuck:
+            return
         said = self._gateway.statement(venue)
         if isinstance(said, Statement) and said.number > self._inbox.cursors[venue]:
             self._fetch(venue, now_ms)
@@ -143,7 +203,14 @@ class Bookkeeper:
         self._patience.forget(venue)
         self._seen_ms[venue] = now_ms
         strangers = tuple(name for name in said.working if not self.books.has_order(name))
-        found = compare(self._record.ledger.account(venue), said.account, strangers)
+        ours, known = self._record.ledger.account(venue), self._record.ledger.knows
+        self._find(venue, compare(ours, said.account, strangers, known), now_ms)
+
+    def _find(self, venue: str, found: Break, now_ms: int) -> None:
+        """Keep what differs at a venue, with all that is in doubt there, and journal a change."""
+        found = msgspec.structs.replace(
+            found, doubts=dict(self._doubts[venue]), stuck=self._stuck.get(venue, "")
+        )
         before = self.breaks.pop(venue, None)
         if not found.is_none:
             self.breaks[venue] = found

@@ -11,6 +11,7 @@ from tidegate.execution.orders import News, OrderRecord
 from tidegate.execution.transfers import Leg, TransferRecord, Word
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.errors import ensure
+from tidegate.model.events import Event, TransferSent
 from tidegate.model.replies import (
     NotTaken,
     OrderReply,
@@ -87,6 +88,13 @@ class Books:
     def filled(self, name: str, lots: int) -> None:
         """Lots of an order have come to the ledger."""
         self._put(orders.filled(self._orders[name], lots))
+
+    def check(self, event: Event) -> None:
+        """Raise `InvariantError` for a line that contradicts what is known of its transfer: money
+        that leaves again, or after its venue said that it never will."""
+        if isinstance(event, TransferSent) and event.id in self._transfers:
+            sent = self._transfers[event.id]
+            ensure(sent.may_leave, f"transfer {event.id}: money left while {sent.leg.value}")
 
     def debited(self, name: str) -> None:
         """Money of a transfer has left in the ledger."""

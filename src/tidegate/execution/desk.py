@@ -304,11 +304,13 @@ class Desk:
             venues.add(record.venue)
             name = record.order.id
             state = self.books.order(name).state
-            if state in (State.CLOSING, State.CLOSED) or not self._is_time(name, now_ms):
+            if state is State.CLOSED or not self._is_time(name, now_ms):
                 continue
-            if state is State.CANCELLING or not self._is_planned(name):
+            ends = state is State.CANCELLING or not self._is_planned(name)
+            if ends and state is not State.CLOSING:
                 self._cancel(name, now_ms)
             else:
+                # Of one that closes its venue may say other lots than before.
                 self._keeper.hear(name, self._gateway.order(record.venue, name), now_ms)
         for sent in self.books.open_transfers:
             name, source = sent.transfer.id, sent.transfer.source

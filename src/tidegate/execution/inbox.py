@@ -14,12 +14,13 @@ class Inbox:
 
     def __init__(self, cursors: Mapping[str, int]) -> None:
         self.cursors = dict(cursors)
+        self.stopped = set[str]()
         self._early: dict[str, dict[int, Event]] = {venue: {} for venue in cursors}
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Keep lines that were not taken out yet."""
         for entry in entries:
-            if entry.number > self.cursors[entry.venue]:
+            if entry.venue not in self.stopped and entry.number > self.cursors[entry.venue]:
                 self._early[entry.venue].setdefault(entry.number, entry.event)
 
     def take(self, venue: str, may: Callable[[Event], bool]) -> list[Event]:
@@ -29,6 +30,12 @@ class Inbox:
             self.cursors[venue] += 1
             taken.append(early.pop(self.cursors[venue]))
         return taken
+
+    def stop(self, venue: str, number: int) -> None:
+        """Go back to a line, and take nothing of that venue after it any more."""
+        self.cursors[venue] = number
+        self._early[venue].clear()
+        self.stopped.add(venue)
 
     @property
     def gaps(self) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ TRANSITIONS: dict[tuple[State, News], State] = {
     (_S.INTENDED, _N.UNCLEAR): _S.UNKNOWN,
     (_S.INTENDED, _N.NOT_TAKEN): _S.CLOSED,
     (_S.INTENDED, _N.DONE): _S.CLOSING,
+    (_S.INTENDED, _N.ABSENT): _S.CLOSED,
     (_S.INTENDED, _N.FILL): _S.WORKING,
     (_S.INTENDED, _N.RESTARTED): _S.UNKNOWN,
     (_S.UNKNOWN, _N.TAKEN): _S.WORKING,
@@ -87,6 +88,8 @@ TRANSITIONS: dict[tuple[State, News], State] = {
     (_S.CLOSING, _N.UNCLEAR): _S.CLOSING,
     (_S.CLOSING, _N.NOT_TAKEN): _S.CLOSING,
     (_S.CLOSING, _N.DONE): _S.CLOSING,
+    # A venue forgets an order in time; what it said of its end stands.
+    (_S.CLOSING, _N.ABSENT): _S.CLOSING,
     (_S.CLOSING, _N.FILL): _S.CLOSING,
     (_S.CLOSING, _N.SETTLED): _S.CLOSED,
     (_S.CLOSING, _N.RESTARTED): _S.CLOSING,
@@ -104,7 +107,8 @@ TRANSITIONS: dict[tuple[State, News], State] = {
 class OrderRecord(msgspec.Struct, frozen=True):
     """An order and what is known of it: lots that the ledger has, and lots that have traded in all
     once its venue has said so for good (None before); `cancelled` is its first word of a
-    cancellation, which is not for good yet."""
+    cancellation, which is not for good yet; `overfilled` says that fills contradict the order or
+    its venue's word: beyond its lots, its final lots or its end, or against its side."""
 
     order: Order
     venue: str
@@ -114,6 +118,7 @@ class OrderRecord(msgspec.Struct, frozen=True):
     final_lots: int | None = None
     reason: str = ""
     cancelled: OrderStatus | None = None
+    overfilled: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -165,24 +170,51 @@ def _cancelled(record: OrderRecord, status: OrderStatus) -> OrderRecord:
 
 
 def _done(record: OrderRecord, status: OrderStatus) -> OrderRecord:
+    """The venue's latest word is its last, but what the ledger has did trade."""
     after = learn(record, News.DONE)
     if record.state is State.CLOSED:
         return after
+    final_lots = _larger(record, status.filled_lots, record.filled_lots)
     after = msgspec.structs.replace(
-        after, final_lots=status.filled_lots, reason=status.reason or status.state
+        after,
+        final_lots=final_lots,
+        reason=status.reason or status.state,
+        overfilled=record.overfilled or final_lots != status.filled_lots,
     )
     return _settled(after)
 
 
 def filled(record: OrderRecord, lots: int) -> OrderRecord:
     """The record after the ledger has taken signed lots; with the last of them it is done, whether
-    or not its venue has said so yet."""
-    after = learn(record, News.FILL)
-    after = msgspec.structs.replace(after, filled_lots=record.filled_lots + lots)
-    if after.final_lots is None and after.filled_lots == after.order.lots and after.is_open:
+    or not its venue has said so yet. Lots beyond all that was to come count as its last word."""
+    after, total = learn(record, News.FILL), record.filled_lots + lots
+    after = msgspec.structs.replace(
+        after, filled_lots=total, overfilled=record.overfilled or _is_beyond(record, lots)
+    )
+    if after.final_lots is not None:
+        after = msgspec.structs.replace(after, final_lots=_larger(after, after.final_lots, total))
+    elif after.is_open and _larger(after, after.order.lots, total) == total:
         done = learn(after, News.DONE)
-        after = msgspec.structs.replace(done, final_lots=after.filled_lots, reason="filled")
+        after = msgspec.structs.replace(done, final_lots=total, reason="filled")
     return _settled(after)
+
+
+def _is_beyond(record: OrderRecord, lots: int) -> bool:
+    """Whether a fill cannot be, by what the order is and what its venue said of it."""
+    total = record.filled_lots + lots
+    most = record.order.lots if record.final_lots is None else record.final_lots
+    against = (lots > 0) != (record.order.lots > 0)
+    return (
+        against
+        or not record.is_open
+        or _larger(record, most, total) != most
+        or (_larger(record, record.order.lots, total) != record.order.lots)
+    )
+
+
+def _larger(record: OrderRecord, one: int, other: int) -> int:
+    """The one of two signed lots that lies further to the order's side."""
+    return max(one, other) if record.order.lots > 0 else min(one, other)
 
 
 def _settled(record: OrderRecord) -> OrderRecord:

@@ -7,7 +7,7 @@ that may not be there. An instrument with such a range may only be reduced, unti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -20,35 +20,54 @@ from tidegate.model.instruments import InstrumentId
 class Break(msgspec.Struct, frozen=True):
     """How a venue's account differs from the ledger's after the same line of its log: lots per
     instrument and quanta per asset, the venue's less ours; cost of positions apart where only that
-    differs; and orders that work there and are not ours."""
+    differs; orders that work there and are not ours, and contracts and assets that nobody knows;
+    instruments whose fills contradict what was sent, and how; why its log cannot be followed."""
 
     lots: dict[InstrumentId, int]
     quanta: dict[str, int]
     costs: dict[InstrumentId, int]
     strangers: tuple[str, ...] = ()
+    doubts: dict[InstrumentId, str] = {}
+    stuck: str = ""
 
     @property
     def is_none(self) -> bool:
-        """Whether both agree to the integer."""
-        return not (self.lots or self.quanta or self.costs or self.strangers)
+        """Whether both agree to the integer, and nothing is in doubt."""
+        differs = self.lots or self.quanta or self.costs or self.strangers
+        return not (differs or self.doubts or self.stuck)
 
 
-def compare(ours: Account, theirs: Account, strangers: tuple[str, ...] = ()) -> Break:
+def compare(
+    ours: Account,
+    theirs: Account,
+    strangers: tuple[str, ...] = (),
+    known: Callable[[str], bool] = lambda _: True,
+) -> Break:
     """The break between the ledger's account and its venue's statement, which names `strangers`
-    among the orders that work."""
+    among the orders that work; a contract or an asset that is not `known` is a stranger too."""
     names = sorted({*ours.positions, *theirs.positions})
-    pairs = {n: (ours.positions.get(n, FLAT), theirs.positions.get(n, FLAT)) for n in names}
     assets = sorted({*ours.balances, *theirs.balances})
     quanta = {a: theirs.balances.get(a, 0) - ours.balances.get(a, 0) for a in assets}
+    odd = [name for name in names if not known(name)]
+    odd += [asset for asset, difference in quanta.items() if difference and not known(asset)]
+    pairs = {
+        n: (ours.positions.get(n, FLAT), theirs.positions.get(n, FLAT))
+        for n in names
+        if n not in odd
+    }
     return Break(
         {n: b.lots - a.lots for n, (a, b) in pairs.items() if a.lots != b.lots},
-        {asset: difference for asset, difference in quanta.items() if difference},
+        {
+            asset: difference
+            for asset, difference in quanta.items()
+            if difference and asset not in odd
+        },
         {
             n: b.cost - a.cost
             for n, (a, b) in pairs.items()
             if a.lots == b.lots and a.cost != b.cost
         },
-        strangers,
+        (*strangers, *odd),
     )
 
 
@@ -71,11 +90,11 @@ def unsettled(
             _lack(missing, sent.source, sent.asset, sent.quanta)
             arriving[sent.destination] = arriving.get(sent.destination, 0) + sent.quanta
     for venue, found in breaks.items():
-        for name in (*found.lots, *found.costs):
+        for name in (*found.lots, *found.costs, *found.doubts):
             _widen(lots, name, found.lots.get(name, 0))
         for asset, difference in found.quanta.items():
             _lack(missing, venue, asset, max(0, -difference))
-    doubtful = {v for v, found in breaks.items() if found.quanta or found.strangers}
+    doubtful = {v for v, b in breaks.items() if b.quanta or b.strangers or b.stuck}
     return Unsettled(lots, missing, unseen | doubtful, arriving)
 
 
