@@ -153,6 +153,12 @@ class _Audit:
             due = self.due.pop((event["id"], event["destination"], event["asset_sent"]), -1)
             whole = event["asset"] != event["asset_sent"] or 0 <= event["quanta"] <= due
             self.need(TRANSFERS, due == event["quanta_sent"] and whole, f"{due} was to land")
+        elif kind == "TransferReturned":
+            back = (event["id"], event["asset"])
+            ways = [key for key in self.due if len(key) == 3 and key[::2] == back]
+            self.need(TRANSFERS, len(ways) == 1, f"{event['id']} was not under way")
+            for way in ways:
+                del self.due[way]
 
     def post(self, rows: list[tuple[str, str, int, int, str]]) -> None:
         sums = Counter[str]()

@@ -18,6 +18,7 @@ from tidegate.model.events import (
     Filled,
     LiquidationStarted,
     TransferLanded,
+    TransferReturned,
     TransferSent,
 )
 from tidegate.model.instruments import InstrumentId
@@ -242,5 +243,7 @@ def note_progress(books: Books, event: Event) -> None:
             books.debited(event.id)
         case TransferLanded():
             books.credited(event.id)
+        case TransferReturned():
+            books.returned(event.id)
         case _:
             """Nothing that an order or a transfer waits for."""
