@@ -49,7 +49,9 @@ from tidegate.risk.gate import Gate
 KEY = b"replay"
 SENT = frozenset(("submitted", "sent"))
 # What came of what was sent, and what venues said of our accounts.
-DONE = frozenset(("replied", "cancelling", "stopped", "break", "agreed", "unbookable", "ignored"))
+DONE = frozenset(
+    ("replied", "cancelling", "stopped", "break", "agreed") + ("unbookable", "ignored", "day")
+)
 # What the engine may stumble over where a journal's inputs cannot have been an engine's.
 _CONTRADICTIONS = (
     *(InvariantError, ValueError, LookupError, TypeError, AttributeError),
