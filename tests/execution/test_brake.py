@@ -8,7 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.execution.brake import BrakeState, Held, Weight, allows, messaged, moved, planned
+from tidegate.execution.brake import (
+    BrakeState,
+    Day,
+    Held,
+    Weight,
+    allows,
+    begun,
+    messaged,
+    moved,
+    planned,
+    rolled,
+)
+from tidegate.execution.record import Record
+from tidegate.execution.recovery import recover_run
+from tidegate.journal.frames import Frame
+from tidegate.journal.writer import Journal
+from tidegate.ledger.book import Ledger
 from tidegate.model.actions import Order
 from tidegate.model.mandate import Limits
 from tidegate.model.times import DAY_MS, SECOND_MS
@@ -99,7 +115,7 @@ def test_same_trade_is_let_through_at_most_so_often_in_a_window(steps: list[int]
         assert sum(at_ms <= ts_ms < at_ms + 10_000 for ts_ms in sent) <= LIMITS.repeats
 
 
-def test_repeats_are_held_on_their_side_alone_and_until_the_plan_changes() -> None:
+def test_repeats_are_held_on_their_side_alone_whatever_plan_they_stand_in() -> None:
     limits = msgspec.structs.replace(LIMITS, messages_per_s=100)
     state = planned(BrakeState(), [order(10), order(-10)])
     for _ in range(4):
@@ -108,7 +124,8 @@ def test_repeats_are_held_on_their_side_alone_and_until_the_plan_changes() -> No
     state, held = allows(state, order(1), NOW, EQUITY, limits)
     assert rule(held) == "repeats"
     assert allows(state, order(-1), NOW, EQUITY, limits)[1] is None
-    assert allows(planned(state, [order(1)]), order(1), NOW, EQUITY, limits)[1] is None
+    _, held = allows(planned(state, [order(1)]), order(1), NOW, EQUITY, limits)
+    assert rule(held) == "repeats"
 
 
 def test_order_that_is_held_takes_nothing_from_the_plan() -> None:
@@ -140,9 +157,9 @@ def day(
         ([100.0, 89.9], "loss"),
         ([100.0, 80.0, 100.0], "loss"),
         ([100.0, None], "loss"),
-        ([100.0, float("nan")], None),
+        ([100.0, float("nan")], "loss"),
         ([None], "loss"),
-        ([float("nan")], "turnover"),
+        ([float("nan")], "loss"),
         ([-5.0], "loss"),
         ([100.0] * 20, None),
         ([100.0] * 21, "turnover"),
@@ -171,3 +188,40 @@ def test_capital_that_comes_or_leaves_is_no_profit_and_no_loss() -> None:
     lost = Weight("alpha", 1.0, 44_000.0)
     assert rule(allows(left, order(1), NOW, lost, FREE)[1]) == "loss"
     assert moved(BrakeState(), 5.0) == BrakeState()
+
+
+def test_loss_before_the_days_first_order_holds_it() -> None:
+    state = rolled(BrakeState(), 1_000_000.0, NOW // DAY_MS * DAY_MS, LIMITS)
+    state = planned(rolled(state, 700_000.0, NOW, LIMITS), [order(1)])
+    assert rule(allows(state, order(1), NOW, EQUITY, LIMITS)[1]) == "loss"
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(1.0, 1e6), st.just(float("nan"))), min_size=1))
+def test_day_begins_with_its_first_known_equity_and_ends_with_the_day(
+    seen: list[float | None],
+) -> None:
+    state, first_ms = BrakeState(), NOW // DAY_MS * DAY_MS
+    for number, equity_usd in enumerate(seen):
+        state = rolled(state, equity_usd, first_ms + number, LIMITS)
+    known = [usd for usd in seen if usd is not None and usd == usd]
+    if not known:
+        assert state.day is None
+        return
+    assert state.day is not None
+    assert state.day.equity_usd == known[0]
+    assert state.day.lost == any(known[0] - usd > 0.1 * known[0] for usd in known)
+    after = rolled(state, 5.0, first_ms + DAY_MS, LIMITS).day
+    assert after == Day(state.day.number + 1, 5.0)
+
+
+def test_restart_neither_forgives_the_days_loss_nor_its_turnover() -> None:
+    day = Day(NOW // DAY_MS, 1_000.0, 17.0, lost=True)
+    written = msgspec.json.encode({"ts_ms": NOW, "day": day})
+    ledger = Ledger({}, {})
+    record = Record(ledger, Journal.in_memory({"book": "test"}))
+    past = recover_run([Frame(0, 0, b"", "day", written, b"")], record, {})
+    assert past.day == day
+    state = planned(begun(past.day), [order(1)])
+    assert state.day == day
+    assert rule(allows(state, order(1), NOW, EQUITY, LIMITS)[1]) == "loss"
+    assert begun(recover_run([], record, {}).day) == BrakeState()

@@ -15,7 +15,14 @@ from tidegate.journal.writer import Journal
 from tidegate.ledger.book import Ledger
 from tidegate.model.account import Account, Position
 from tidegate.model.actions import Order, Transfer
-from tidegate.model.events import Deposited, Event, Filled, TransferLanded, TransferSent
+from tidegate.model.events import (
+    Deposited,
+    Event,
+    Filled,
+    TransferLanded,
+    TransferReturned,
+    TransferSent,
+)
 from tidegate.model.replies import Entry, OrderStatus, Statement, TransferStatus, Unclear
 
 SENT = TransferSent(NOW_MS, "t", "alpha", "vault", "USDT", 5_000_000, 1_000_000)
@@ -153,3 +160,18 @@ def test_absence_told_to_a_placing_by_a_clock_ahead_ends_the_order() -> None:
     built.venues.place = lambda a: OrderStatus(a.action.id, "absent", 0, NOW_MS + 120_000)  # type: ignore[method-assign]
     built.desk.begin(((approval(ORDER),),), NOW_MS)
     assert built.desk.books.open_orders == ()
+
+
+def test_money_that_is_back_closes_its_transfer_and_the_plan_and_counts_once() -> None:
+    built = funded()
+    built.desk.begin(((approval(SENDING),), (approval(ORDER),)), NOW_MS)
+    built.venues.log("alpha", SENT)
+    built.venues.log("alpha", TransferReturned(NOW_MS, "t", "alpha", "USDT", 5_000_000))
+    built.wait(2)
+    assert built.record.ledger.equity_micro == 50_000_000
+    assert built.desk.books.open_transfers == ()
+    assert built.desk.books.has_failed(SENDING)
+    assert built.desk.breaks == {}
+    built.venues.log("alpha", TransferReturned(NOW_MS, "t", "alpha", "USDT", 5_000_000))
+    built.wait(2)
+    assert "not under way" in built.desk.breaks["alpha"].stuck

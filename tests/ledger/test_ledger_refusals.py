@@ -22,6 +22,7 @@ from tidegate.model.events import (
     PenaltyCharged,
     TransferLanded,
     TransferRefused,
+    TransferReturned,
     TransferSent,
     YieldAccrued,
 )
@@ -94,6 +95,35 @@ def test_shipment_that_lands_with_less_costs_what_was_lost(came: int) -> None:
     assert ledger.equity_micro == DOLLARS - 300 + came
     assert ledger.waterfall.get("lost in transit", 0) == came - 280
     assert sum(p.quanta for p in postings if p.account == TRANSIT) == -280
+
+
+@given(st.integers(0, 400))
+def test_shipment_that_returns_is_counted_once_whatever_of_it_is_back(back: int) -> None:
+    ledger = funded()
+    ledger.post(SENT)
+    postings = ledger.post(TransferReturned(11, "t", "v", "USDT", back))
+    assert sum(posting.quanta for posting in postings) == 0
+    assert ledger.portfolio(("v", "w")).shipments == ()
+    assert ledger.wallet("v", "USDT") == ledger.equity_micro == DOLLARS - 300 + back
+    assert sum(p.quanta for p in postings if p.account == TRANSIT) == -280
+    assert sum(ledger.waterfall.values()) == ledger.equity_micro
+
+
+@pytest.mark.parametrize(
+    ("back", "words"),
+    [
+        (TransferReturned(11, "u", "v", "USDT", 280), "u is not under way"),
+        (TransferReturned(11, "t", "w", "USDT", 280), "returned elsewhere"),
+        (TransferReturned(11, "t", "v", "USDC", 280), "in another asset"),
+        (TransferReturned(11, "t", "v", "USDT", -1), "less than nothing"),
+    ],
+)
+def test_return_that_is_not_the_shipments_is_refused(back: TransferReturned, words: str) -> None:
+    ledger = funded()
+    ledger.post(SENT)
+    with pytest.raises(InvariantError, match=words):
+        ledger.post(back)
+    ledger.post(LANDED)
 
 
 @pytest.mark.parametrize(

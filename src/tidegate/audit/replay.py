@@ -50,7 +50,10 @@ KEY = b"replay"
 SENT = frozenset(("submitted", "sent"))
 # What came of what was sent, and what venues said of our accounts.
 DONE = frozenset(
-    ("replied", "cancelling", "stopped", "break", "agreed", "unbookable", "ignored", BLIND)
+    (
+        *("replied", "cancelling", "stopped", "break", "agreed"),
+        *("unbookable", "ignored", "day", BLIND),
+    )
 )
 # What the engine may stumble over where a journal's inputs cannot have been an engine's.
 _CONTRADICTIONS = (

@@ -153,6 +153,9 @@ class _Audit:
             due = self.due.pop((event["id"], event["destination"], event["asset_sent"]), -1)
             whole = event["asset"] != event["asset_sent"] or 0 <= event["quanta"] <= due
             self.need(TRANSFERS, due == event["quanta_sent"] and whole, f"{due} was to land")
+        elif kind == "TransferReturned":
+            ways = [k for k in self.due if len(k) == 3 and k[::2] == (event["id"], event["asset"])]
+            self.need(TRANSFERS, ways and self.due.pop(ways[0]), "nothing of it was under way")
 
     def post(self, rows: list[tuple[str, str, int, int, str]]) -> None:
         sums = Counter[str]()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tidegate.execution.books import Books
+from tidegate.execution.brake import Day
 from tidegate.execution.inbox import Inbox
 from tidegate.execution.patience import Patience
 from tidegate.execution.reconciliation import Break, compare
@@ -18,6 +19,7 @@ from tidegate.model.events import (
     Filled,
     LiquidationStarted,
     TransferLanded,
+    TransferReturned,
     TransferSent,
 )
 from tidegate.model.instruments import InstrumentId
@@ -32,11 +34,12 @@ AGREED = Break({}, {}, {})
 
 
 class Past(msgspec.Struct, frozen=True):
-    """What a recovery read from the journal: the run's orders and transfers, and up to which line
-    of each venue's log the ledger has come."""
+    """What a recovery read from the journal: the run's orders and transfers, up to which line of
+    each venue's log the ledger has come, and the brake's day."""
 
     books: Books
     lines: Mapping[str, int] = {}
+    day: Day | None = None
 
 
 class Bookkeeper:
@@ -242,5 +245,7 @@ def note_progress(books: Books, event: Event) -> None:
             books.debited(event.id)
         case TransferLanded():
             books.credited(event.id)
+        case TransferReturned():
+            books.returned(event.id)
         case _:
             """Nothing that an order or a transfer waits for."""

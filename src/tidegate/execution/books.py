@@ -106,6 +106,12 @@ class Books:
         if name in self._transfers:
             self._put_transfer(transfers.learn(self._transfers[name], Word.CREDITED))
 
+    def returned(self, name: str) -> None:
+        """Money of a transfer is back in the ledger where it left."""
+        if name in self._transfers:
+            record = transfers.learn(self._transfers[name], Word.RETURNED, "returned")
+            self._put_transfer(record)
+
     def restarted(self) -> None:
         """The process that sent these is gone; what it may have sent is not known."""
         for order in self.open_orders:

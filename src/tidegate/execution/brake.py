@@ -13,6 +13,7 @@ than four million, because nothing compared orders leaving with orders entered.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Literal
 
 import msgspec
@@ -67,12 +68,19 @@ class Weight(msgspec.Struct, frozen=True):
 
 
 def planned(state: BrakeState, orders: Iterable[Order]) -> BrakeState:
-    """The state under a new plan: its lots alone may be sent, and repeats are counted anew."""
+    """The state under a new plan, whose lots alone may be sent; repeats are counted on, since plans
+    that follow each other fast may be what repeats."""
     lots: dict[InstrumentId, tuple[int, int]] = {}
     for order in orders:
         buys, sells = lots.get(order.instrument, (0, 0))
         lots[order.instrument] = (buys + max(order.lots, 0), sells + max(-order.lots, 0))
-    return msgspec.structs.replace(state, planned=lots, trades={})
+    return msgspec.structs.replace(state, planned=lots)
+
+
+def begun(day: Day | None) -> BrakeState:
+    """The state of a process that starts, with the day as the journal has it: a restart neither
+    forgives a loss nor counts turnover anew. A second's messages and a plan's lots are past."""
+    return BrakeState(day=day)
 
 
 def moved(state: BrakeState, capital_usd: float) -> BrakeState:
@@ -106,7 +114,7 @@ def allows(
     An order that is held takes nothing from the plan and from no count. The state that comes back
     must be kept in both cases: it knows the day.
     """
-    state = _at_day(state, now_ms, weight.equity_usd, limits)
+    state = rolled(state, weight.equity_usd, now_ms, limits)
     if held := (
         _beyond_plan(state, order)
         or _too_often(state, order, now_ms, limits)
@@ -117,10 +125,12 @@ def allows(
     return (state, held) if held else (_sent(counted, order, now_ms, weight, limits), None)
 
 
-def _at_day(state: BrakeState, now_ms: int, equity_usd: float | None, limits: Limits) -> BrakeState:
-    """The state in the day of a time; a clock that steps back opens no new one."""
+def rolled(state: BrakeState, equity_usd: float | None, now_ms: int, limits: Limits) -> BrakeState:
+    """The state in the day of a time, to be called at every look: a day begins with the first
+    equity that is known in it, not with its first order, and a loss is seen when it is there. A
+    clock that steps back opens no new day."""
     number, day = now_ms // DAY_MS, state.day
-    if equity_usd is None:
+    if equity_usd is None or not isfinite(equity_usd):
         return state
     if day is None or number > day.number:
         day = Day(number, equity_usd)
@@ -141,7 +151,7 @@ def _too_often(state: BrakeState, order: Order, now_ms: int, limits: Limits) -> 
     recent = _recent(times, now_ms, round(limits.repeats_in_s * SECOND_MS))
     if len(recent) < limits.repeats:
         return None
-    detail = f"{len(recent)} orders in {limits.repeats_in_s:g} s under one plan"
+    detail = f"{len(recent)} orders in {limits.repeats_in_s:g} s"
     return Held("repeats", f"{order.instrument}: {detail}")
 
 
@@ -149,7 +159,7 @@ def _day_is_over(state: BrakeState, order: Order, weight: Weight, limits: Limits
     if order.reduce_only:
         return None
     day = state.day
-    if day is None or weight.equity_usd is None:
+    if day is None or weight.equity_usd is None or not isfinite(weight.equity_usd):
         return Held("loss", "equity is not known")
     if day.lost:
         return Held("loss", f"more than {limits.loss_per_day:.1%} was lost on this day")

@@ -16,7 +16,7 @@ import msgspec
 
 from tidegate.execution.bookkeeping import Bookkeeper, Past
 from tidegate.execution.books import Books
-from tidegate.execution.brake import BrakeState, Held, Weight, allows, messaged, planned
+from tidegate.execution.brake import Held, Weight, allows, begun, messaged, planned, rolled
 from tidegate.execution.orders import State
 from tidegate.execution.paced import Paced
 from tidegate.execution.patience import Patience
@@ -63,12 +63,14 @@ class Work(msgspec.Struct, frozen=True):
 
 class Senses(NamedTuple):
     """What a desk looks at before it sends: prices now (ticks), why nothing may be sent, if so, and
-    what the runaway brake must know of an order. Without prices no plan is given up because they
-    moved, without weights nothing is braked: time stands still within a step of a backtest."""
+    what the runaway brake must know of an order and, at each look, of the book. Without prices no
+    plan is given up because they moved, without weights nothing is braked: time stands still within
+    a step of a backtest."""
 
     marks_at: Callable[[int], Mapping[InstrumentId, int]] | None = None
     halted: Callable[[], str | None] = lambda: None
     weigh: Callable[[Order, int], Weight] | None = None
+    equity_usd: Callable[[int], float | None] = lambda _: None
 
 
 class Desk:
@@ -83,11 +85,12 @@ class Desk:
         past: Past | None = None,
     ) -> None:
         self._limits, self._instruments = terms
-        self._marks_at, self._halted, self._weigh = senses or Senses()
+        self._marks_at, self._halted, self._weigh, self._equity_usd = senses or Senses()
         self._pace = Paced(gateway, self._limits.messages_per_s) if self._weigh else None
         gateway = self._pace or gateway
         self._gateway, self._record = gateway, record
-        self._brake = BrakeState()
+        self._brake = begun(past.day if past else None)
+        self._day = self._brake.day
         venues = tuple(dict.fromkeys(i.venue for i in self._instruments.values()))
         self._keeper = Bookkeeper(gateway, record, venues, past)
         self._patience = Patience()
@@ -142,6 +145,7 @@ class Desk:
         """Compare every venue with the ledger, then say how execution stands."""
         self.tick(now_ms)
         self._keeper.compare_all(now_ms)
+        self._note_day(now_ms)
         doubts = unsettled(
             self.books.open_orders,
             self.books.open_transfers,
@@ -150,6 +154,15 @@ class Desk:
         )
         loose = frozenset() if self._work else frozenset(self._loose)
         return Standing(self._work is not None, self._unfinished, doubts, loose, self._halted())
+
+    def _note_day(self, now_ms: int) -> None:
+        """Let the brake see what the book is worth, and journal its day where that has changed."""
+        if self._weigh is None:
+            return
+        self._brake = rolled(self._brake, self._equity_usd(now_ms), now_ms, self._limits)
+        if self._brake.day != self._day:
+            self._day = self._brake.day
+            self._record.note("day", {"ts_ms": now_ms, "day": self._day})
 
     def calls(self, now_ms: int) -> bool:
         """Whether a look is called for between the times of the grid: legs have come apart, and it

@@ -14,6 +14,7 @@ import msgspec
 
 from tidegate.execution.bookkeeping import Past, note_progress
 from tidegate.execution.books import Books
+from tidegate.execution.brake import Day
 from tidegate.execution.record import Record
 from tidegate.journal.frames import Frame
 from tidegate.model.actions import Action, Order
@@ -42,6 +43,10 @@ class _Cancelling(msgspec.Struct, frozen=True):
     id: str
 
 
+class _Braked(msgspec.Struct, frozen=True):
+    day: Day
+
+
 class _Events(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
     postings: tuple[tuple[str, str, int, int, str], ...]
@@ -52,13 +57,13 @@ def recover_run(
     frames: Iterable[Frame], record: Record, instruments: Mapping[InstrumentId, Instrument]
 ) -> Past:
     """Fold a journal's frames into the record's empty ledger, and return the run's orders,
-    transfers and log lines. Raises `InvariantError` where events no longer give the postings that
-    the journal has, and where a submission cites no approval."""
+    transfers, log lines and the brake's day. Raises `InvariantError` where events no longer give
+    the postings that the journal has, and where a submission cites no approval."""
     fold = _Fold(record, instruments)
     for frame in frames:
         fold.take(frame)
     fold.books.restarted()
-    return Past(fold.books, fold.lines)
+    return Past(fold.books, fold.lines, fold.day)
 
 
 class _Fold:
@@ -69,6 +74,7 @@ class _Fold:
         self._approved: dict[str, _Approved] = {}
         self.books = Books()
         self.lines: dict[str, int] = {}
+        self.day: Day | None = None
 
     def take(self, frame: Frame) -> None:
         payload = frame.payload
@@ -85,6 +91,8 @@ class _Fold:
                 self.books.cancel_asked(msgspec.json.decode(payload, type=_Cancelling).id)
             case "events":
                 self._events(msgspec.json.decode(payload, type=_Events))
+            case "day":
+                self.day = msgspec.json.decode(payload, type=_Braked).day
             case "restarted":
                 self.books.restarted()
             case _:

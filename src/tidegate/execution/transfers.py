@@ -37,6 +37,7 @@ class Word(Enum):
     ABSENT = "absent"
     DEBITED = "debited"
     CREDITED = "credited"
+    RETURNED = "returned"
     RESTARTED = "restarted"
 
 
@@ -65,6 +66,7 @@ TRANSITIONS: dict[tuple[Leg, Word], Leg] = {
     (_L.ACCEPTED, _W.DEBITED): _L.UNDER_WAY,
     (_L.ACCEPTED, _W.RESTARTED): _L.ACCEPTED,
     (_L.UNDER_WAY, _W.CREDITED): _L.CLOSED,
+    (_L.UNDER_WAY, _W.RETURNED): _L.CLOSED,
     (_L.UNDER_WAY, _W.ACCEPTED): _L.UNDER_WAY,
     (_L.UNDER_WAY, _W.UNCLEAR): _L.UNDER_WAY,
     (_L.UNDER_WAY, _W.NOT_TAKEN): _L.UNDER_WAY,
@@ -82,7 +84,8 @@ TRANSITIONS: dict[tuple[Leg, Word], Leg] = {
 
 
 class TransferRecord(msgspec.Struct, frozen=True):
-    """A transfer and where its money is known to be; a reason stands where it never left."""
+    """A transfer and where its money is known to be; a reason stands where it never came to
+    its destination."""
 
     transfer: Transfer
     expires_ms: int

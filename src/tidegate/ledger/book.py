@@ -28,6 +28,7 @@ from tidegate.model.events import (
     Repriced,
     TransferLanded,
     TransferRefused,
+    TransferReturned,
     TransferSent,
     YieldAccrued,
 )
@@ -115,6 +116,8 @@ class Ledger:
                 self._sent(event)
             case TransferLanded():
                 self._landed(event)
+            case TransferReturned():
+                self._returned(event)
             case YieldAccrued():
                 self._accrued(event)
             case Deposited():
@@ -371,6 +374,22 @@ class Ledger:
             return
         self._exchange(TRANSIT, "conversion", event.asset_sent, -event.quanta_sent, "conversion")
         self._pay_wallet(event.destination, "conversion", event.asset, event.quanta, "conversion")
+
+    def _returned(self, event: TransferReturned) -> None:
+        """The shipment ends where it began; a fee that is back with it takes from the fees."""
+        ensure(event.id in self._shipments, f"shipment {event.id} is not under way")
+        shipment = self._shipments.pop(event.id)
+        ensure(shipment.source == event.venue, "a shipment returned elsewhere")
+        ensure(shipment.asset == event.asset, "a shipment returned in another asset")
+        ensure(event.quanta >= 0, "a shipment returned with less than nothing")
+        key, whole = (event.venue, event.asset), min(event.quanta, shipment.quanta)
+        self._wallets[key] = self.wallet(*key) + whole
+        self._own(TRANSIT, event.asset, -whole, "transfer")
+        self._own(f"own/{event.venue}/wallet", event.asset, whole, "transfer")
+        if lost := shipment.quanta - whole:
+            self._exchange(TRANSIT, "carriers", event.asset, -lost, "lost in transit")
+        if refunded := event.quanta - whole:
+            self._pay_wallet(event.venue, "carriers", event.asset, refunded, "transfer fees")
 
     def _accrued(self, event: YieldAccrued) -> None:
         self._pay_wallet(event.venue, "interest", event.asset, event.quanta, "yield")

@@ -105,6 +105,17 @@ class TransferLanded(msgspec.Struct, frozen=True, tag=True):
     conversion_quanta: int
 
 
+class TransferReturned(msgspec.Struct, frozen=True, tag=True):
+    """Money that had left a venue is back there, and will not land; a fee may be back with it, or
+    more may be gone."""
+
+    ts_ms: int
+    id: str
+    venue: str
+    asset: str
+    quanta: int
+
+
 class TransferRefused(msgspec.Struct, frozen=True, tag=True):
     """The venue did not let money go, and why; nothing moved."""
 
@@ -170,6 +181,7 @@ Event = (
     | Repriced
     | TransferSent
     | TransferLanded
+    | TransferReturned
     | TransferRefused
     | OrderRefused
     | YieldAccrued

@@ -72,7 +72,7 @@ class Limits(_Strict, frozen=True):
     nothing is raised in it.
 
     The brake before sending: requests a second to a venue; orders of one instrument and side
-    within a window under one plan; and, for what does not only reduce, the share of the day's
+    within a window; and, for what does not only reduce, the share of the day's
     first equity that may be lost, and its multiple that may be traded, in a UTC day."""
 
     gross_leverage: Positive = 2.0

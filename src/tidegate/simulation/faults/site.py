@@ -149,6 +149,17 @@ def _weigh(site: Site, record: Record) -> Callable[[Order, int], Weight]:
     return weigh
 
 
+def _equity(site: Site, record: Record) -> Callable[[int], float | None]:
+    """What the book is worth at the prices of the feed; None where one is missing."""
+
+    def equity_usd(now_ms: int) -> float | None:
+        marks = site.feed.snapshot(now_ms, ()).ticks()
+        known = marks.keys() == INSTRUMENTS.keys()
+        return usd(record.ledger.equity_at(marks)) if known else None
+
+    return equity_usd
+
+
 def boot(site: Site, content: bytes, now_ms: int) -> Process:
     """Start the engine on what the disk has: recovery, then a desk and a cycle over it.
 
@@ -167,7 +178,11 @@ def boot(site: Site, content: bytes, now_ms: int) -> Process:
         site.disk.cut(len(kept))
         resumed = resume(frames, Journal.onward(site.disk, kept), now_ms)
         record, past = resumed.record, resumed.past
-    senses = Senses(lambda ts_ms: site.feed.snapshot(ts_ms, ()).ticks(), weigh=_weigh(site, record))
+    senses = Senses(
+        lambda ts_ms: site.feed.snapshot(ts_ms, ()).ticks(),
+        weigh=_weigh(site, record),
+        equity_usd=_equity(site, record),
+    )
     desk = Desk(site.wire, record, (MANDATE.limits, INSTRUMENTS), senses, past)
     world = World(site.feed, site.wire, site.gate, record, desk)
     cycle = Cycle(world, site.terms_at, site.outlook, site.begin_ms)
