@@ -43,6 +43,7 @@ from tidegate.cli import main
 from tidegate.engine import cycle as engine
 from tidegate.engine import inquiry
 from tidegate.engine.cycle import Tools
+from tidegate.engine.restart import MemoryFold
 from tidegate.journal.frames import Frame
 from tidegate.journal.writer import Journal
 from tidegate.model.errors import InputError
@@ -254,6 +255,47 @@ def test_peak_raised_where_nobody_looked_between_is_found(tmp_path: Path) -> Non
     found = replayed(tmp_path, forged(frames, place, times(1.1, "peak_micro"))).difference
     assert found is not None
     assert (found.frame, found.field) == (place, "peak_micro")
+
+
+def another_frame(like: Frame, kind: str, value: object) -> Frame:
+    return msgspec.structs.replace(like, sequence=-1, kind=kind, payload=msgspec.json.encode(value))
+
+
+ENDED = {
+    "stopped": lambda ts_ms, _: {"ts_ms": ts_ms, "why": "halted: the latch is set", "step": 0},
+    "restarted": lambda ts_ms, memory: {"ts_ms": ts_ms, "memory": memory},
+}
+
+
+@pytest.mark.parametrize("kind", ENDED)
+def test_order_sent_of_a_plan_that_had_ended_is_found(
+    kind: str, frames: list[Frame], tmp_path: Path
+) -> None:
+    """The end stands before the last order of all: nothing after it is numbered anew."""
+    place, fold = places(frames, "submitted")[-1], MemoryFold()
+    for frame in frames[:place]:
+        fold.take(frame)
+    ended = ENDED[kind](frames[place].value()["ts_ms"], fold.restarted())
+    content = forged(
+        [*frames[:place], another_frame(frames[place], kind, ended), *frames[place:]],
+        -2,
+        lambda _: None,
+    )
+    assert [check for check in verify(content) if not check.passed] == []
+    found = replayed(tmp_path, content, resolves=False).difference
+    assert found is not None
+    assert (found.frame, found.kind, found.derived) == (place + 1, "submitted", "nothing to send")
+
+
+@pytest.mark.parametrize("at", [lambda ts: ts + 60_001, lambda ts: ts - 1, lambda _: None])
+def test_order_sent_outside_the_times_of_its_approval_is_found(
+    at: Callable[[int], object], frames: list[Frame], tmp_path: Path
+) -> None:
+    place = places(frames, "submitted")[-1]
+    content = forged(frames, place, changing(("ts_ms",), at))
+    found = replayed(tmp_path, content, resolves=False).difference
+    assert found is not None
+    assert (found.frame, found.field) == (place, "ts_ms")
 
 
 def failing(question: Question, threat: Threat | None = None) -> Answer:

@@ -155,15 +155,20 @@ class Scene:
 
 class RecordedDesk:
     """Execution as it stood. When it sent, and what came of it, is taken from the frames; that it
-    sent what was approved, each once and in the plan's order, is not."""
+    sent what was approved, each once, in the plan's order and its time, and nothing of a plan that
+    had ended, is not."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._due: deque[Approval] = deque()
+        # With the time before which each may not be sent.
+        self._due: deque[tuple[Approval, int]] = deque()
 
     def standing(self, now_ms: int) -> Standing:
-        """How execution stood at the decision."""
-        return self._scene.seen.standing
+        """How execution stood at the decision; what is not under way is not sent any more."""
+        found = self._scene.seen.standing
+        if not found.busy:
+            self.end()
+        return found
 
     def calls(self, now_ms: int) -> bool:
         """Whether execution had called for the decision."""
@@ -171,13 +176,18 @@ class RecordedDesk:
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
         """What came of it are the frames that follow."""
-        self._due = deque(approval for step in steps for approval in step)
+        times = [now_ms + offset for offset in offsets_ms or (0,) * len(steps)]
+        self._due = deque((a, time) for step, time in zip(steps, times, strict=True) for a in step)
+
+    def end(self) -> None:
+        """The plan was stopped, or its process died: nothing more of it may be sent."""
+        self._due.clear()
 
     def sent(self, frame: Frame) -> None:
         """Hold a submission against the approval that was due; raises `Differs`."""
         if not self._due:
             raise differs(frame, "approval", frame.kind, "nothing to send")
-        approval = self._due.popleft()
+        approval, from_ms = self._due.popleft()
         kind = "submitted" if isinstance(approval.action, Order) else "sent"
         if frame.kind != kind:
             raise differs(frame, "kind", frame.kind, kind)
@@ -189,6 +199,9 @@ class RecordedDesk:
         }
         if stated != derived:
             raise other_payload(frame, encode_payload(derived))
+        ts_ms = derived["ts_ms"]
+        if type(ts_ms) is not int or not from_ms <= ts_ms <= approval.expires_ms:
+            raise differs(frame, "ts_ms", ts_ms, f"from {from_ms} to {approval.expires_ms}")
 
     def stop(self, now_ms: int, why: str) -> None:
         """What came of it are the frames before the decision."""

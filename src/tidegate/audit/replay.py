@@ -49,7 +49,8 @@ from tidegate.risk.gate import Gate
 KEY = b"replay"
 SENT = frozenset(("submitted", "sent"))
 # What came of what was sent, and what venues said of our accounts.
-DONE = frozenset(("replied", "cancelling", "stopped", "break", "agreed"))
+STOPPED = "stopped"
+DONE = frozenset(("replied", "cancelling", STOPPED, "break", "agreed"))
 # What the engine may stumble over where a journal's inputs cannot have been an engine's.
 _CONTRADICTIONS = (
     *(InvariantError, ValueError, LookupError, TypeError, AttributeError),
@@ -113,7 +114,8 @@ class Replay:
         elif frame.kind in SENT:
             self._desk.sent(self.frames.take())
         elif frame.kind in DONE:
-            self.frames.take()
+            if self.frames.take().kind == STOPPED:
+                self._desk.end()
         elif frame.kind in (TERMS, OUTLOOK, OBSERVED):
             self._decide_if_done()
         elif frame.kind == RESTARTED:
@@ -161,6 +163,7 @@ class Replay:
                 self.frames.take()
 
     def _restart(self, ts_ms: int) -> None:
+        self._desk.end()
         memory = self.frames.memory.restarted()
         self._record.note(RESTARTED, Restarted(ts_ms, memory))
         if self.cycle is not None:
