@@ -105,6 +105,39 @@ def test_approval_that_cites_a_plan_of_before_the_last_decision_fails_the_limits
     assert list(failed(*late)) == [LIMITS]
 
 
+def under(*steps: str, named: str | None = "law") -> dict[str, str]:
+    """What fails where the header names a mandate, and plans and changes cite these in turn."""
+    found: list[Entry] = [header(checks=PINNED, **({"mandate": named} if named else {}))]
+    for step in steps:
+        if step.startswith("to "):
+            changed_to = {"mandate": step[3:], "who": "the owner"}
+            found.append(("mandate_changed", changed_to))
+            continue
+        day = decided(len(found), len(found))
+        found += [*day[:2], ("approved", {**day[2][1], "mandate": step}), *day[3:]]
+    checks = verify(b"".join(chained(found)))
+    return {check.name: check.detail for check in checks if not check.passed}
+
+
+def test_approval_under_a_mandate_that_header_or_change_names_is_accepted() -> None:
+    assert under("law", "law") == {}
+    assert under("law", "to wild", "wild") == {}
+    assert under("law", "law", named=None) == {}
+
+
+@pytest.mark.parametrize(
+    "steps", [("wild",), ("law", "wild"), ("to wild", "law"), ("law", "to wild", "wild", "law")]
+)
+def test_approval_under_a_mandate_that_nobody_named_fails_the_limits(
+    steps: tuple[str, ...],
+) -> None:
+    assert list(under(*steps)) == [LIMITS]
+
+
+def test_mandate_that_nobody_named_first_is_that_of_the_first_approval() -> None:
+    assert list(under("law", "wild", named=None)) == [LIMITS]
+
+
 def test_plan_that_failed_a_check_and_was_not_approved_is_accepted() -> None:
     assert failed(DAY[0], checked(1, 1001, found=3)) == {}
 

@@ -113,6 +113,8 @@ class Scene:
         self.terms: Terms
         self.outlook: Outlook
         self.seen: Observed
+        # Its version; None until a mandate was named.
+        self.mandate: str | None = None
         self._columns = Columns()
         self._snapshot: MarketSnapshot
 
@@ -139,10 +141,17 @@ class Scene:
             if frame.kind == TERMS:
                 self.setting = payload(frame, Setting)
                 self.terms = self.setting.value()
+                self._hold_to_mandate(frame)
             else:
                 self.outlook = payload(frame, Expected).value()
         except ValueError as error:
             raise differs(frame, "payload", f"unreadable: {error}", "values as written") from None
+
+    def _hold_to_mandate(self, frame: Frame) -> None:
+        version = self.terms.mandate.version
+        if self.mandate not in (None, version):
+            raise differs(frame, "terms.mandate", version, str(self.mandate))
+        self.mandate = version
 
     def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
         """The market that the decision saw."""

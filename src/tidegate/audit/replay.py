@@ -37,7 +37,7 @@ from tidegate.engine.record_frames import (
     Happened,
     conclude,
 )
-from tidegate.engine.restart import RESTARTED, Restarted
+from tidegate.engine.restart import MANDATE_CHANGED, RESTARTED, MandateChanged, Restarted
 from tidegate.execution.record import EVENTS, Record
 from tidegate.journal.frames import SEAL, Frame
 from tidegate.journal.reader import read_frames
@@ -116,6 +116,8 @@ class Replay:
         elif frame.kind in DONE:
             if self.frames.take().kind == STOPPED:
                 self._desk.end()
+        elif frame.kind == MANDATE_CHANGED:
+            self._scene.mandate = payload(self.frames.take(), MandateChanged).mandate
         elif frame.kind in (TERMS, OUTLOOK, OBSERVED):
             self._decide_if_done()
         elif frame.kind == RESTARTED:
@@ -133,7 +135,9 @@ class Replay:
         return self.cycle.tally if self.cycle is not None else Tally()
 
     def _opened(self) -> Record:
-        self._policy = self.frames.take().value().get("policy", "unknown")
+        header = self.frames.take().value()
+        self._policy, mandate = header.get("policy", "unknown"), header.get("mandate")
+        self._scene.mandate = None if mandate is None else str(mandate)
         frame = self.frames.ahead()
         if frame.kind != BOOK:
             raise self._without_inputs()

@@ -52,7 +52,7 @@ class _Audit:
         self.sequence, self.head, self.peaks, self.sealed = 0, bytes(32), list[bytes](), False
         self.now_ms, self.decision, self.pinned, self.ended = 0, -1, list[str](), False
         self.passed, self.plan, self.granted = False, list[Any](), dict[str, dict[str, Any]]()
-        self.due, self.causes = dict[Any, int](), Counter[str]()
+        self.due, self.causes, self.law = dict[Any, int](), Counter[str](), ""
 
     def need(self, check: str, holds: object, reason: str) -> None:
         if not holds:
@@ -89,14 +89,14 @@ class _Audit:
         return reduce(lambda low, high: sha256(b"\x01" + high + low).digest(), self.peaks[::-1])
 
     def judge(self, kind: str, entry: dict[str, Any]) -> None:
-        need, now_ms = self.need, entry.get("ts_ms", self.now_ms)
+        need, get, now_ms = self.need, entry.get, entry.get("ts_ms", self.now_ms)
         need(TIME, type(now_ms) is int and now_ms >= self.now_ms, f"{now_ms} after {self.now_ms}")
         self.now_ms = now_ms
         need(HEADER, (kind == HEADER) == (self.sequence == 0), "not one header, and first")
         need(SEAL, not self.sealed, "it stands after the seal")
         need(FOLD, kind == SEAL or not self.ended, "it stands between the result and the seal")
         if kind == "header":
-            mode, self.pinned = entry.get("durability"), entry.get("checks", [])
+            mode, self.pinned, self.law = get("durability"), get("checks", []), get("mandate", "")
             known = mode in ("fsync", "seal-at-close") and entry["format"] == "tidegate-journal/1"
             need(HEADER, known, "no known format and durability")
         elif kind == "seal":
@@ -104,14 +104,16 @@ class _Audit:
             need(SEAL, entry == true and type(entry["frames"]) is int, f"it must be {true}")
         elif kind == "decision":
             self.decision, self.passed = self.sequence, False
+        elif kind == "mandate_changed":
+            self.law, _ = entry["mandate"], entry["who"]
         elif kind == "checked":
             names, stated, figures = zip(*entry["checks"], strict=True)
             held = tuple(all(value <= most for *_, value, most in rows) for rows in figures)
             need(LIMITS, held == stated and entry["decision"] == self.decision, "wrong verdict")
-            self.passed, self.plan = all(held) and [*names] == self.pinned, entry.get("actions", [])
+            self.passed, self.plan = all(held) and [*names] == self.pinned, get("actions", [])
         elif kind == "approved":
             key, content, expires_ms = (entry[n] for n in ("id", "content", "expires_ms"))
-            action = entry.get("action", {})
+            action, mandate = get("action", {}), get("mandate", "")
             text = json.dumps(action, ensure_ascii=False, separators=(",", ":")).encode()
             own = content and (not action or content == sha256(text).hexdigest())
             new = key and own and type(expires_ms) is int and key not in self.granted
@@ -119,7 +121,8 @@ class _Audit:
             need(APPROVALS, not self.plan or [content, expires_ms] in self.plan, "not of its plan")
             passed = not self.pinned or (self.passed and entry["decision"] == self.decision)
             need(LIMITS, passed, f"approval {key!r} of a plan that passed not every check")
-            self.granted[key], self.due[key, content] = action, expires_ms
+            need(LIMITS, self.law in ("", mandate), f"{key!r} cites another mandate")
+            self.granted[key], self.due[key, content], self.law = action, expires_ms, mandate
         elif kind in ("submitted", "sent"):
             key, content, now_ms = (entry[n] for n in ("approval", "content", "ts_ms"))
             action, valid = self.granted.get(key, {}), now_ms <= self.due.pop((key, content), -1)
@@ -138,7 +141,7 @@ class _Audit:
             need(FOLD, repr([end, both[0]]) == repr([due, both[1]]), f"posted {due}: {both[1]}")
 
     def settle(self, check: str, amount: int, *key: str | None) -> None:
-        left = self.due.get(key, 0)
+        left = self.due.get(key, 0) if self.pinned else amount
         self.need(check, 0 < amount * left <= left**2, f"{key}: {amount}, where {left} is due")
         self.due[key] = left - amount
 
@@ -147,8 +150,7 @@ class _Audit:
             self.settle(ORDERS, event["lots"], event["order"], event["instrument"], None, None)
         elif kind == "TransferSent":
             name, source, to = event["id"], event["source"], event["destination"]
-            if self.pinned:
-                self.settle(TRANSFERS, event["quanta"], name, None, source, to)
+            self.settle(TRANSFERS, event["quanta"], name, None, source, to)
             self.due[name, to, event["asset"]] = event["quanta"] - event["fee_quanta"]
         elif kind == "TransferLanded":
             due = self.due.pop((event["id"], event["destination"], event["asset_sent"]), -1)
@@ -201,8 +203,7 @@ def _points(key: str, notes: tuple[str, ...]) -> dict[int, set[bytes]]:
 
 
 def verify(source: str | bytes, head: str | None = None, key: str = "", *notes: str) -> list[Check]:
-    """Return every check of a journal (a path, or its bytes), also against its published head in
-    hex and texts of checkpoints, signed by `key` (NAME+ID+BASE64, or its file); may be OSError."""
+    """Return a journal's checks, also against its head in hex and notes signed by `key`."""
     data, audit = source if isinstance(source, bytes) else Path(source).read_bytes(), _Audit()
     key = Path(key).read_text("utf-8", "replace") if key and "+" not in key else key
     told = dict.fromkeys(BYTES + WHOLE + GATE + MOVES + SUMS, "holds")
