@@ -298,6 +298,45 @@ def test_order_sent_outside_the_times_of_its_approval_is_found(
     assert (found.frame, found.field) == (place, "ts_ms")
 
 
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        {"lots": {ALPHA_BTC: 5_000}},
+        {"lots": {ALPHA_BTC: -5_000}},
+        {"quanta": {"USDT": -90_000}},
+        {"costs": {ALPHA_BTC: 1}},
+        {"strangers": ["x"]},
+    ],
+)
+def test_decision_that_knew_nothing_of_a_break_before_it_is_found(
+    doubt: Payload, frames: list[Frame], tmp_path: Path
+) -> None:
+    place = places(frames, "observed")[-1]
+    ts_ms = frames[place].value()["ts_ms"]
+    nothing: Payload = {"lots": {}, "quanta": {}, "costs": {}}
+    finding = {"ts_ms": ts_ms, "venue": "alpha", "differs": {**nothing, **doubt}}
+    broken = another_frame(frames[place], "break", finding)
+    agreed = another_frame(frames[place], "agreed", {**finding, "differs": nothing})
+    for between, found_at in (([broken], place + 1), ([broken, agreed], None)):
+        content = forged([*frames[:place], *between, *frames[place:]], -2, lambda _: None)
+        found = replayed(tmp_path, content, resolves=False).difference
+        assert (found and (found.frame, found.field)) == (found_at and (found_at, "unsettled"))
+
+
+def test_decision_that_knew_nothing_of_an_order_under_way_is_found(
+    frames: list[Frame], tmp_path: Path
+) -> None:
+    """The last order's fill and its venue's replies are left out."""
+    last = places(frames, "submitted")[-1]
+    after = next(n for n in places(frames, "observed") if n > last)
+    kept = [
+        f for f in frames if not (last < f.sequence < after and f.kind in ("replied", "events"))
+    ]
+    found = replayed(tmp_path, forged(kept, -2, lambda _: None), resolves=False).difference
+    assert found is not None
+    assert (found.kind, found.field) == ("observed", "unsettled")
+
+
 def failing(question: Question, threat: Threat | None = None) -> Answer:
     raise SolveError("planted")
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from tidegate.audit.difference import differs, other_payload
+from tidegate.audit.doubts import Doubts
 from tidegate.engine.inputs import (
     OBSERVED,
     OUTLOOK,
@@ -41,13 +42,15 @@ Payload = TypeVar("Payload", bound=msgspec.Struct)
 
 class Frames:
     """Frames in order, with a look ahead; the last one is the seal and is never passed. `memory` is
-    what the frames behind us leave the engine."""
+    what the frames behind us leave the engine, `doubts` what they leave unsettled."""
 
     def __init__(self, frames: Iterator[Frame]) -> None:
         self._rest = frames
         self._ahead: deque[Frame] = deque()
         self.taken = 0
         self.memory = MemoryFold()
+        # From where the contracts are known on.
+        self.doubts = Doubts({})
 
     def ahead(self, places: int = 0) -> Frame:
         """The frame that many places ahead, or the last one."""
@@ -61,6 +64,7 @@ class Frames:
     def take(self) -> Frame:
         """The next frame, which is then behind us."""
         frame = self.ahead()
+        self.doubts.take(frame)
         # Whether there is one more is known only by looking.
         if frame is not self.ahead(1):
             self._ahead.popleft()

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tidegate.audit.difference import Difference, Differs, differs
+from tidegate.audit.doubts import Doubts
 from tidegate.audit.recorded import (
     Compared,
     Frames,
@@ -112,7 +113,8 @@ class Replay:
             happened = payload(frame, Happened)
             self._record.take(happened.events, happened.lines)
         elif frame.kind in SENT:
-            self._desk.sent(self.frames.take())
+            self._desk.sent(frame)
+            self.frames.take()
         elif frame.kind in DONE:
             if self.frames.take().kind == STOPPED:
                 self._desk.end()
@@ -152,6 +154,7 @@ class Replay:
             raise differs(frame, "instruments", told, "instruments") from None
         record = Record(ledger, Compared(self.frames), book.run)
         record.note(BOOK, book)
+        self.frames.doubts = Doubts(book.contracts())
         return record
 
     def _without_inputs(self) -> InputError:
@@ -175,6 +178,7 @@ class Replay:
 
     def _decide(self) -> None:
         scene, seen = self._scene, self._scene.look(self.frames)
+        self.frames.doubts.hold(seen, scene.seen.unsettled)
         ts_ms = scene.seen.ts_ms
         cycle = self.cycle = self.cycle or self._cycle(Memory())
         since = scene.setting.start_ms if self._decided_ms is None else self._decided_ms
