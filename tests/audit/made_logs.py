@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,20 +29,25 @@ def action(number: int) -> dict[str, object]:
     return {"type": "Order", "id": f"o{number}", "instrument": "x:B", "lots": 2}
 
 
-def checked(decision: int, ts_ms: int, found: int = 0) -> Entry:
+def content_of(action: object) -> str:
+    return sha256(json.dumps(action, separators=(",", ":")).encode()).hexdigest()
+
+
+def checked(decision: int, ts_ms: int, found: int = 0, *actions: tuple[str, int]) -> Entry:
     rows = [[name, found == 0, [["rule", "where", found, 0]]] for name in PINNED]
-    return "checked", {"ts_ms": ts_ms, "decision": decision, "checks": rows}
+    frame = {"ts_ms": ts_ms, "decision": decision, "checks": rows}
+    return "checked", {**frame, "actions": [*map(list, actions)]}
 
 
 def decided(number: int, at: int) -> list[Entry]:
     """A decision whose frame is the journal's `at`-th, and all that comes of it: six frames."""
-    ts_ms, key, content = 1000 + number, f"{at}.0", f"c{number}"
+    ts_ms, key, content = 1000 + number, f"{at}.0", content_of(action(number))
     fill = {"type": "Filled", "reason": "order", "order": f"o{number}", "instrument": "x:B"}
     rows = [["own/x", "USDC", -1, -1, "fees"], ["fees/x", "USDC", 1, 1, "fees"]]
     approval = {"id": key, "decision": at, "content": content, "expires_ms": ts_ms + 60}
     return [
         ("decision", {"ts_ms": ts_ms, "number": number}),
-        checked(at, ts_ms),
+        checked(at, ts_ms, 0, (content, ts_ms + 60)),
         ("approved", {"ts_ms": ts_ms, "action": action(number), **approval}),
         ("submitted", {"ts_ms": ts_ms, "approval": key, "content": content}),
         ("events", {"ts_ms": ts_ms, "events": [{**fill, "lots": 2}], "postings": rows}),

@@ -5,10 +5,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.audit.made_logs import PINNED, Entry, chained, checked, decided, header
+from tests.audit.made_logs import (
+    PINNED,
+    Entry,
+    action,
+    chained,
+    checked,
+    content_of,
+    decided,
+    header,
+)
 from tidegate.audit import verify
 
 LIMITS, ORDERS = "limits held at every decision", "orders accounted for"
+APPROVALS = "approvals precede actions"
 TRANSFERS = "transfers accounted for"
 DAY = decided(1, 1)
 
@@ -52,6 +62,80 @@ def test_approval_without_a_passing_record_of_every_pinned_check_fails_the_limit
     day: list[Entry],
 ) -> None:
     assert list(failed(*day)) == [LIMITS]
+
+
+def approving(**changes: object) -> list[Entry]:
+    """The day with its approval changed and submitted as that says."""
+    _, approval = DAY[2]
+    content = content_of(changes["action"]) if "action" in changes else approval["content"]
+    approval = {**approval, "content": content, **changes}
+    submission = {**DAY[3][1], "approval": approval["id"], "content": approval["content"]}
+    return [*DAY[:2], ("approved", approval), ("submitted", submission)]
+
+
+HUGE = {**action(1), "lots": 10_000_000}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"action": HUGE},
+        {"action": HUGE, "content": DAY[2][1]["content"]},
+        {"action": HUGE, "content": "e" * 64},
+        {"content": "e" * 64},
+        {"expires_ms": 1001 + 86_400_000},
+    ],
+)
+def test_approval_of_what_the_checked_plan_does_not_list_fails_the_approvals(
+    changes: dict[str, object],
+) -> None:
+    assert failed(*approving()) == {}
+    assert list(failed(*approving(**changes))) == [APPROVALS]
+
+
+def test_approval_of_another_content_than_its_action_fails_where_no_plan_is_listed() -> None:
+    day = [(kind, {k: v for k, v in p.items() if k != "actions"}) for kind, p in DAY]
+    assert failed(*day) == {}
+    day[2] = "approved", {**day[2][1], "action": HUGE}
+    assert APPROVALS in failed(*day)
+
+
+def test_approval_that_cites_a_plan_of_before_the_last_decision_fails_the_limits() -> None:
+    late = [DAY[0], DAY[1], ("decision", {"number": 2}), *DAY[2:]]
+    assert list(failed(*late)) == [LIMITS]
+
+
+def under(*steps: str, named: str | None = "law") -> dict[str, str]:
+    """What fails where the header names a mandate, and plans and changes cite these in turn."""
+    found: list[Entry] = [header(checks=PINNED, **({"mandate": named} if named else {}))]
+    for step in steps:
+        if step.startswith("to "):
+            changed_to = {"mandate": step[3:], "who": "the owner"}
+            found.append(("mandate_changed", changed_to))
+            continue
+        day = decided(len(found), len(found))
+        found += [*day[:2], ("approved", {**day[2][1], "mandate": step}), *day[3:]]
+    checks = verify(b"".join(chained(found)))
+    return {check.name: check.detail for check in checks if not check.passed}
+
+
+def test_approval_under_a_mandate_that_header_or_change_names_is_accepted() -> None:
+    assert under("law", "law") == {}
+    assert under("law", "to wild", "wild") == {}
+    assert under("law", "law", named=None) == {}
+
+
+@pytest.mark.parametrize(
+    "steps", [("wild",), ("law", "wild"), ("to wild", "law"), ("law", "to wild", "wild", "law")]
+)
+def test_approval_under_a_mandate_that_nobody_named_fails_the_limits(
+    steps: tuple[str, ...],
+) -> None:
+    assert list(under(*steps)) == [LIMITS]
+
+
+def test_mandate_that_nobody_named_first_is_that_of_the_first_approval() -> None:
+    assert list(under("law", "wild", named=None)) == [LIMITS]
 
 
 def test_plan_that_failed_a_check_and_was_not_approved_is_accepted() -> None:
@@ -107,12 +191,13 @@ LANDED |= {"quanta_sent": 99, "quanta": 99}
 
 
 def moved(*events: dict[str, object]) -> list[Entry]:
-    approval = {**DAY[2][1], "action": ASKED | {"quanta": 100}}
-    sent = ("sent", DAY[3][1])
+    asked = ASKED | {"quanta": 100}
+    approval = {**DAY[2][1], "action": asked, "content": content_of(asked)}
     return [
-        *DAY[:2],
+        DAY[0],
+        checked(1, 1001, 0, (content_of(asked), 1061)),
         ("approved", approval),
-        sent,
+        ("sent", {**DAY[3][1], "content": content_of(asked)}),
         ("events", {"events": [*events], "postings": []}),
     ]
 

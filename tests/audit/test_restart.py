@@ -12,12 +12,15 @@ from tests.audit.replayable import BOLD, FUNDS, STEPS, finished, frames_of, repl
 from tests.engine.room import FixedOutlook, Room, TapeFeed, room
 from tests.risk import desk
 from tests.risk.floor import STEP_MS
+from tidegate.audit import verify
 from tidegate.engine.cycle import Cycle, World
-from tidegate.engine.restart import resume
+from tidegate.engine.restart import MANDATE_CHANGED, MandateChanged, resume, resume_file
 from tidegate.execution.desk import Desk
 from tidegate.journal.frames import Frame
 from tidegate.journal.reader import read_frames
-from tidegate.journal.writer import Journal
+from tidegate.journal.writer import Journal, partial_path
+from tidegate.model.errors import InputError
+from tidegate.model.mandate import Mandate
 from tidegate.risk.limits import check_names
 
 # Frames that a run writes because of what it does itself; the tape's own events come anyhow.
@@ -50,8 +53,15 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
     return frames_of(tmp_path_factory.mktemp("honest"), finished(stormy()))
 
 
-def reborn(dead: Room, journal: Journal, folder: Path) -> Room:
-    """A new process over the same venues, from what the journal has."""
+def reborn(
+    dead: Room,
+    journal: Journal,
+    folder: Path,
+    mandate: Mandate = BOLD,
+    change: MandateChanged | None = None,
+) -> Room:
+    """A new process over the same venues, from what the journal has and, if it is said, a change of
+    the mandate."""
     written = Journal.in_memory({"book": "test", "checks": check_names()})
     path = folder / "cut.journal"
     path.write_bytes(journal.content())
@@ -59,11 +69,13 @@ def reborn(dead: Room, journal: Journal, folder: Path) -> Room:
     for frame in frames[1:]:
         written.append(frame.kind, msgspec.Raw(frame.payload))
     resumed = resume(frames, written, dead.exchange.now_ms)
-    terms = (BOLD.limits, desk.INSTRUMENTS)
+    if change is not None:
+        written.append(MANDATE_CHANGED, change)
+    terms = (mandate.limits, desk.INSTRUMENTS)
     hands = Desk(dead.venues, resumed.record, terms, past=resumed.past)
     world = World(TapeFeed(dead.tape), dead.venues, dead.gate, resumed.record, hands)
     start = dead.tape.start_ms
-    cycle = Cycle(world, lambda _: desk.terms(BOLD), FixedOutlook(), start)
+    cycle = Cycle(world, lambda _: desk.terms(mandate), FixedOutlook(), start)
     cycle.recall(resumed.memory, resumed.quotes)
     return Room(cycle, dead.exchange, resumed.record, dead.tape, hands, dead.gate, dead.venues)
 
@@ -116,3 +128,59 @@ def flat(journal: Mortal) -> Room:
 def sealed(journal: Journal) -> bytes:
     journal.seal()
     return journal.content()
+
+
+WILD = msgspec.structs.replace(
+    BOLD, limits=msgspec.structs.replace(BOLD.limits, gross_leverage=15.0, naked_usd=500_000.0)
+)
+LIMITS = "limits held at every decision"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_run_that_goes_on_under_another_mandate_passes_only_where_a_change_names_it(
+    named: bool, tmp_path: Path
+) -> None:
+    journal = Journal.in_memory({"book": "test", "checks": check_names()})
+    dead = stormy(steps=1, journal=journal)
+    change = MandateChanged(dead.exchange.now_ms, WILD.version, "the owner")
+    built = reborn(dead, journal, tmp_path, WILD, change if named else None)
+    built.play(STEPS)
+    content = finished(built)
+    cited = {f.value()["mandate"] for f in frames_of(tmp_path, content) if f.kind == "approved"}
+    assert cited == {BOLD.version, WILD.version}
+    failed = [check.name for check in verify(content) if not check.passed]
+    found = replayed(tmp_path, content, resolves=False).difference
+    if named:
+        assert (failed, found) == ([], None)
+    else:
+        assert failed == [LIMITS]
+        assert found is not None
+        assert (found.kind, found.field) == ("terms", "terms.mandate")
+
+
+@pytest.mark.parametrize("kinds", [("header",), ("terms",), ("approved",)])
+def test_journal_is_resumed_under_its_own_mandate_and_under_no_other(
+    kinds: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Whichever of its frames names it; refused, it is as it was."""
+    source = Journal.in_memory({"book": "test", "checks": check_names()})
+    stormy(steps=1, journal=source)
+    (tmp_path / "source").write_bytes(source.content())
+    _, *frames = read_frames(tmp_path / "source", sealed=False)
+    path, law = tmp_path / "a.journal", {"mandate": BOLD.version} if "header" in kinds else {}
+    journal = Journal.create(path, {"book": "test", **law}, durable=False)
+    for frame in frames:
+        if frame.kind in {"book", *kinds}:
+            journal.append(frame.kind, msgspec.Raw(frame.payload))
+    journal.close()
+    before = partial_path(path).read_bytes()
+    with pytest.raises(InputError, match=f"expected {BOLD.version}, .*not {WILD.version}"):
+        resume_file(path, desk.NOW_MS, WILD.version)
+    assert partial_path(path).read_bytes() == before
+    resumed = resume_file(path, desk.NOW_MS, BOLD.version)
+    assert resumed.mandate == BOLD.version
+    resumed.record.note(MANDATE_CHANGED, MandateChanged(desk.NOW_MS, WILD.version, "the owner"))
+    resumed.record.journal.close()  # type: ignore[attr-defined]
+    again = resume_file(path, desk.NOW_MS, WILD.version)
+    assert again.mandate == WILD.version
+    again.record.journal.close()  # type: ignore[attr-defined]

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.execution.scripted import NOW_MS, TAKES, Office, approval, office
-from tests.risk.desk import ALPHA_BTC, BETA_BTC
+from tests.risk.desk import ALPHA_BTC, BETA_BTC, MARKS
 from tidegate.execution.desk import Senses, Steps
 from tidegate.execution.orders import State
 from tidegate.model.actions import Order, Transfer
+from tidegate.model.events import Filled
 from tidegate.model.replies import NotTaken, OrderStatus, Unclear
 
 LONG = Order("alpha.long", ALPHA_BTC, 100, reduce_only=False, reason="test")
@@ -258,3 +259,14 @@ def test_venue_is_asked_on_about_an_order_whose_last_fills_do_not_come() -> None
     built.wait(60)
     assert len(built.venues.asked) > before
     assert built.desk.books.order(LONG.id).state is State.CLOSED
+
+
+def test_line_of_a_venue_whose_clock_is_behind_does_not_turn_the_journals_time_back() -> None:
+    built = begun(office(), ((approval(LONG),),))
+    built.wait(5)
+    ticks = MARKS[ALPHA_BTC]
+    told = (ALPHA_BTC, 100, ticks, ticks, 0, 0, 0, LONG.id, "order")
+    built.venues.log("alpha", Filled(NOW_MS + 1, *told))
+    built.wait(1)
+    times = [payload["ts_ms"] for _, payload in built.frames() if "ts_ms" in payload]
+    assert times == sorted(times)

@@ -19,7 +19,8 @@ from tests.risk.floor import tape as over
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.events import Filled, TransferSent
 from tidegate.model.replies import Entry
-from tidegate.risk.gate import Approval, ApprovalError, Gate
+from tidegate.risk.gate import Approval, ApprovalError, Gate, content_of
+from tidegate.risk.plan import Plan, Step
 from tidegate.simulation.tape import Freeze, Queue
 from tidegate.venues.paper import PaperVenues
 
@@ -180,3 +181,15 @@ def test_approvals_of_a_plan_bind_each_action_in_order_to_what_it_was_judged_on(
     assert {a.snapshot for a in verdict} == {situation.snapshot.id}
     assert {a.mandate_version for a in verdict} == {desk.MANDATE.version}
     assert len({a.content for a in verdict}) == 2
+
+
+def test_record_of_the_checks_lists_content_and_expiry_of_every_action_approved_or_not() -> None:
+    gate, noted = Gate(b"secret"), list[Any]()
+    situation = desk.situation(desk.portfolio(FUNDS))
+    orders = (order(ALPHA_BTC, 100), order(desk.BETA_BTC, -10_000))
+    slices = Plan((Step(orders[:1]), Step(orders[1:], 7)), True)
+    gate.review(desk.terms(), situation, slices, 7, lambda *frame: noted.append(frame))
+    ends = [situation.snapshot.ts_ms + offset + 60_000 for offset in (0, 7)]
+    (kind, frame) = noted[0]
+    assert kind == "checked"
+    assert frame["actions"] == [*zip(map(content_of, orders), ends, strict=True)]

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from tidegate.audit.difference import differs, other_payload
+from tidegate.audit.doubts import Doubts
 from tidegate.engine.inputs import (
     OBSERVED,
     OUTLOOK,
@@ -41,13 +42,15 @@ Payload = TypeVar("Payload", bound=msgspec.Struct)
 
 class Frames:
     """Frames in order, with a look ahead; the last one is the seal and is never passed. `memory` is
-    what the frames behind us leave the engine."""
+    what the frames behind us leave the engine, `doubts` what they leave unsettled."""
 
     def __init__(self, frames: Iterator[Frame]) -> None:
         self._rest = frames
         self._ahead: deque[Frame] = deque()
         self.taken = 0
         self.memory = MemoryFold()
+        # From where the contracts are known on.
+        self.doubts = Doubts({})
 
     def ahead(self, places: int = 0) -> Frame:
         """The frame that many places ahead, or the last one."""
@@ -61,6 +64,7 @@ class Frames:
     def take(self) -> Frame:
         """The next frame, which is then behind us."""
         frame = self.ahead()
+        self.doubts.take(frame)
         # Whether there is one more is known only by looking.
         if frame is not self.ahead(1):
             self._ahead.popleft()
@@ -113,6 +117,8 @@ class Scene:
         self.terms: Terms
         self.outlook: Outlook
         self.seen: Observed
+        # Its version; None until a mandate was named.
+        self.mandate: str | None = None
         self._columns = Columns()
         self._snapshot: MarketSnapshot
 
@@ -139,10 +145,17 @@ class Scene:
             if frame.kind == TERMS:
                 self.setting = payload(frame, Setting)
                 self.terms = self.setting.value()
+                self._hold_to_mandate(frame)
             else:
                 self.outlook = payload(frame, Expected).value()
         except ValueError as error:
             raise differs(frame, "payload", f"unreadable: {error}", "values as written") from None
+
+    def _hold_to_mandate(self, frame: Frame) -> None:
+        version = self.terms.mandate.version
+        if self.mandate not in (None, version):
+            raise differs(frame, "terms.mandate", version, str(self.mandate))
+        self.mandate = version
 
     def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
         """The market that the decision saw."""
@@ -155,15 +168,20 @@ class Scene:
 
 class RecordedDesk:
     """Execution as it stood. When it sent, and what came of it, is taken from the frames; that it
-    sent what was approved, each once and in the plan's order, is not."""
+    sent what was approved, each once, in the plan's order and its time, and nothing of a plan that
+    had ended, is not."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._due: deque[Approval] = deque()
+        # With the time before which each may not be sent.
+        self._due: deque[tuple[Approval, int]] = deque()
 
     def standing(self, now_ms: int) -> Standing:
-        """How execution stood at the decision."""
-        return self._scene.seen.standing
+        """How execution stood at the decision; what is not under way is not sent any more."""
+        found = self._scene.seen.standing
+        if not found.busy:
+            self.end()
+        return found
 
     def calls(self, now_ms: int) -> bool:
         """Whether execution had called for the decision."""
@@ -171,13 +189,18 @@ class RecordedDesk:
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
         """What came of it are the frames that follow."""
-        self._due = deque(approval for step in steps for approval in step)
+        times = [now_ms + offset for offset in offsets_ms or (0,) * len(steps)]
+        self._due = deque((a, time) for step, time in zip(steps, times, strict=True) for a in step)
+
+    def end(self) -> None:
+        """The plan was stopped, or its process died: nothing more of it may be sent."""
+        self._due.clear()
 
     def sent(self, frame: Frame) -> None:
         """Hold a submission against the approval that was due; raises `Differs`."""
         if not self._due:
             raise differs(frame, "approval", frame.kind, "nothing to send")
-        approval = self._due.popleft()
+        approval, from_ms = self._due.popleft()
         kind = "submitted" if isinstance(approval.action, Order) else "sent"
         if frame.kind != kind:
             raise differs(frame, "kind", frame.kind, kind)
@@ -189,6 +212,9 @@ class RecordedDesk:
         }
         if stated != derived:
             raise other_payload(frame, encode_payload(derived))
+        ts_ms = derived["ts_ms"]
+        if type(ts_ms) is not int or not from_ms <= ts_ms <= approval.expires_ms:
+            raise differs(frame, "ts_ms", ts_ms, f"from {from_ms} to {approval.expires_ms}")
 
     def stop(self, now_ms: int, why: str) -> None:
         """What came of it are the frames before the decision."""

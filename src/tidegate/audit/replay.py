@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tidegate.audit.difference import Difference, Differs, differs
+from tidegate.audit.doubts import Doubts
 from tidegate.audit.recorded import (
     Compared,
     Frames,
@@ -37,7 +38,7 @@ from tidegate.engine.record_frames import (
     Happened,
     conclude,
 )
-from tidegate.engine.restart import RESTARTED, Restarted
+from tidegate.engine.restart import MANDATE_CHANGED, RESTARTED, MandateChanged, Restarted
 from tidegate.execution.record import EVENTS, Record
 from tidegate.journal.frames import SEAL, Frame
 from tidegate.journal.reader import read_frames
@@ -49,9 +50,10 @@ from tidegate.risk.gate import Gate
 KEY = b"replay"
 SENT = frozenset(("submitted", "sent"))
 # What came of what was sent, and what venues said of our accounts.
+STOPPED = "stopped"
 DONE = frozenset(
     (
-        *("replied", "cancelling", "stopped", "break", "agreed"),
+        *("replied", "cancelling", STOPPED, "break", "agreed"),
         *("unbookable", "ignored", "day", BLIND),
     )
 )
@@ -114,11 +116,15 @@ class Replay:
         """Write again what begins with a frame, or take what is not derived."""
         if frame.kind == EVENTS:
             happened = payload(frame, Happened)
-            self._record.take(happened.events, happened.lines)
+            self._record.take(happened.events, happened.lines, happened.ts_ms)
         elif frame.kind in SENT:
-            self._desk.sent(self.frames.take())
-        elif frame.kind in DONE:
+            self._desk.sent(frame)
             self.frames.take()
+        elif frame.kind in DONE:
+            if self.frames.take().kind == STOPPED:
+                self._desk.end()
+        elif frame.kind == MANDATE_CHANGED:
+            self._scene.mandate = payload(self.frames.take(), MandateChanged).mandate
         elif frame.kind in (TERMS, OUTLOOK, OBSERVED):
             self._decide_if_done()
         elif frame.kind == RESTARTED:
@@ -136,7 +142,9 @@ class Replay:
         return self.cycle.tally if self.cycle is not None else Tally()
 
     def _opened(self) -> Record:
-        self._policy = self.frames.take().value().get("policy", "unknown")
+        header = self.frames.take().value()
+        self._policy, mandate = header.get("policy", "unknown"), header.get("mandate")
+        self._scene.mandate = None if mandate is None else str(mandate)
         frame = self.frames.ahead()
         if frame.kind != BOOK:
             raise self._without_inputs()
@@ -151,6 +159,7 @@ class Replay:
             raise differs(frame, "instruments", told, "instruments") from None
         record = Record(ledger, Compared(self.frames), book.run)
         record.note(BOOK, book)
+        self.frames.doubts = Doubts(book.contracts())
         return record
 
     def _without_inputs(self) -> InputError:
@@ -166,6 +175,7 @@ class Replay:
                 self.frames.take()
 
     def _restart(self, ts_ms: int) -> None:
+        self._desk.end()
         memory = self.frames.memory.restarted()
         self._record.note(RESTARTED, Restarted(ts_ms, memory))
         if self.cycle is not None:
@@ -174,6 +184,7 @@ class Replay:
 
     def _decide(self) -> None:
         scene, seen = self._scene, self._scene.look(self.frames)
+        self.frames.doubts.hold(seen, scene.seen.unsettled)
         ts_ms = scene.seen.ts_ms
         cycle = self.cycle = self.cycle or self._cycle()
         since = scene.setting.start_ms if self._decided_ms is None else self._decided_ms

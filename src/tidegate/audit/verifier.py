@@ -2,9 +2,7 @@
 """Check Tidegate journals with the standard library alone: `python verifier.py JOURNAL...`
 
 A frame is `length u32 | sequence u64 | crc32 u32 | previous hash 32 | kind length u8 | kind |
-payload`, little-endian, hashed (SHA-256) without length and crc32. Whoever can rewrite all of a
-journal can make another that passes: only its head or signed checkpoints (C2SP tlog-checkpoint),
-published elsewhere, show that it is the same. Exit status: 0 all passed, 1 one failed, 2 not run.
+payload`, little-endian; SHA-256 leaves out length and crc32. Exit: 0 passed, 1 failed, 2 not run.
 """
 
 import argparse
@@ -23,7 +21,6 @@ WHOLE = HEADER, SEAL, POINTS = "header", "seal", "checkpoints"
 GATE = APPROVALS, LIMITS = "approvals precede actions", "limits held at every decision"
 MOVES = ORDERS, TRANSFERS = "orders accounted for", "transfers accounted for"
 SUMS = TIME, LEDGER, FOLD = "time never runs back", "ledger sums to zero", "waterfall equals equity"
-MARGINS = "as recorded; margins and prices themselves are proved by `tidegate replay` alone"
 KIND, ACTION = re.compile(r"[a-z][a-z0-9_.-]{0,63}"), ("id", "instrument", "source", "destination")
 NOTE = re.compile(r"((.+)\n(0|[1-9]\d{0,18})\n(.{44})\n(?:.+\n)*)\n((?:— \S+ \S+\n)+)\n*")
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # RFC 8032, 5.1
@@ -53,8 +50,8 @@ class _Audit:
         self.against, self.points, self.place = dict[str, str](), dict[int, set[bytes]](), ""
         self.sequence, self.head, self.peaks, self.sealed = 0, bytes(32), list[bytes](), False
         self.now_ms, self.decision, self.pinned, self.ended = 0, -1, list[str](), False
-        self.passed, self.granted = dict[int, bool](), dict[str, dict[str, Any]]()
-        self.due, self.causes = dict[Any, int](), Counter[str]()
+        self.passed, self.plan, self.granted = False, list[Any](), dict[str, dict[str, Any]]()
+        self.due, self.causes, self.law = dict[Any, int](), Counter[str](), ""
 
     def need(self, check: str, holds: object, reason: str) -> None:
         if not holds:
@@ -91,38 +88,44 @@ class _Audit:
         return reduce(lambda low, high: sha256(b"\x01" + high + low).digest(), self.peaks[::-1])
 
     def judge(self, kind: str, entry: dict[str, Any]) -> None:
-        need, now_ms = self.need, entry.get("ts_ms", self.now_ms)
+        need, get, now_ms = self.need, entry.get, entry.get("ts_ms", self.now_ms)
         need(TIME, type(now_ms) is int and now_ms >= self.now_ms, f"{now_ms} after {self.now_ms}")
         self.now_ms = now_ms
         need(HEADER, (kind == HEADER) == (self.sequence == 0), "not one header, and first")
         need(SEAL, not self.sealed, "it stands after the seal")
         need(FOLD, kind == SEAL or not self.ended, "it stands between the result and the seal")
         if kind == "header":
-            mode, self.pinned = entry.get("durability"), entry.get("checks", [])
+            mode, self.pinned, self.law = get("durability"), get("checks", []), get("mandate", "")
             known = mode in ("fsync", "seal-at-close") and entry["format"] == "tidegate-journal/1"
             need(HEADER, known, "no known format and durability")
         elif kind == "seal":
             self.sealed, true = True, {"frames": self.sequence, "merkle_root": self.root().hex()}
             need(SEAL, entry == true and type(entry["frames"]) is int, f"it must be {true}")
         elif kind == "decision":
-            self.decision = self.sequence
+            self.decision, self.passed = self.sequence, False
+        elif kind == "mandate_changed":
+            self.law, _ = entry["mandate"], entry["who"]
         elif kind == "checked":
             names, stated, figures = zip(*entry["checks"], strict=True)
             held = tuple(all(value <= most for *_, value, most in rows) for rows in figures)
             need(LIMITS, held == stated and entry["decision"] == self.decision, "wrong verdict")
-            self.passed[self.decision] = all(held) and [*names] == self.pinned
+            self.passed, self.plan = all(held) and [*names] == self.pinned, get("actions", [])
         elif kind == "approved":
             key, content, expires_ms = (entry[n] for n in ("id", "content", "expires_ms"))
-            new = key and content and type(expires_ms) is int and key not in self.granted
-            need(APPROVALS, new, f"{key!r} is granted twice, or lacks content or expiry")
-            passed = not self.pinned or self.passed.get(entry["decision"])
+            action, mandate = get("action", {}), get("mandate", "")
+            text = json.dumps(action, ensure_ascii=False, separators=(",", ":")).encode()
+            own = content and (not action or content == sha256(text).hexdigest())
+            new = key and own and type(expires_ms) is int and key not in self.granted
+            need(APPROVALS, new, f"{key!r} is granted twice, or lacks its content or expiry")
+            need(APPROVALS, not self.plan or [content, expires_ms] in self.plan, "not of its plan")
+            passed = not self.pinned or (self.passed and entry["decision"] == self.decision)
             need(LIMITS, passed, f"approval {key!r} of a plan that passed not every check")
-            self.granted[key], self.due[key, content] = entry.get("action", {}), expires_ms
+            need(LIMITS, self.law in ("", mandate), f"{key!r} cites another mandate")
+            self.granted[key], self.due[key, content], self.law = action, expires_ms, mandate
         elif kind in ("submitted", "sent"):
             key, content, now_ms = (entry[n] for n in ("approval", "content", "ts_ms"))
-            valid = now_ms <= self.due.pop((key, content), -1)
+            action, valid = self.granted.get(key, {}), now_ms <= self.due.pop((key, content), -1)
             need(APPROVALS, valid, f"{key!r} was not granted, for this, or was used or expired")
-            action = self.granted.get(key, {})
             what = tuple(action.get(name) for name in ACTION)
             need(ORDERS, what not in self.due or not action, f"{what} is sent twice")
             self.due[what] = action.get("lots", action.get("quanta", 0)) if self.pinned else 0
@@ -137,24 +140,22 @@ class _Audit:
             need(FOLD, repr([end, both[0]]) == repr([due, both[1]]), f"posted {due}: {both[1]}")
 
     def settle(self, check: str, amount: int, *key: str | None) -> None:
-        left = self.due.get(key, 0)
+        left = self.due.get(key, 0) if self.pinned else amount
         self.need(check, 0 < amount * left <= left**2, f"{key}: {amount}, where {left} is due")
         self.due[key] = left - amount
 
-    def follow(self, kind: str, event: dict[str, Any]) -> None:
-        if kind == "Filled" and event["reason"] == "order" and self.pinned:
-            self.settle(ORDERS, event["lots"], event["order"], event["instrument"], None, None)
+    def follow(self, kind: str, e: dict[str, Any]) -> None:
+        if kind == "Filled" and e["reason"] == "order" and self.pinned:
+            self.settle(ORDERS, e["lots"], e["order"], e["instrument"], None, None)
         elif kind == "TransferSent":
-            name, source, to = event["id"], event["source"], event["destination"]
-            if self.pinned:
-                self.settle(TRANSFERS, event["quanta"], name, None, source, to)
-            self.due[name, to, event["asset"]] = event["quanta"] - event["fee_quanta"]
+            self.settle(TRANSFERS, e["quanta"], e["id"], None, e["source"], e["destination"])
+            self.due[e["id"], e["destination"], e["asset"]] = e["quanta"] - e["fee_quanta"]
         elif kind == "TransferLanded":
-            due = self.due.pop((event["id"], event["destination"], event["asset_sent"]), -1)
-            whole = event["asset"] != event["asset_sent"] or 0 <= event["quanta"] <= due
-            self.need(TRANSFERS, due == event["quanta_sent"] and whole, f"{due} was to land")
+            due = self.due.pop((e["id"], e["destination"], e["asset_sent"]), -1)
+            whole = e["asset"] != e["asset_sent"] or 0 <= e["quanta"] <= due
+            self.need(TRANSFERS, due == e["quanta_sent"] and whole, f"{due} was to land")
         elif kind == "TransferReturned":
-            ways = [k for k in self.due if len(k) == 3 and k[::2] == (event["id"], event["asset"])]
+            ways = [k for k in self.due if len(k) == 3 and k[::2] == (e["id"], e["asset"])]
             self.need(TRANSFERS, ways and self.due.pop(ways[0]), "nothing of it was under way")
 
     def post(self, rows: list[tuple[str, str, int, int, str]]) -> None:
@@ -174,16 +175,14 @@ def _signed(public: bytes, text: bytes, signature: bytes) -> bool:  # Ed25519: R
 
     sign, y = divmod(int.from_bytes(public, "little"), 1 << 255)
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
-    x = pow(square, (P + 3) // 8, P)
-    x = x if x * x % P == square else x * J % P
+    x = x if (x := pow(square, (P + 3) // 8, P)) ** 2 % P == square else x * J % P
     minus = x if x & 1 != sign else P - x, y
-    s = int.from_bytes(signature[32:], "little")
+    r, s = (int.from_bytes(part, "little") for part in (signature[:32], signature[32:]))
     k = int.from_bytes(sha512(signature[:32] + public + text).digest(), "little") % L
     terms, total = ((0, 1), B, minus, add(B, minus)), (0, 1)
     for bit in reversed(range(256)):
         total = add(add(total, total), terms[(s >> bit & 1) + 2 * (k >> bit & 1)])
-    encoded = (total[1] | (total[0] & 1) << 255).to_bytes(32, "little")
-    return len(signature) == 64 and s < L and encoded == signature[:32]
+    return len(signature) == 64 and s < L and r == total[1] | (total[0] & 1) << 255
 
 
 def _points(key: str, notes: tuple[str, ...]) -> dict[int, set[bytes]]:
@@ -195,9 +194,8 @@ def _points(key: str, notes: tuple[str, ...]) -> dict[int, set[bytes]]:
         good = "".join(part[0] for part in parts) == text != "" and public[0] == 1
         for body, origin, size, root, lines in (part.groups() for part in parts):
             seals = [(who, b64decode(seal)) for _, who, seal in map(str.split, lines.splitlines())]
-            ours = [seal[4:] for who, seal in seals if (who, seal[:4]) == (name, number)]
-            signed = ours and all(_signed(public[1:], body.encode(), seal) for seal in ours)
-            good = good and origin == name and bool(signed)
+            ours = [s[4:] for who, s in seals if (origin, who, s[:4]) == (name, name, number)]
+            good &= ours != [] and all(_signed(public[1:], body.encode(), seal) for seal in ours)
             found.setdefault(int(size), set()).add(b64decode(root))
         if not good:
             raise ValueError(f"some are malformed, or not signed by {name}")
@@ -205,8 +203,7 @@ def _points(key: str, notes: tuple[str, ...]) -> dict[int, set[bytes]]:
 
 
 def verify(source: str | bytes, head: str | None = None, key: str = "", *notes: str) -> list[Check]:
-    """Return every check of a journal (a path, or its bytes), also against its published head in
-    hex and texts of checkpoints, signed by `key` (NAME+ID+BASE64, or its file); may be OSError."""
+    """Return a journal's checks, also against its head in hex and notes signed by `key`."""
     data, audit = source if isinstance(source, bytes) else Path(source).read_bytes(), _Audit()
     key = Path(key).read_text("utf-8", "replace") if key and "+" not in key else key
     told = dict.fromkeys(BYTES + WHOLE + GATE + MOVES + SUMS, "holds")
@@ -221,10 +218,10 @@ def verify(source: str | bytes, head: str | None = None, key: str = "", *notes: 
     audit.need(POINTS, not audit.points, f"ends before size {[*audit.points]}: its tail was cut")
     audit.need(SEAL, audit.sealed, "ends without it")
     audit.need(SEAL, head is None or head.lower() == audit.head.hex(), "not the one published")
-    moving = [key for key, left in audit.due.items() if left and len(key) == 3]
-    told |= {SEAL: f"the head is {audit.head.hex()}", TRANSFERS: f"in transit: {moving[:9]}"}
-    told |= {POINTS: f"{len(notes)} texts", LIMITS: MARGINS if audit.pinned else "none pinned"}
-    told[ORDERS] = f"unfilled: {[k[0] for k in audit.due if audit.due[k] and len(k) == 4][:9]}"
+    open_ = {n: [k for k in audit.due if audit.due[k] and len(k) == n][:9] for n in (3, 4)}
+    told |= {SEAL: f"the head is {audit.head.hex()}", TRANSFERS: f"in transit: {open_[3]}"}
+    told |= {POINTS: f"{len(notes)} texts", ORDERS: f"unfilled: {[k[0] for k in open_[4]]}"}
+    told[LIMITS] = "as recorded; `tidegate replay` proves them" if audit.pinned else "none pinned"
     return [Check(n, n not in audit.against, audit.against.get(n, told[n])) for n in told]
 
 

@@ -3,25 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from tidegate.engine.inputs import OBSERVED, Columns, Observed, quotes_of
+from tidegate.engine.inputs import OBSERVED, TERMS, Columns, Observed, Setting, quotes_of
 from tidegate.engine.memory import Memory
 from tidegate.engine.record_frames import BOOK, Book
 from tidegate.execution.bookkeeping import Past
 from tidegate.execution.record import Record, Writes
 from tidegate.execution.recovery import recover_run
-from tidegate.journal.frames import Frame
+from tidegate.journal.frames import HEADER, Frame
 from tidegate.journal.reader import read_frames
 from tidegate.journal.writer import Journal, partial_path
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import Quote
 
-RESTARTED = "restarted"
+RESTARTED, MANDATE_CHANGED = "restarted", "mandate_changed"
 
 
 class Restarted(msgspec.Struct, frozen=True):
@@ -31,13 +31,23 @@ class Restarted(msgspec.Struct, frozen=True):
     memory: Memory
 
 
+class MandateChanged(msgspec.Struct, frozen=True):
+    """A `mandate_changed` frame: when, the version of the mandate from then on, and who said so."""
+
+    ts_ms: int
+    mandate: str
+    who: str
+
+
 class Resumed(msgspec.Struct, frozen=True):
-    """What an engine goes on with."""
+    """What an engine goes on with, and the version of the mandate under which it was; None where
+    none was named."""
 
     record: Record
     past: Past
     memory: Memory
     quotes: Mapping[InstrumentId, Quote] = {}
+    mandate: str | None = None
 
 
 class _Decided(msgspec.Struct, frozen=True):
@@ -46,6 +56,25 @@ class _Decided(msgspec.Struct, frozen=True):
 
 class _Refused(msgspec.Struct, frozen=True):
     ts_ms: int
+
+
+class _Named(msgspec.Struct, frozen=True):
+    mandate: str | None = None
+
+
+class MandateFold:
+    """The version of the mandate in force, as header, terms, approvals and changes name it."""
+
+    def __init__(self) -> None:
+        self.version: str | None = None
+
+    def take(self, frame: Frame) -> None:
+        """The next frame; kinds that name no mandate are passed over."""
+        if frame.kind == TERMS:
+            self.version = msgspec.json.decode(frame.payload, type=Setting).value().mandate.version
+        elif frame.kind in (HEADER, "approved", MANDATE_CHANGED):
+            named = msgspec.json.decode(frame.payload, type=_Named).mandate
+            self.version = named or self.version
 
 
 class MemoryFold:
@@ -75,10 +104,14 @@ class MemoryFold:
         return self._memory.stopped()
 
 
-def resume(frames: Iterable[Frame], journal: Writes, now_ms: int) -> Resumed:
+def resume(
+    frames: Iterable[Frame], journal: Writes, now_ms: int, mandate: str | None = None
+) -> Resumed:
     """Go on from a journal's frames, and say so in it. Raises `InputError` for a journal that does
-    not begin with a ledger's making, `InvariantError` where it contradicts itself."""
-    fold, left = MemoryFold(), iter(frames)
+    not begin with a ledger's making, and where it was under another mandate than that of version
+    `mandate`, if one is given; `InvariantError` where it contradicts itself."""
+    fold, law = MemoryFold(), MandateFold()
+    left = _through(frames, law.take)
     next(left, None)
     frame = next(left, None)
     if frame is None or frame.kind != BOOK:
@@ -86,20 +119,35 @@ def resume(frames: Iterable[Frame], journal: Writes, now_ms: int) -> Resumed:
         raise InputError("journal", "frame 1", expected)
     book = msgspec.json.decode(frame.payload, type=Book)
     record = Record(book.ledger(), journal, book.run)
-    past = recover_run(_through(left, fold), record, book.contracts())
+    past = recover_run(_through(left, fold.take), record, book.contracts())
+    if mandate is not None:
+        expect_mandate(law.version, mandate)
     memory = fold.restarted()
     record.note(RESTARTED, Restarted(max(now_ms, record.ledger.ts_ms), memory))
-    return Resumed(record, past, memory, fold.quotes)
+    return Resumed(record, past, memory, fold.quotes, law.version)
 
 
-def _through(frames: Iterable[Frame], fold: MemoryFold) -> Iterable[Frame]:
+def expect_mandate(known: str | None, mandate: str) -> None:
+    """Raise `InputError` where a journal was under another mandate than that of version `mandate`,
+    and no `mandate_changed` frame in it names this one; `known` is `Resumed.mandate`."""
+    if known not in (None, mandate):
+        expected = f"expected {known}, under which the journal is, not {mandate}"
+        raise InputError("journal", "mandate", f"{expected}: have its owner change it there")
+
+
+def _through(frames: Iterable[Frame], take: Callable[[Frame], None]) -> Iterator[Frame]:
     for frame in frames:
-        fold.take(frame)
+        take(frame)
         yield frame
 
 
-def resume_file(path: Path, now_ms: int) -> Resumed:
+def resume_file(path: Path, now_ms: int, mandate: str | None = None) -> Resumed:
     """Go on with the unsealed journal of `path`; a torn last frame is cut off. Raises `InputError`
-    on any other damage and while another process writes it."""
+    on any other damage, while another process writes it, and under another mandate than that of
+    version `mandate`, if one is given."""
     journal = Journal.resume(path, cut=True)
-    return resume(read_frames(partial_path(path), sealed=False), journal, now_ms)
+    try:
+        return resume(read_frames(partial_path(path), sealed=False), journal, now_ms, mandate)
+    except InputError:
+        journal.close()
+        raise

@@ -41,12 +41,17 @@ class Record:
         self.journal = journal
         self.events: list[Event] = []
 
-    def take(self, events: Sequence[Event], lines: Mapping[str, int] | None = None) -> None:
+    def take(
+        self,
+        events: Sequence[Event],
+        lines: Mapping[str, int] | None = None,
+        now_ms: int | None = None,
+    ) -> None:
         """Post and journal events in one frame; an empty list leaves no trace. `lines` says up to
-        which number of each venue's log these events go."""
-        if not events:
-            return
-        self._note_events(events, self.retake(events), lines)
+        which number of each venue's log these events go, `now_ms` when they were taken, if that is
+        not when the last of them happened."""
+        if events:
+            self._note_events(events, self.retake(events), lines, now_ms)
 
     def take_late(
         self,
@@ -74,7 +79,7 @@ class Record:
                 break
             booked.append(dated)
         self.events += booked
-        self._note_events(booked, postings, {line[0]: line[1] + len(booked)})
+        self._note_events(booked, postings, {line[0]: line[1] + len(booked)}, now_ms)
         return len(booked), why
 
     def retake(self, events: Sequence[Event]) -> list[Posting]:
@@ -87,9 +92,15 @@ class Record:
         return self.journal.append(kind, payload)
 
     def _note_events(
-        self, events: Sequence[Event], postings: list[Posting], lines: Mapping[str, int] | None
+        self,
+        events: Sequence[Event],
+        postings: list[Posting],
+        lines: Mapping[str, int] | None,
+        now_ms: int | None,
     ) -> None:
         if not events:
             return
-        frame = {"ts_ms": events[-1].ts_ms, "events": events, "postings": postings}
+        # A venue's clock may be behind ours, and the journal's time never runs back.
+        taken_ms = events[-1].ts_ms if now_ms is None else now_ms
+        frame = {"ts_ms": taken_ms, "events": events, "postings": postings}
         self.note(EVENTS, frame if lines is None else {**frame, "lines": lines})

@@ -59,24 +59,25 @@ def recover_run(
     """Fold a journal's frames into the record's empty ledger, and return the run's orders,
     transfers, log lines and the brake's day. Raises `InvariantError` where events no longer give
     the postings that the journal has, and where a submission cites no approval."""
-    fold = _Fold(record, instruments)
+    fold = _RunFold(record, instruments)
     for frame in frames:
         fold.take(frame)
     fold.books.restarted()
     return Past(fold.books, fold.lines, fold.day)
 
 
-class _Fold:
-    """The state of the fold; kinds of frames that it does not know move nothing."""
+class BooksFold:
+    """The orders, transfers and brake's day of a run as its frames leave them; other kinds move
+    nothing."""
 
-    def __init__(self, record: Record, instruments: Mapping[InstrumentId, Instrument]) -> None:
-        self._record, self._instruments = record, instruments
+    def __init__(self, instruments: Mapping[InstrumentId, Instrument]) -> None:
+        self._instruments = instruments
         self._approved: dict[str, _Approved] = {}
         self.books = Books()
-        self.lines: dict[str, int] = {}
         self.day: Day | None = None
 
     def take(self, frame: Frame) -> None:
+        """The next frame; raises `InvariantError` where a submission cites no approval."""
         payload = frame.payload
         match frame.kind:
             case "approved":
@@ -111,9 +112,21 @@ class _Fold:
             self.books.intend_transfer(action, approved.expires_ms)
 
     def _events(self, booked: _Events) -> None:
+        for event in booked.events:
+            note_progress(self.books, event)
+
+
+class _RunFold(BooksFold):
+    """The same with the ledger and the venues' log lines."""
+
+    def __init__(self, record: Record, instruments: Mapping[InstrumentId, Instrument]) -> None:
+        super().__init__(instruments)
+        self._record = record
+        self.lines: dict[str, int] = {}
+
+    def _events(self, booked: _Events) -> None:
         postings = self._record.retake(booked.events)
         same = [tuple(posting) for posting in postings] == list(booked.postings)
         ensure(same, "events of the journal no longer give its postings")
         self.lines |= booked.lines
-        for event in booked.events:
-            note_progress(self.books, event)
+        super()._events(booked)

@@ -37,8 +37,13 @@ class Approval(msgspec.Struct, frozen=True):
 
     @property
     def content(self) -> str:
-        """SHA-256 of the action alone; the journal pairs approvals and submissions by it."""
-        return hashlib.sha256(_encoder.encode(self.action)).hexdigest()
+        """Hash of the action alone; the journal pairs approvals and submissions by it."""
+        return content_of(self.action)
+
+
+def content_of(action: Action) -> str:
+    """SHA-256 of an action's compact JSON, its fields in the order of their declaration."""
+    return hashlib.sha256(_encoder.encode(action)).hexdigest()
 
 
 class ApprovalError(Exception):
@@ -65,20 +70,21 @@ class Gate:
         """Approvals for every action in order, or the breaches when any rule is broken.
 
         `sequence` is the journal's of the decision; `note` writes what every check found there,
-        before anything is approved.
+        and of which actions with which expiry, before anything is approved.
         """
-        found = findings(terms, situation, plan)
+        found, now_ms = findings(terms, situation, plan), situation.snapshot.ts_ms
+        # A step that is to wait may be sent for as long after its time as any other.
+        ends = [now_ms + s.offset_ms + APPROVAL_LIFE_MS for s in plan.steps for _ in s.actions]
         if note is not None:
-            note(CHECKED, _checked(situation.snapshot.ts_ms, sequence, found))
+            contents = map(content_of, plan.actions)
+            bound = list(zip(contents, ends, strict=True))
+            note(CHECKED, {**_checked(now_ms, sequence, found), "actions": bound})
         broken = [breach for breaches in found.values() for breach in breaches]
         if broken:
             return broken
-        snapshot, now_ms = situation.snapshot.id, situation.snapshot.ts_ms
-        version = terms.mandate.version
-        # A step that is to wait may be sent for as long after its time as any other.
-        ends = [now_ms + s.offset_ms + APPROVAL_LIFE_MS for s in plan.steps for _ in s.actions]
+        basis = situation.snapshot.id, terms.mandate.version
         return tuple(
-            self._approve(action, (sequence, index), (snapshot, version), ends[index])
+            self._approve(action, (sequence, index), basis, ends[index])
             for index, action in enumerate(plan.actions)
         )
 

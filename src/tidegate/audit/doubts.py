@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a journal's frames leave uncertain: a decision must have known at least that.
+
+Orders and transfers under way are the fold that a restart makes; breaks stand until the venue
+agrees, or a new process compares anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tidegate.audit.difference import differs
+from tidegate.execution.reconciliation import Break, unsettled
+from tidegate.execution.recovery import BooksFold
+from tidegate.journal.frames import Frame
+from tidegate.model.account import SETTLED, Unsettled
+from tidegate.model.instruments import Instrument, InstrumentId
+
+
+class _Compared(msgspec.Struct, frozen=True):
+    venue: str
+    differs: Break
+
+
+class Doubts:
+    """The fold of what is not settled."""
+
+    def __init__(self, instruments: Mapping[InstrumentId, Instrument]) -> None:
+        self._fold = BooksFold(instruments)
+        self._breaks: dict[str, Break] = {}
+
+    def take(self, frame: Frame) -> None:
+        """The next frame; raises `Differs` where it cannot be read."""
+        try:
+            self._fold.take(frame)
+            self._compare(frame)
+        except msgspec.DecodeError as error:
+            raise differs(
+                frame, "payload", f"unreadable: {error}", f"{frame.kind} as written"
+            ) from None
+
+    def _compare(self, frame: Frame) -> None:
+        if frame.kind == "restarted":
+            self._breaks.clear()
+        elif frame.kind in ("break", "agreed"):
+            found = msgspec.json.decode(frame.payload, type=_Compared)
+            self._breaks.pop(found.venue, None)
+            if not found.differs.is_none:
+                self._breaks[found.venue] = found.differs
+
+    def hold(self, frame: Frame, stated: Unsettled | None) -> None:
+        """Raise `Differs` where a decision's frame states less than what is not settled."""
+        books = self._fold.books
+        least = unsettled(books.open_orders, books.open_transfers, self._breaks, frozenset())
+        if not _covers(known := stated or SETTLED, least):
+            words = (msgspec.json.encode(doubts).decode() for doubts in (known, least))
+            raise differs(frame, "unsettled", *words)
+
+
+def _covers(known: Unsettled, least: Unsettled) -> bool:
+    """Whether what is known is as wide everywhere."""
+    money = all(
+        known.missing.get(venue, {}).get(asset, 0) >= quanta
+        for venue, assets in least.missing.items()
+        for asset, quanta in assets.items()
+    )
+    lots = all(
+        name in known.lots and known.lots[name][0] <= low and high <= known.lots[name][1]
+        for name, (low, high) in least.lots.items()
+    )
+    return money and lots and least.unseen <= known.unseen
