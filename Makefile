@@ -18,6 +18,7 @@ PLACE := $(shell pwd -P | cksum | cut -d ' ' -f 1)
 STAMP := .venv/ready-$(PLACE)
 PEERS_STAMP := .venv/peers-$(PLACE)
 WORKERS ?= 2
+MINUTES ?= 1
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,8 +35,8 @@ check: $(STAMP)  ## Lint, format, types, and the order of the rooms
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-soak: $(STAMP)  ## Run the tests that take minutes, with more examples
-	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -n $(WORKERS) -m soak tests \
+soak: $(STAMP)  ## Run the tests that take minutes, and fresh fault seeds for MINUTES=N
+	@TIDEGATE_SOAK_MINUTES=$(MINUTES) HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -n $(WORKERS) -m soak tests \
 		|| { test $$? -eq 5 && echo 'No test is marked soak yet.'; }
 
 ROOMS ?= risk ledger execution journal margin

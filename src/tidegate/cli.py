@@ -83,15 +83,51 @@ def backtest(
     run_study(request, out, as_json=json)
 
 
+Anchors = Annotated[
+    list[str] | None,
+    typer.Option("--anchor", help="FILE, git:FOLDER or git+push:FOLDER; repeatable."),
+]
+JournalFile = Annotated[Path, typer.Argument(help="A journal, sealed or still .partial.")]
+Public = Annotated[str, typer.Option("--public-key", help="NAME+ID+BASE64, or its file.")]
+
+
 @app.command(epilog="Example: tidegate verify out/carry")
 def verify(
     folder: Annotated[Path, typer.Argument(help="A folder that backtest wrote, or a journal.")],
+    public_key: Annotated[str | None, typer.Option(help="NAME+ID+BASE64, or its file.")] = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--anchor", "--checkpoint", help="Of one journal: FILE or git:FOLDER; repeatable."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check a record: every journal's frames, approvals, ledger and claims; exit 1 if any fails."""
+    if anchor or public_key:
+        from tidegate.audit.commands import check_journal
+
+        if not check_journal(folder, None, public_key, anchor or [], as_json=json):
+            raise typer.Exit(1)
+        return
     from tidegate.backtest.commands import verify_folder
 
     if not verify_folder(folder, as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tidegate replay out/demo/journals/tidegate-4.journal")
+def replay(
+    journal: Annotated[Path, typer.Argument(help="A sealed journal of policy tidegate.")],
+    resolve: Annotated[
+        bool, typer.Option("--resolve/--no-resolve", help="Also solve every programme again.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Make every decision of a journal again from its inputs; exit 1 at the first difference."""
+    from tidegate.audit.replay_command import replay_journal
+
+    if not replay_journal(journal, resolves=resolve, as_json=json):
         raise typer.Exit(1)
 
 
@@ -180,6 +216,183 @@ def demo(
     from tidegate.backtest.demo import Words, run_demo
 
     run_demo(Words(crisis, seed, policies), out, jobs, as_json=json)
+
+
+@app.command(epilog="Example: tidegate faults --first-seed 1 --seeds 20")
+def faults(
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="The first seed.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 20,
+    ticks: Annotated[int, typer.Option(min=600, help="Seconds of faults in each.")] = 5_000,
+    out: Annotated[
+        Path | None, typer.Option(help="Page to write: how often each fault met each state.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run the engine against simulated faults, drawn from seeds; exit 1 if a promise is broken."""
+    from tidegate.simulation.faults.command import run_faults
+
+    if not run_faults(range(first_seed, first_seed + seeds), ticks, out, as_json=json):
+        raise typer.Exit(1)
+
+
+LatchFolder = Annotated[
+    Path | None, typer.Option("--latch", help="The latch's folder; TIDEGATE_LATCH names it too.")
+]
+Who = Annotated[str, typer.Option(help="Your name; the user of this machine if not said.")]
+
+
+@app.command(epilog='Example: tidegate kill --latch out/drill/latch --why "prices are wrong"')
+def kill(
+    latch: LatchFolder = None,
+    who: Who = "",
+    why: Annotated[str, typer.Option(help="Why; better said late than stopped late.")] = "not said",
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until all is quiet.")] = 5.0,
+    config: Annotated[
+        Path | None, typer.Option(help="The watchdog's settings: cancel from here as well.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Stop everything: nothing is sent any more, every order is cancelled; exit 1 if any may work.
+
+    It needs neither the engine nor the watchdog. `tidegate resume`, by two people, lifts it.
+    """
+    from tidegate.venues.kill_command import Ask, kill, latch_of
+
+    folder = _given(latch_of(_latch_folder(latch), config))
+    if not kill(folder, Ask(who or _user(), why, wait, config), as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tidegate resume --latch out/drill/latch --who anna --key anna.key")
+def resume(
+    key: Annotated[Path, typer.Option(help="File of mode 0600 with your private key.")],
+    latch: LatchFolder = None,
+    who: Who = "",
+    json: Json = False,
+) -> None:
+    """Consent to lift a kill, one of two operators; exit 1 while another is missing."""
+    from tidegate.venues.kill_command import resume
+
+    if not resume(_given(_latch_folder(latch)), who or _user(), key, as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tidegate latch out/drill/latch --new")
+def latch(
+    folder: Annotated[Path | None, typer.Argument(help="The latch's folder.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Make a latch that is not set.")] = False,
+    new_key: Annotated[
+        Path | None, typer.Option(help="Make an operator's key here, print its public one.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show who stopped everything, when and why; exit 1 while nothing may be sent."""
+    from tidegate.execution.latch import Latch
+    from tidegate.venues.kill_command import make_key, show_latch
+
+    if new_key is not None:
+        return make_key(new_key)
+    if new:
+        Latch.create(_given(_latch_folder(folder)))
+    if not show_latch(_given(_latch_folder(folder)), as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tidegate watchdog out/drill/watchdog.toml")
+def watchdog(
+    config: Annotated[Path, typer.Argument(help="The watchdog's settings, a TOML file.")],
+) -> None:
+    """Watch latch and engine; when either says so, stop all and cancel every order everywhere."""
+    from tidegate.venues.watchdog_command import run_watchdog
+
+    run_watchdog(config)
+
+
+@app.command(epilog="Example: tidegate paper out/drill/paper.toml")
+def paper(
+    config: Annotated[Path, typer.Argument(help="The venues and their secrets, a TOML file.")],
+    json: Json = False,
+) -> None:
+    """Serve simulated venues to this machine alone, in real time, for drills."""
+    from tidegate.venues.paper_command import serve_paper
+
+    serve_paper(config, as_json=json)
+
+
+def _latch_folder(said: Path | None) -> Path | None:
+    named = os.environ.get("TIDEGATE_LATCH")
+    return said or (Path(named) if named else None)
+
+
+def _given(folder: Path | None) -> Path:
+    if folder is None:
+        raise InputError("tidegate", "latch", "expected --latch FOLDER, or TIDEGATE_LATCH")
+    return folder
+
+
+def _user() -> str:
+    """Who runs this, by the system's word, which no variable can change."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
+
+
+audit_app = typer.Typer(no_args_is_help=True, help="Signed checkpoints that others can hold.")
+app.add_typer(audit_app, name="audit")
+
+
+@audit_app.command(
+    "key", epilog="Example: tidegate audit key ~/audit.key --origin example.com/book"
+)
+def audit_key(
+    key: Annotated[Path, typer.Argument(help="New file for the private key, mode 0600.")],
+    origin: Annotated[str, typer.Option(help="The log's name, such as example.com/book.")],
+    json: Json = False,
+) -> None:
+    """Make a key that signs checkpoints; print the public one, to be given to everybody."""
+    from tidegate.audit.commands import new_key
+
+    new_key(key, origin, as_json=json)
+
+
+@audit_app.command(
+    "checkpoint",
+    epilog="Example: tidegate audit checkpoint book.partial --key ~/audit.key "
+    "--anchor /mnt/other/book.checkpoints --anchor git:../book-checkpoints",
+)
+def audit_checkpoint(
+    journal: JournalFile,
+    key: Annotated[str, typer.Option(help="File of the private key (0600), or fd:N.")],
+    anchor: Anchors = None,
+    json: Json = False,
+) -> None:
+    """Sign a journal's size and root and publish them; exit 1 if an anchor knows another past."""
+    from tidegate.audit.commands import checkpoint
+
+    if not checkpoint(journal, key, anchor or [], as_json=json):
+        raise typer.Exit(1)
+
+
+@audit_app.command(
+    "follow",
+    epilog="Example: tidegate audit follow book.partial --public-key book.pub "
+    "--anchor git:book-checkpoints --trusted book.trusted",
+)
+def audit_follow(
+    journal: JournalFile,
+    public_key: Public,
+    trusted: Annotated[Path, typer.Option(help="File that keeps the last trusted checkpoint.")],
+    anchor: Anchors = None,
+    json: Json = False,
+) -> None:
+    """Refuse a journal that does not extend what was seen of it before; exit 1 if so."""
+    from tidegate.audit.commands import keep_up
+
+    if not keep_up(journal, public_key, anchor or [], trusted, as_json=json):
+        raise typer.Exit(1)
 
 
 world_app = typer.Typer(no_args_is_help=True, help="Policies on generated markets, in pairs.")

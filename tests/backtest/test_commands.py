@@ -16,11 +16,13 @@ import pytest
 
 from tests.backtest.generated import CARRY, DAYS, FIRST_DAY, SEED, carry, day, tidegate
 from tidegate.audit import Check
+from tidegate.audit.replay import replay
 from tidegate.backtest.claims import folder_checks
 from tidegate.backtest.commands import parse_request, run_study
 from tidegate.backtest.compare import run_all
 from tidegate.cli import main
 from tidegate.history.generated import write_generated
+from tidegate.model.errors import InputError
 from tidegate.model.events import TransferSent
 
 KEYS = {
@@ -98,9 +100,22 @@ def test_verify_of_a_study_passes_with_a_line_per_check(
     done = tidegate("verify", str(study[0]), data=world)
     lines = done.stdout.splitlines()
     assert done.returncode == 0
-    assert len(lines) == 30
+    assert len(lines) == 34
     assert all(line.startswith("ok") for line in lines[:-1])
     assert lines[-1].startswith("held by the manifest, not recomputed: ")
+
+
+def test_replay_of_a_study_makes_every_decision_again_and_of_a_plain_rule_none(
+    study: tuple[Path, dict[str, object]],
+) -> None:
+    """A week of real funding stamps, transfers and a freeze, with every programme solved again."""
+    journals = study[0] / "journals"
+    found = replay(journals / "tidegate.journal")
+    assert found.difference is None
+    assert found.decisions >= 7 * 24
+    assert found.resolved == {"identical": found.solves}
+    with pytest.raises(InputError, match=r"policy 'threshold 3' journals none"):
+        replay(journals / "threshold-3.journal")
 
 
 @pytest.mark.parametrize("change", ["flip", "drop", "add"])

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.audit.replayable import forged
 from tests.backtest.generated import CARRY
 from tests.conftest import REPOSITORY
+from tidegate.audit.replay import replay
 from tidegate.backtest.commands import parse_request
 from tidegate.backtest.compare import run_all
 from tidegate.backtest.measures import Measures, measure
+from tidegate.journal.reader import read_frames
 
 BASIS = REPOSITORY / "examples" / "basis.toml"
 # With Binance frozen the plain rule lives at 5.1 on average and dies at 5.3: between 5 and 6 the
@@ -58,6 +61,29 @@ def test_basis_holds_coins_against_perpetuals_without_liquidation(data_root: Pat
     assert ours.funding_usd > 0
     assert ours.avg_leverage > 0.2
     assert ours.max_drawdown < 0.02
+
+
+@pytest.mark.soak
+def test_seven_months_are_replayed_to_the_byte_and_a_changed_decision_is_found(
+    data_root: Path, tmp_path: Path
+) -> None:
+    """The journal of the published run with Binance frozen, every programme solved again; then the
+    same journal with one decision of its middle turned round and all hashes made anew."""
+    words = (CARRY, data_root, "2024-09-05", "2025-03-31")
+    request = parse_request(words, ["tidegate"], ["binance:2024-11-10:2024-11-13"], (1, 1))
+    run_all(request, tmp_path, lambda shares: None)
+    path = tmp_path / "tidegate.journal"
+    found = replay(path)
+    assert found.difference is None
+    assert found.decisions > 5_000
+    frames = list(read_frames(path))
+    acted = [f.sequence for f in frames if f.kind == "decision" and b'"review"' in f.payload]
+    place = acted[len(acted) // 2]
+    changed = forged(frames, place, lambda payload: payload.update(action="hold"))
+    path.write_bytes(changed)
+    difference = replay(path, resolves=False).difference
+    assert difference is not None
+    assert (difference.frame, difference.field) == (place, "action")
 
 
 @pytest.mark.soak

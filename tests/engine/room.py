@@ -13,13 +13,15 @@ from tests.risk import desk
 from tests.risk.floor import STEP_MS, exchange, tape
 from tidegate.engine.cycle import Cycle, Tools, World
 from tidegate.engine.outlook import Outlook
-from tidegate.engine.record import Record
+from tidegate.engine.record_frames import open_record
+from tidegate.execution.desk import Desk
+from tidegate.execution.record import Record, Writes
 from tidegate.journal.reader import read_frames
 from tidegate.journal.writer import Journal
-from tidegate.ledger.book import Ledger
 from tidegate.model.mandate import Mandate
 from tidegate.model.market import MarketSnapshot, Quote
 from tidegate.risk.gate import Gate
+from tidegate.risk.limits import check_names
 from tidegate.signals.carry import CarryEdge
 from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.tape import Freeze, Tape
@@ -73,6 +75,9 @@ class Room:
     exchange: Exchange
     record: Record
     tape: Tape
+    hands: Desk
+    gate: Gate
+    venues: PaperVenues
 
     def play(self, steps: int) -> None:
         """Let steps pass, deciding at the start and after each."""
@@ -102,18 +107,23 @@ def room(
     funds: Mapping[str, float] = FUNDS,
     freezes: tuple[Freeze, ...] = (),
     outages: tuple[Freeze, ...] = (),
+    journal: Writes | None = None,
 ) -> Room:
     """A cycle with money deposited and recorded."""
     over = replace(tape(multiples or {}, steps, freezes), outages=outages)
     market = exchange({}, over)
-    journal = Journal.in_memory({"book": "test"})
-    ledger = Ledger(
-        desk.INSTRUMENTS, {"USDT": 1_000_000, "USDC": 1_000_000}, {"BTC": desk.VAULT_BTC}
+    prices, coin_marks = {"USDT": 1_000_000, "USDC": 1_000_000}, {"BTC": desk.VAULT_BTC}
+    record = open_record(
+        desk.INSTRUMENTS,
+        prices,
+        coin_marks,
+        journal or Journal.in_memory({"book": "test", "checks": check_names()}),
     )
-    record = Record(ledger, journal)
     for venue, usd in funds.items():
         record.take(market.deposit(venue, desk.COLLATERAL[venue], int(usd * 1e6)))
     gate = Gate(b"secret")
-    world = World(TapeFeed(over), PaperVenues(market, gate), gate, record)
+    venues = PaperVenues(market, gate)
+    hands = Desk(venues, record, (mandate.limits, desk.INSTRUMENTS))
+    world = World(TapeFeed(over), venues, gate, record, hands)
     cycle = Cycle(world, lambda _: desk.terms(mandate), FixedOutlook(), over.start_ms, tools)
-    return Room(cycle, market, record, over)
+    return Room(cycle, market, record, over, hands, gate, venues)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.risk import desk
@@ -11,13 +12,15 @@ from tidegate.engine.alarm import (
     Alarm,
     Level,
     assess,
+    blocked_venues,
     cutting_moves,
     naked_coins,
     with_landings,
 )
 from tidegate.model.account import Shipment
+from tidegate.model.times import read_window
 from tidegate.model.units import MICRO
-from tidegate.risk.plan import Situation
+from tidegate.risk.plan import Situation, Terms
 from tidegate.risk.stress import scaled, stressed_health
 
 LOTS = base_lots(ALPHA_BTC, 1_000_000)
@@ -196,3 +199,22 @@ def test_hedge_is_measured_at_each_venues_own_price() -> None:
     assert naked_coins(desk.terms(), holding(lots, marks={BETA_BTC: 1.03})) == {"BTC"}
     everywhere = dict.fromkeys((ALPHA_BTC, BETA_BTC, VAULT_BTC), 1.03)
     assert naked_coins(desk.terms(), holding(lots, marks=everywhere)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("terms", "sent_usd", "blocked"),
+    [
+        (desk.terms(), None, False),
+        (desk.routed(window=read_window("08:00-22:00", "test", "window")), {}, True),
+        (desk.routed(window=read_window("22:00-23:00", "test", "window")), {}, False),
+        (desk.routed(100_000), None, True),
+        (desk.routed(100_000), {}, False),
+        (desk.routed(100_000), {("alpha", "beta"): 99_000.0}, True),
+    ],
+)
+def test_account_that_no_route_can_reach_now_is_blocked(
+    terms: Terms, sent_usd: dict[tuple[str, str], float] | None, blocked: bool
+) -> None:
+    situation = short_at_beta(OUTER - 5_000, alpha_usd=1_000_000)
+    situation = msgspec.structs.replace(situation, sent_day_usd=sent_usd)
+    assert (blocked_venues(terms, situation) == {"beta"}) == blocked

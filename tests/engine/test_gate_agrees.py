@@ -67,7 +67,7 @@ def proposed(case: Drawn, *, may_grow: bool) -> Plan:
     outlook = replace(FixedOutlook(("BTC", "ETH")).at(desk.NOW_MS), carry_annual=case.carry)
     question = ask(case.terms, case.situation, outlook, may_grow=may_grow)
     wanted = targets(case.terms, case.situation, question, allocate(question), "review")
-    return plan_targets(case.terms, case.situation, wanted, 1)
+    return plan_targets(case.terms, case.situation, wanted, "1")
 
 
 def broken(case: Drawn, plan: Plan) -> set[str]:

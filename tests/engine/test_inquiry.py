@@ -110,6 +110,15 @@ def test_frozen_venue_gives_nothing_and_its_routes_are_closed() -> None:
     assert all(is_open == (0 not in {s, d}) for s, d, is_open in ends)
 
 
+def test_route_that_takes_less_than_is_worth_sending_is_closed() -> None:
+    book = desk.situation(desk.portfolio({"alpha": 300_000, "beta": 100_000}))
+    sent = {("alpha", "beta"): 99_001.0, ("alpha", "vault"): 99_000.0}
+    known = msgspec.structs.replace(book, sent_day_usd=sent)
+    asked = ask(desk.routed(100_000), known, FixedOutlook().at(desk.NOW_MS), may_grow=False)
+    opened = dict(zip(desk.PASSAGES, asked.edges.open, strict=True))
+    assert opened == {("alpha", "beta"): False, ("beta", "alpha"): True, ("alpha", "vault"): True}
+
+
 @given(notional=st.integers(0, 10**14))
 def test_convex_pieces_of_maintenance_agree_with_the_exact_rule(notional: int) -> None:
     """The integer rule rounds up: the pieces are never more than a micro-dollar below."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -20,6 +21,7 @@ from tidegate.execution.planning import Targets, plan_targets
 from tidegate.execution.rounding import NOISE_LOTS, common_lot, hedged_lots, slices
 from tidegate.model.account import Account, Position, fill_position
 from tidegate.model.actions import Action, Order, Transfer
+from tidegate.model.mandate import Pacing
 from tidegate.model.units import MICRO
 from tidegate.risk.gate import Gate
 from tidegate.risk.limits import breaches
@@ -131,7 +133,7 @@ def outcomes(plan: Plan, seed: int) -> list[list[Action]]:
 def test_any_part_of_an_approved_plan_leaves_every_account_solvent(
     situation: Situation, wish: Targets, seed: int
 ) -> None:
-    plan = plan_targets(TERMS, situation, wish, 1)
+    plan = plan_targets(TERMS, situation, wish, "1")
     if not isinstance(Gate(b"k").review(TERMS, situation, plan, 1), tuple):
         return
     for done in outcomes(plan, seed):
@@ -141,6 +143,33 @@ def test_any_part_of_an_approved_plan_leaves_every_account_solvent(
         chance = random.Random(seed)
         for _ in range(5):
             survives(situation, plan, [a for a in plan.actions if chance.random() < 0.5])
+
+
+@settings(max_examples=60)
+@given(situation=books(), wish=wishes(), aversion=st.sampled_from([0.0, 1e-6, 1e-3]))
+def test_plan_over_time_trades_the_same_within_the_horizon_and_is_approved_as_one_at_once(
+    situation: Situation, wish: Targets, aversion: float
+) -> None:
+    pacing = Pacing(horizon_s=300.0, interval_s=30.0, aversion_per_usd=aversion)
+    slow = desk.terms(msgspec.structs.replace(desk.MANDATE, execution=pacing))
+    plan, at_once = (plan_targets(terms, situation, wish, "1") for terms in (slow, TERMS))
+    sums = [Counter[str](), Counter[str]()]
+    for total, made in zip(sums, (plan, at_once), strict=True):
+        for action in made.actions:
+            if isinstance(action, Order):
+                total[action.instrument] += action.lots
+    assert sums[0] == sums[1]
+    offsets = [step.offset_ms for step in plan.steps]
+    assert offsets == sorted(offsets)
+    fewest = max((len(made.steps) for made in (at_once,)), default=0)
+    assert max(offsets, default=0) <= max(300_000, 30_000 * fewest)
+    assert plan.raises or not any(offsets)
+    verdicts = [Gate(b"k").review(t, situation, p, 1) for t, p in ((slow, plan), (TERMS, at_once))]
+    if isinstance(verdicts[1], tuple):
+        assert isinstance(verdicts[0], tuple)
+        ends = [a.expires_ms for a in verdicts[0]]
+        lives = [desk.NOW_MS + s.offset_ms + 60_000 for s in plan.steps for _ in s.actions]
+        assert ends == lives
 
 
 def test_flip_of_a_side_is_judged_on_the_side_that_dies_first() -> None:
@@ -165,7 +194,7 @@ def test_flip_of_a_side_is_judged_on_the_side_that_dies_first() -> None:
 @settings(max_examples=150)
 @given(situation=books(), wish=wishes(), decision=st.integers(1, 10**6))
 def test_plan_never_breaks_its_own_form(situation: Situation, wish: Targets, decision: int) -> None:
-    plan = plan_targets(TERMS, situation, wish, decision)
+    plan = plan_targets(TERMS, situation, wish, str(decision))
     ids = [action.id for action in plan.actions]
     assert len(set(ids)) == len(ids)
     for action in plan.actions:
@@ -193,7 +222,7 @@ def test_slices_of_coarse_lots_stay_within_the_naked_limit(price: int, usd: floa
     situation = desk.situation(desk.portfolio(wealth), quotes=quotes)
     size = usd / (price / 10)
     wish = Targets({ALPHA_BTC: size, BETA_BTC: -size}, {}, {}, "wish")
-    plan = plan_targets(TERMS, situation, wish, 1)
+    plan = plan_targets(TERMS, situation, wish, "1")
     one = INSTRUMENTS[ALPHA_BTC].notional(1, price) / MICRO
     for action in plan.actions:
         assert isinstance(action, Order)
@@ -211,8 +240,8 @@ def test_account_that_must_be_cut_is_cut_however_little_it_holds() -> None:
     half[BETA_BTC] = -half[ALPHA_BTC]
     wish = Targets(half, {}, {}, "reduce")
     assert desk.MANDATE.limits.minimum_trade_usd > 500
-    assert plan_targets(TERMS, situation, wish, 1).steps == ()
-    cut = plan_targets(TERMS, situation, msgspec.structs.replace(wish, urgent=True), 1)
+    assert plan_targets(TERMS, situation, wish, "1").steps == ()
+    cut = plan_targets(TERMS, situation, msgspec.structs.replace(wish, urgent=True), "1")
     done = {a.instrument: a.lots for a in cut.actions if isinstance(a, Order)}
     assert done == {ALPHA_BTC: -(lots - lots // 2), BETA_BTC: 100 * (lots - lots // 2)}
 
@@ -281,7 +310,7 @@ def test_roll_in_slices_frees_what_the_transfer_after_it_takes() -> None:
     wish = Targets(
         {ALPHA_BTC: size, BETA_BTC: -size}, {("alpha", "beta"): 1e6}, {"alpha": 1e6}, "wish"
     )
-    plan = plan_targets(TERMS, situation, wish, 1)
+    plan = plan_targets(TERMS, situation, wish, "1")
     rolls = [a for a in plan.actions if ".roll." in a.id]
     assert len(rolls) > 4
     market = exchange({"alpha": 20_000, "beta": 250_000})
@@ -301,7 +330,7 @@ def test_roll_after_a_reduction_closes_no_more_than_is_left() -> None:
     )
     lots = situation.portfolio.accounts["alpha"].positions[ALPHA_BTC].lots
     lowest = lots
-    for action in plan_targets(TERMS, situation, wish, 1).actions:
+    for action in plan_targets(TERMS, situation, wish, "1").actions:
         if isinstance(action, Order) and action.instrument == ALPHA_BTC:
             assert not action.reduce_only or abs(action.lots) <= lots
             lots += action.lots
@@ -314,11 +343,11 @@ def test_increases_wait_while_money_moves() -> None:
     book = desk.portfolio({"alpha": 400_000, "beta": 100_000})
     size = 2.0
     wish = Targets({ALPHA_BTC: size, BETA_BTC: -size}, {("alpha", "beta"): 50_000}, {}, "wish")
-    plan = plan_targets(TERMS, desk.situation(book), wish, 1)
+    plan = plan_targets(TERMS, desk.situation(book), wish, "1")
     assert [type(action) for action in plan.actions] == [Transfer]
     assert not plan.raises
     without = msgspec.structs.replace(wish, transfers_usd={})
-    assert plan_targets(TERMS, desk.situation(book), without, 2).raises
+    assert plan_targets(TERMS, desk.situation(book), without, "2").raises
 
 
 @pytest.mark.parametrize(("lots", "moves"), [(33, False), (34, True)])
@@ -327,14 +356,26 @@ def test_change_below_the_minimum_trade_is_left_alone(lots: int, moves: bool) ->
     size = (lots + 0.5) * 0.01
     wish = Targets({ALPHA_ETH: size, BETA_ETH: -size}, {}, {}, "wish")
     situation = desk.situation(desk.portfolio({"alpha": 1e5, "beta": 1e5}))
-    assert bool(plan_targets(TERMS, situation, wish, 1).steps) == moves
+    assert bool(plan_targets(TERMS, situation, wish, "1").steps) == moves
 
 
 def test_transfers_from_one_venue_share_what_can_leave() -> None:
     situation = desk.situation(desk.portfolio({"alpha": 500_000, "beta": 500_000}))
     routes = {("alpha", "beta"): 300_000.0, ("alpha", "vault"): 300_000.0}
-    plan = plan_targets(TERMS, situation, Targets({}, routes, {}, "wish"), 1)
+    plan = plan_targets(TERMS, situation, Targets({}, routes, {}, "wish"), "1")
     sent = [action.quanta for action in plan.actions if isinstance(action, Transfer)]
     assert len(sent) == 2
     assert 490_000 * MICRO < sum(sent) <= 500_000 * MICRO
     assert breaches(TERMS, situation, plan) == []
+
+
+def test_transfer_is_no_larger_than_its_route_takes_within_a_day() -> None:
+    situation = desk.situation(desk.portfolio({"alpha": 500_000, "beta": 500_000}))
+    wish = Targets({}, {("alpha", "beta"): 300_000.0}, {}, "wish")
+    known = msgspec.structs.replace(situation, sent_day_usd={("alpha", "beta"): 30_000.0})
+    terms = desk.routed(100_000)
+    (sent,) = plan_targets(terms, known, wish, 1).actions
+    assert isinstance(sent, Transfer)
+    assert sent.quanta == 70_000 * MICRO
+    assert breaches(terms, known, plan_targets(terms, known, wish, 1)) == []
+    assert plan_targets(terms, situation, wish, 1).steps == ()

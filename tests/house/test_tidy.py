@@ -146,7 +146,7 @@ def test_datetime_in_model_is_allowed_and_its_clock_is_not() -> None:
         (
             tidy.network_imports,
             Source("src/tidegate/history/fetch.py", "import json, http.client"),
-            Source("tests/test_fetch.py", "import http.client"),
+            Source("src/tidegate/venues/remote.py", "import http.client"),
         ),
         (
             tidy.vague_names,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tidegate.journal import Journal, MerkleTree, partial_path, read_frames, recover
 from tidegate.journal.frames import FrameError, encode_frame, kind_tag
+from tidegate.journal.reader import read_live
 from tidegate.model.errors import InputError, InvariantError
 
 JSON = st.recursive(
@@ -92,6 +93,8 @@ def test_header_states_format_and_durability(tmp_path: Path) -> None:
     for durable, mode in ((True, "fsync"), (False, "seal-at-close")):
         Journal.create(tmp_path / mode, {"book": "b"}, durable).seal()
         header = next(read_frames(tmp_path / mode)).value()
+        assert ("nonce" in header) == durable
+        header.pop("nonce", None)
         assert header == {"book": "b", "durability": mode, "format": "tidegate-journal/1"}
 
 
@@ -126,6 +129,49 @@ def test_durable_append_forces_each_frame_to_disk_before_returning(
             -1
         ] == number + 1
     journal.close()
+
+
+BATCH = [("fill", {"n": n}) for n in range(50)]
+
+
+def test_batch_is_the_same_bytes_as_one_by_one_and_is_forced_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = Journal.in_memory({})
+    assert [alone.append(kind, payload) for kind, payload in BATCH] == list(range(1, 51))
+    together, forced = Journal.in_memory({}), list[int]()
+    assert together.append_many(iter(BATCH)) == range(1, 51)
+    assert together.append_many([]) == range(51, 51)
+    assert together.seal() == alone.seal()
+    assert together.content() == alone.content()
+    durable = Journal.create(tmp_path / "j", {}, durable=True)
+    monkeypatch.setattr(os, "fsync", lambda fd: forced.append(os.fstat(fd).st_size))
+    durable.append_many(BATCH)
+    assert forced == [partial_path(tmp_path / "j").stat().st_size]
+    durable.close()
+
+
+@pytest.mark.parametrize(
+    "bad", [("seal", {}), ("fill", []), ("Fill", {}), ("fill", {"a": object()})]
+)
+def test_batch_of_which_one_cannot_be_written_writes_none(bad: tuple[str, object]) -> None:
+    journal = small()
+    before = journal.content()
+    with pytest.raises((FrameError, TypeError)):
+        journal.append_many([("fill", {}), bad, ("fill", {})])
+    assert journal.content() == before
+    assert journal.append("fill", {}) == 6
+
+
+def test_live_journal_is_read_up_to_its_last_whole_frame(tmp_path: Path) -> None:
+    content = small(3).content()
+    for size in range(ends(content)[0], len(content) + 1):
+        (tmp_path / "j").write_bytes(content[:size])
+        frames = list(read_live(tmp_path / "j"))
+        assert len(frames) == sum(end <= size for end in ends(content))
+    (tmp_path / "j").write_bytes(content[:20])
+    with pytest.raises(InputError, match="whole header"):
+        list(read_live(tmp_path / "j"))
 
 
 def test_unsealed_journal_bears_the_partial_name_and_the_seal_renames_it(tmp_path: Path) -> None:
@@ -311,7 +357,7 @@ def test_journal_resumed_after_a_torn_write_ends_as_if_never_interrupted(
 ) -> None:
     path, unbroken = tmp_path / "j", tmp_path / "unbroken"
     for target in (path, unbroken):
-        journal = Journal.create(target, {"seed": 1}, durable)
+        journal = Journal.create(target, {"seed": 1, "nonce": "1"}, durable)
         journal.append("fill", {"n": 1})
         if target == path:
             journal.close()
@@ -363,3 +409,24 @@ def test_seal_that_misstates_count_or_root_is_refused(
         assert len(list(read_frames(tmp_path / "j"))) == 3
     else:
         assert "expected a seal that holds" in refusal(tmp_path / "j", forged)
+
+
+def test_torn_tail_of_a_journal_that_is_being_written_is_not_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    living = Journal.create(path, {"book": "a"}, durable=True)
+    living.append("note", {"n": 1})
+    partial = partial_path(path)
+    with partial.open("ab") as file:
+        file.write(partial.read_bytes()[:30])
+    before = partial.read_bytes()
+    with pytest.raises(InputError, match="no other writer"):
+        Journal.resume(path, cut=True)
+    assert partial.read_bytes() == before
+    living.close()
+
+
+def test_two_durable_journals_of_one_header_name_two_runs(tmp_path: Path) -> None:
+    journals = [Journal.create(tmp_path / name, {"book": "a"}, durable=True) for name in "ab"]
+    assert journals[0].run != journals[1].run
+    for journal in journals:
+        journal.close()

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 import tests.ledger.test_repricing as book
-from tidegate.ledger.book import Ledger
+from tidegate.ledger.book import TRANSIT, Ledger
 from tidegate.model.account import Shipment
 from tidegate.model.errors import InvariantError
 from tidegate.model.events import (
@@ -67,7 +68,8 @@ def test_shipment_is_under_way_less_its_fee_until_it_lands() -> None:
     ("landed", "words"),
     [
         (TransferLanded(11, "t", "w", "USDT", 279, "USDT", 279, 0), "another amount"),
-        (TransferLanded(11, "t", "w", "USDT", 280, "USDT", 279, 0), "changed its amount"),
+        (TransferLanded(11, "t", "w", "USDT", 280, "USDT", 281, 0), "more than was sent"),
+        (TransferLanded(11, "t", "w", "USDT", 280, "USDC", -1, 0), "less than nothing"),
         (TransferLanded(11, "t", "w", "USDC", 280, "USDT", 280, 0), "in another asset"),
         (TransferLanded(11, "t", "v", "USDT", 280, "USDT", 280, 0), "landed elsewhere"),
         (TransferLanded(11, "u", "w", "USDT", 280, "USDT", 280, 0), "u is not under way"),
@@ -80,6 +82,41 @@ def test_landing_that_is_not_the_shipments_stops_the_ledger(
     ledger.post(SENT)
     with pytest.raises(InvariantError, match=words):
         ledger.post(landed)
+
+
+@given(st.integers(0, 280))
+def test_shipment_that_lands_with_less_costs_what_was_lost(came: int) -> None:
+    ledger = funded()
+    ledger.post(SENT)
+    postings = ledger.post(TransferLanded(11, "t", "w", "USDT", 280, "USDT", came, 0))
+    assert sum(posting.quanta for posting in postings) == 0
+    assert ledger.wallet("w", "USDT") == came
+    assert ledger.equity_micro == DOLLARS - 300 + came
+    assert ledger.waterfall.get("lost in transit", 0) == came - 280
+    assert sum(p.quanta for p in postings if p.account == TRANSIT) == -280
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Deposited(11, "v", "DOGE", 1),
+        Filled(11, "v:DOGE", 1, 5, 5, 0, 0, 0, "o", "order"),
+        Filled(11, book.PERP.id, 0, 600, 600, 0, 0, 0, "o", "order"),
+        SENT,
+        TransferLanded(11, "t", "w", "USDT", 280, "DOGE", 280, 0),
+        TransferLanded(11, "t", "w", "USDT", 280, "USDT", 281, 0),
+    ],
+)
+def test_event_that_cannot_be_posted_leaves_the_ledger_as_it_was(event: Event) -> None:
+    ledger = funded()
+    ledger.post(SENT)
+    ledger.post(Filled(10, book.PERP.id, 5, 600, 600, 0, 0, 1, "o", "order"))
+    before = (ledger.portfolio(("v", "w")), ledger.equity_micro, dict(ledger.waterfall))
+    with pytest.raises((InvariantError, LookupError, ArithmeticError)):
+        ledger.post(event)
+    assert (ledger.portfolio(("v", "w")), ledger.equity_micro, ledger.waterfall) == before
+    ledger.post(LANDED)
+    assert ledger.wallet("w", "USDT") == 280
 
 
 def test_shipment_sent_or_landed_twice_stops_the_ledger() -> None:

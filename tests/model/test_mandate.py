@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 
 import msgspec
@@ -84,6 +85,18 @@ def test_mandate_of_the_tests_is_read_with_its_defaults() -> None:
     assert mandate.transfer[0].destination == "hyperliquid"
 
 
+def test_route_without_cap_or_hours_has_none_and_a_cap_is_content() -> None:
+    plain = read_mandate(TEXT, "m.toml")
+    capped = TEXT.replace("latency_median_s = 600", "cap_usd_day = 1e6\nlatency_median_s = 600")
+    assert (plain.transfer[0].cap_usd_day, plain.transfer[0].window) == (None, "always")
+    assert read_mandate(capped, "m.toml").version != plain.version
+
+
+def test_mandate_that_crossed_to_another_process_has_the_same_version() -> None:
+    plain = read_mandate(TEXT, "m.toml")
+    assert pickle.loads(pickle.dumps(plain)).version == plain.version
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_example_is_a_valid_mandate(path: object) -> None:
     text = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
@@ -128,6 +141,24 @@ BAD = [
     ('"1000000"', '"a million"', "mandate.capital_usd", "a decimal number"),
     ('"1000000"', '"1e999999999"', "mandate.capital_usd", "ordinary size"),
     ('price_usd = { value = "1"', 'price_usd = { value = "0"', "stable.USDT.price_usd", "than 0"),
+    (
+        "latency_median_s = 600",
+        'latency_median_s = 600\nwindow = "8-20"',
+        "transfer[0].window",
+        "UTC",
+    ),
+    (
+        "latency_median_s = 600",
+        "latency_median_s = 600\ncap_usd_day = -1",
+        "transfer[0].cap_usd_day",
+        ">",
+    ),
+    (
+        "latency_median_s = 600",
+        "latency_median_s = 600\ncap_usd_day = inf",
+        "transfer[0].cap_usd_day",
+        "finite",
+    ),
     # What must fit together.
     ("outer = { BTC = 0.11, ETH", "outer = { ETH", "stress.outer", "a move for BTC"),
     ("inner = { BTC = 0.08, ETH = 0.13", "inner = { BTC = 0.08", "stress.inner", "move for ETH"),
@@ -142,7 +173,8 @@ BAD = [
     ('"1000000"', '"1000000"\ntarget_delta_usd = "x"', "mandate.target_delta_usd", "decimal"),
     ("gross_leverage = 8", "naked_usd = 1_999", "limits.naked_usd", "limits.minimum_trade_usd"),
     # What nothing would enforce cannot be asked for.
-    ("gross_leverage = 8", "naked_s = 60", "limits", "`naked_s`"),
+    ("gross_leverage = 8", "naked_min = 1", "limits", "`naked_min`"),
+    ("gross_leverage = 8", "naked_s = 0", "limits.naked_s", "`float` > 0"),
     ("[stress]", "[stress]\nvenue_spread = 0.01", "stress", "`venue_spread`"),
     (
         "[limits]",

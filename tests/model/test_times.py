@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.model.errors import InputError
-from tidegate.model.times import DAY_MS, format_date, format_time, parse_time_ms
+from tidegate.model.times import (
+    ALWAYS,
+    DAY_MS,
+    MINUTE_MS,
+    format_date,
+    format_time,
+    parse_time_ms,
+    read_window,
+)
 
 BEGUN = 1_725_494_400_000  # 2024-09-05
 
@@ -63,3 +71,45 @@ def test_day_after_the_last_day_of_the_calendar_is_refused() -> None:
 def test_printed_time_reads_back(ts_ms: int) -> None:
     assert parse_time_ms(format_time(ts_ms), "a", "b") == ts_ms
     assert parse_time_ms(format_date(ts_ms), "a", "b") == ts_ms - ts_ms % DAY_MS
+
+
+@given(st.integers(0, 1439), st.integers(1, 1440), st.integers(0, 3 * 1440))
+def test_window_holds_the_minutes_that_its_hours_name(opens: int, closes: int, minute: int) -> None:
+    if opens == closes % 1440:
+        return
+    text = f"{opens // 60:02}:{opens % 60:02}-{closes // 60:02}:{closes % 60:02}"
+    window, of_day = read_window(text, "a", "b"), minute % 1440
+    inside = opens <= of_day < closes if opens < closes else not closes <= of_day < opens
+    now = BEGUN + minute * MINUTE_MS
+    assert window.holds(now) == inside
+    assert window.holds(now + MINUTE_MS - 1) == inside
+    later = window.next_ms(now)
+    assert window.holds(later)
+    assert (later == now) == inside
+    assert inside or not window.holds(later - 1)
+
+
+@pytest.mark.parametrize("text", ["always", "00:00-24:00"])
+def test_window_of_the_whole_day_is_always(text: str) -> None:
+    assert read_window(text, "a", "b") == ALWAYS
+    assert ALWAYS.holds(BEGUN - 1)
+    assert ALWAYS.next_ms(BEGUN + 1) == BEGUN + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "never",
+        "8:00-20:00",
+        "08:00",
+        "08:00-08:00",
+        "24:00-08:00",
+        "08:00-24:01",
+        "08:60-20:00",
+        "08:00-20:00Z",
+    ],
+)
+def test_window_that_is_no_hours_of_a_day_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="b: expected always, or UTC hours"):
+        read_window(text, "a", "b")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -19,6 +20,7 @@ from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Perpetual, Spot
 from tidegate.model.mandate import Mandate, read_mandate
 from tidegate.model.market import MarketSnapshot, Quote
+from tidegate.model.times import ALWAYS, DayWindow
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import Plan, Situation, Step, Terms
 
@@ -142,6 +144,14 @@ PASSAGES: dict[tuple[str, str], Passage] = {
 def terms(mandate: Mandate = MANDATE, with_rules: Mapping[str, MarginRule] = RULES) -> Terms:
     """What holds within a decision."""
     return Terms(mandate, INSTRUMENTS, with_rules, COSTS, PASSAGES)
+
+
+def routed(cap_usd_day: float | None = None, window: DayWindow = ALWAYS) -> Terms:
+    """The same with a daily cap on every route, or with hours."""
+    limited = {
+        ends: replace(way, cap_usd_day=cap_usd_day, window=window) for ends, way in PASSAGES.items()
+    }
+    return msgspec.structs.replace(terms(), passages=limited)
 
 
 def with_limits(**changes: float) -> Mandate:

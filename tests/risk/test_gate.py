@@ -18,6 +18,7 @@ from tests.risk.floor import exchange
 from tests.risk.floor import tape as over
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.events import Filled, TransferSent
+from tidegate.model.replies import Entry
 from tidegate.risk.gate import Approval, ApprovalError, Gate
 from tidegate.simulation.tape import Freeze, Queue
 from tidegate.venues.paper import PaperVenues
@@ -41,20 +42,23 @@ def granted(action: Action, gate: Gate, sequence: int = 7) -> Approval:
     return verdict[0]
 
 
-def floor(gate: Gate) -> PaperVenues:
-    return PaperVenues(exchange(FUNDS), gate)
+def floor(gate: Gate, late_ms: int = 0) -> PaperVenues:
+    market = exchange(FUNDS)
+    market.advance(desk.NOW_MS + late_ms)
+    return PaperVenues(market, gate)
 
 
 def redeem(venues: PaperVenues, approval: Approval) -> list[Any]:
     is_order = isinstance(approval.action, Order)
-    return venues.submit(approval) if is_order else venues.transfer(approval)
+    _ = venues.place(approval) if is_order else venues.send(approval)
+    return [told.event for told in venues.pushed() if isinstance(told, Entry)]
 
 
 def refused(venues: PaperVenues, approval: Approval, reason: str) -> None:
-    before = [venues.account(venue) for venue in FUNDS]
+    before = [venues.statement(venue) for venue in FUNDS]
     with pytest.raises(ApprovalError, match=reason):
         redeem(venues, approval)
-    assert [venues.account(venue) for venue in FUNDS] == before
+    assert [venues.statement(venue) for venue in FUNDS] == before
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -126,8 +130,8 @@ def test_approval_is_refused_the_second_time(action: Action) -> None:
 @pytest.mark.parametrize("late_ms", [0, 1])
 def test_approval_expires_after_a_minute_to_the_millisecond(late_ms: int) -> None:
     gate = Gate(b"secret")
-    venues, approval = floor(gate), granted(ACTIONS[0], gate)
-    venues.advance(desk.NOW_MS + 60_000 + late_ms)
+    venues = floor(gate, 60_000 + late_ms)
+    approval = granted(ACTIONS[0], gate)
     if late_ms:
         refused(venues, approval, "expired")
     else:
@@ -137,9 +141,9 @@ def test_approval_expires_after_a_minute_to_the_millisecond(late_ms: int) -> Non
 def test_approval_of_an_order_does_not_move_money_nor_the_other_way() -> None:
     gate = Gate(b"secret")
     with pytest.raises(ApprovalError, match="not for a transfer"):
-        floor(gate).transfer(granted(ACTIONS[0], gate))
+        floor(gate).send(granted(ACTIONS[0], gate))
     with pytest.raises(ApprovalError, match="not for an order"):
-        floor(gate).submit(granted(ACTIONS[1], gate))
+        floor(gate).place(granted(ACTIONS[1], gate))
 
 
 def test_face_reports_what_the_exchange_says_of_accounts_freezes_outages_pegs_and_queues() -> None:
@@ -155,9 +159,9 @@ def test_face_reports_what_the_exchange_says_of_accounts_freezes_outages_pegs_an
     gate = Gate(b"secret")
     stage = exchange(FUNDS, replace(tape, outages=()))
     venues = PaperVenues(stage, gate)
-    venues.submit(granted(ACTIONS[0], gate))
-    assert venues.account("alpha") == stage.account("alpha")
-    assert venues.account("alpha").positions[ALPHA_BTC].lots == 100
+    venues.place(granted(ACTIONS[0], gate))
+    assert venues.statement("alpha").account == stage.account("alpha")
+    assert venues.statement("alpha").account.positions[ALPHA_BTC].lots == 100
     assert venues.adl_rank(ALPHA_BTC) == stage.adl_rank(ALPHA_BTC) is not None
     assert venues.adl_rank(desk.BETA_BTC) is None
     assert venues.frozen_venues() == ("beta",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,8 +26,9 @@ from tests.risk.desk import (
     send,
 )
 from tidegate.costs.financing import passage
-from tidegate.model.account import Position, Shipment
+from tidegate.model.account import Position, Shipment, Unsettled
 from tidegate.model.actions import Order
+from tidegate.model.times import read_window
 from tidegate.model.units import MICRO
 from tidegate.risk import limits
 from tidegate.risk.gate import Gate
@@ -82,6 +84,18 @@ def holding(long_usd: float, short_usd: float) -> Situation:
 def aged(hours: float, name: str = ALPHA_BTC, **positions: Position) -> Situation:
     old = msgspec.structs.replace(desk.quote(name), as_of_ms=desk.NOW_MS - int(hours * 3_600_000))
     return desk.situation(desk.portfolio(RICH, positions), quotes={name: old})
+
+
+def quoted(**fields: Any) -> Situation:
+    """The market with another quote of bitcoin at alpha."""
+    other = msgspec.structs.replace(desk.quote(ALPHA_BTC), **fields)
+    return desk.situation(desk.portfolio(RICH), quotes={ALPHA_BTC: other})
+
+
+def lopsided(usd: float) -> Situation:
+    """Long bitcoin at alpha that nothing hedges."""
+    position = held(ALPHA_BTC, base_lots(ALPHA_BTC, usd))
+    return desk.situation(desk.portfolio(RICH, {ALPHA_BTC: position}))
 
 
 def ether(hours: float) -> Situation:
@@ -184,17 +198,46 @@ def short_of_margin(alpha_usd: float) -> Situation:
     return desk.situation(desk.portfolio({"alpha": alpha_usd, "beta": 900_000}))
 
 
+def doubtful(**unsettled: Any) -> Situation:
+    situation = desk.situation(desk.portfolio(RICH))
+    return msgspec.structs.replace(situation, unsettled=Unsettled(**unsettled))
+
+
+def having_sent(usd: float | None) -> Situation:
+    """What left alpha for beta within the last day; None where nobody knows."""
+    sent = None if usd is None else {("alpha", "beta"): usd}
+    return msgspec.structs.replace(desk.situation(desk.portfolio(RICH)), sent_day_usd=sent)
+
+
+LATE, DAYTIME = (read_window(text, "test", "window") for text in ("22:00-06:00", "08:00-22:00"))
+
 CASES = (
     Case("stale", limits.quotes_are_fresh, "fresh quotes",
          judged(small(), aged(2.1)), judged(small(), aged(1.9))),
     Case("stale though only held", limits.quotes_are_fresh, "fresh quotes",
          judged(small(), ether(2.1)), judged(small(), ether(1.9))),
+    Case("crossed", limits.quotes_agree, "quotes agree",
+         judged(small(), quoted(half_spread=-0.0001)), judged(small(), quoted(half_spread=0.0))),
+    Case("venues apart", limits.quotes_agree, "quotes agree",
+         judged(small(), quoted(ticks=desk.MARKS[ALPHA_BTC] * 89 // 100)),
+         judged(small(), quoted(ticks=desk.MARKS[ALPHA_BTC] * 92 // 100))),
+    Case("remainder", limits.remainders_count, "naked leg",
+         judged(small(usd=20_000), lopsided(6_000)), judged(small(usd=20_000), lopsided(4_000))),
     Case("observe", limits.authority_allows, "authority",
          judged(small(), terms=observing("observe")), judged(small(), terms=observing("act"))),
     Case("propose", limits.authority_allows, "authority",
          judged(small(), terms=observing("propose")), judged(small(), terms=observing("act"))),
     Case("enlarges", limits.reductions_reduce, "reduce only",
          judged(small(raises=False)), judged(small(raises=True))),
+    Case("unseen venue", limits.unsettled_only_shrinks, "unsettled",
+         judged(small(), doubtful(unseen=frozenset({"alpha"}))),
+         judged(small(), doubtful(unseen=frozenset({"vault"})))),
+    Case("order in flight", limits.unsettled_only_shrinks, "unsettled",
+         judged(small(), doubtful(lots={ALPHA_BTC: (0, 1)})),
+         judged(small(), doubtful(lots={ALPHA_ETH: (0, 1)}))),
+    Case("money of a doubtful account", limits.unsettled_only_shrinks, "unsettled",
+         judged(moving(10_000), doubtful(missing={"alpha": {"USDT": 1}})),
+         judged(moving(10_000), doubtful(missing={"beta": {"USDC": 1}}))),
     Case("unrealised", limits.money_can_leave, "withdrawable",
          judged(moving(120_000), in_profit()), judged(moving(95_000), in_profit())),
     Case("frozen source", limits.money_can_leave, "open route",
@@ -206,6 +249,20 @@ CASES = (
     Case("no route", limits.money_can_leave, "open route",
          judged(plan((send("beta", "vault", 10_000),), raises=False)),
          judged(plan((send("alpha", "vault", 10_000),), raises=False))),
+    Case("after hours", limits.money_can_leave, "route hours",
+         judged(moving(10_000), terms=desk.routed(window=DAYTIME)),
+         judged(moving(10_000), terms=desk.routed(window=LATE))),
+    Case("over the daily cap", limits.money_can_leave, "daily cap",
+         judged(moving(10_000), having_sent(90_001), desk.routed(100_000)),
+         judged(moving(10_000), having_sent(90_000), desk.routed(100_000))),
+    Case("over the daily cap in parts", limits.money_can_leave, "daily cap",
+         judged(plan(*[(send("alpha", "beta", 6_000),)] * 2, raises=False), having_sent(90_000),
+                desk.routed(100_000)),
+         judged(plan((send("alpha", "beta", 6_000),), (send("alpha", "vault", 6_000),),
+                     raises=False), having_sent(90_000), desk.routed(100_000))),
+    Case("unknown what was sent", limits.money_can_leave, "daily cap",
+         judged(moving(10_000), having_sent(None), desk.routed(100_000)),
+         judged(moving(10_000), having_sent(None), desk.routed(None))),
     Case("dies", limits.accounts_survive, "survives stress",
          judged(spread_out(900_000), desk.situation(
              desk.portfolio({"alpha": 100_000, "beta": 900_000}))),
@@ -235,6 +292,9 @@ CASES = (
          judged(moving(410_000)), judged(moving(390_000))),
     Case("claim with money under way", limits.claims_stay_capped, "claim cap",
          judged(moving(225_000), under_way(300_000)), judged(moving(225_000), under_way(100_000))),
+    Case("claim with money that may be under way", limits.claims_stay_capped, "claim cap",
+         judged(moving(225_000), doubtful(arriving={"beta": 300_000 * MICRO})),
+         judged(moving(225_000), doubtful(arriving={"beta": 100_000 * MICRO}))),
     Case("volume", limits.orders_fit_the_market, "volume share",
          judged(small(), thin(1_900_000)), judged(small(), thin(2_100_000))),
 )  # fmt: skip

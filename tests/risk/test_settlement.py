@@ -19,6 +19,7 @@ from tidegate.model.errors import InputError
 from tidegate.model.times import MINUTE_MS
 from tidegate.risk.settlement import (
     SECONDS_PER_YEAR,
+    DiscreteLatency,
     ErlangLatency,
     FixedLatency,
     InversePosition,
@@ -40,7 +41,15 @@ MOTION = LogMotion(0.9, -0.405)
 DISTANCE = 0.05
 MOTIONS = st.builds(LogMotion, st.floats(0.1, 3.0), st.floats(-5.0, 5.0))
 MEANS_S = st.floats(60.0, 86_400.0)
+
+
+def spread(seconds: list[float]) -> DiscreteLatency:
+    """Each of these times with the same probability."""
+    return DiscreteLatency(np.array(seconds), np.full(len(seconds), 1 / len(seconds)))
+
+
 LATENCIES: st.SearchStrategy[Latency] = st.one_of(
+    st.builds(spread, st.lists(MEANS_S, min_size=1, max_size=5)),
     st.builds(FixedLatency, MEANS_S),
     st.builds(ErlangLatency, MEANS_S, st.integers(1, 20)),
     st.builds(LognormalLatency, MEANS_S, st.floats(0.1, 2.0)),
@@ -94,6 +103,16 @@ def test_buffer_is_the_least_that_keeps_its_promise(
     found = buffer_for(eps, motion, latency)
     assert hit_probability(found, motion, latency) <= eps * (1.0 + 1e-9)
     assert hit_probability(found * 0.999, motion, latency) > eps
+
+
+@given(MOTIONS, st.floats(0.01, 0.5), MEANS_S, MEANS_S, st.floats(0.0, 0.99))
+def test_discrete_law_is_the_mixture_of_its_times_and_what_never_lands_is_hit(
+    motion: LogMotion, distance: float, soon_s: float, late_s: float, lost: float
+) -> None:
+    law = DiscreteLatency(np.array([soon_s, late_s]), np.array([0.25, 0.75]) * (1 - lost))
+    each = [hit_probability(distance, motion, FixedLatency(s)) for s in (soon_s, late_s)]
+    mixed = (1 - lost) * (0.25 * each[0] + 0.75 * each[1]) + lost
+    assert hit_probability(distance, motion, law) == pytest.approx(mixed, abs=1e-12)
 
 
 @given(MOTIONS, LATENCIES, st.floats(0.0, 0.5), st.floats(1.001, 2.0))

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.allocation.linear_programme import Builder, StandardForm
+from tidegate.allocation.linear_programme import Builder, StandardForm, with_rows
 from tidegate.allocation.programme import INNER_PENALTY
 from tidegate.allocation.question import Answer, Legs, Question
 from tidegate.allocation.shadow_prices import binding_limits, dollar_value
@@ -132,6 +132,27 @@ def relieve(question: Question, threat: Threat) -> Answer:
     pieces = pieces_of(question, threat)
     form = formulate(question, threat, pieces)
     return _read(question, threat, pieces, form, solve(form))
+
+
+def regret(question: Question, threat: Threat, answer: Answer, slack: float) -> float:
+    """How much dearer, in units of equity, an answer's cuts and transfers are than the cheapest:
+    as `programme.regret`, to which it is the twin.
+
+    Raises: `SolveError` where nothing allowed is that near to the answer, or nothing is proved.
+    """
+    pieces = pieces_of(question, threat)
+    form = formulate(question, threat, pieces)
+    best = solve(form)
+    legs = np.arange(question.legs.held.size)
+    pinned = {
+        "cut": (np.equal.outer(legs, pieces.leg), np.abs(question.legs.held - answer.target)),
+        "transfer": (np.eye(answer.transfer.size), answer.transfer),
+        "realise": (np.eye(answer.realise.size), answer.realise),
+    }
+    near = form
+    for name, (rows, values) in pinned.items():
+        near = with_rows(near, {name: rows}, values - slack, values + slack)
+    return solve(near).objective - best.objective
 
 
 def _same_size(question: Question, threat: Threat) -> None:

@@ -7,7 +7,7 @@ Names survive to the answer, so that a binding limit can be named and its shadow
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,21 @@ class StandardForm:
     upper: FloatArray
     blocks: Mapping[str, slice]
     rows: Mapping[str, slice]
+
+
+def with_rows(
+    form: StandardForm, coefficients: Mapping[str, ArrayLike], lower: FloatArray, upper: FloatArray
+) -> StandardForm:
+    """The same programme with more rows, given as those of `Builder.constrain`."""
+    block = np.zeros((lower.size, form.cost.size))
+    for name, values in coefficients.items():
+        block[:, form.blocks[name]] = values
+    return replace(
+        form,
+        matrix=sparse.csc_array(sparse.vstack([form.matrix, sparse.csc_array(block)])),
+        row_lower=np.concatenate([form.row_lower, lower]),
+        row_upper=np.concatenate([form.row_upper, upper]),
+    )
 
 
 @dataclass(slots=True)

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tidegate.allocation.linear_programme import Builder, StandardForm
+from tidegate.allocation.linear_programme import Builder, StandardForm, with_rows
 from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.shadow_prices import binding_limits, dollar_value
 from tidegate.allocation.solve import Solution, solve
@@ -83,7 +83,26 @@ def formulate(question: Question) -> StandardForm:
 
 
 def allocate(question: Question) -> Answer:
-    """Solve, prove and read the answer; raises `SolveError` where it is not proved.
+    """Solve, prove and read the answer; raises `SolveError` where it is not proved."""
+    return _read(question, *_solved(question))
+
+
+def regret(question: Question, answer: Answer, slack: float) -> float:
+    """How much dearer, in units of equity, an answer's book is than the best one: the optimum with
+    its targets, transfers and realised profit held to within `slack`, less the optimum itself.
+
+    Raises: `SolveError` where no allowed book is that near to the answer, or nothing is proved.
+    """
+    form, best = _solved(question)
+    eye, change = np.eye(question.legs.held.size), answer.target - question.legs.held
+    near = with_rows(form, {"buy": eye, "sell": -eye}, change - slack, change + slack)
+    for name, values in (("transfer", answer.transfer), ("realise", answer.realise)):
+        near = with_rows(near, {name: np.eye(values.size)}, values - slack, values + slack)
+    return solve(near).objective - best.objective
+
+
+def _solved(question: Question) -> tuple[StandardForm, Solution]:
+    """The programme that is answered, and its optimum.
 
     Spare money belongs where positions are, and as much of it as they are large, so that all
     accounts stand the same further move; where they are is the answer itself. So a second solve
@@ -91,12 +110,16 @@ def allocate(question: Question) -> Answer:
     """
     form = formulate(question)
     first = solve(form)
-    answer = _read(question, form, first)
-    shares = spare_shares(question, answer.target)
+    shares = spare_shares(question, _target(question, form, first))
     if not shares.any():
-        return answer
+        return form, first
     form = _sparing(form, question, shares)
-    return _read(question, form, solve(form, first.basis))
+    return form, solve(form, first.basis)
+
+
+def _target(question: Question, form: StandardForm, solution: Solution) -> FloatArray:
+    buys, sells = (solution.x[form.blocks[name]] for name in ("buy", "sell"))
+    return np.asarray(question.legs.held + buys - sells)
 
 
 def spare_shares(question: Question, target: FloatArray) -> FloatArray:
@@ -381,7 +404,7 @@ def _read(question: Question, form: StandardForm, solution: Solution) -> Answer:
         return solution.x[form.blocks[name]]
 
     return Answer(
-        question.legs.held + block("buy") - block("sell"),
+        _target(question, form, solution),
         block("transfer"),
         block("realise"),
         block("outer shortfall"),

@@ -2,29 +2,33 @@
 """Check Tidegate journals with the standard library alone: `python verifier.py JOURNAL...`
 
 A frame is `length u32 | sequence u64 | crc32 u32 | previous hash 32 | kind length u8 | kind |
-payload`, little-endian; its hash is sha256 over all but length and crc32. The last frame, the
-seal, holds the count and the RFC 6962 Merkle root of the hashes before it.
-
-A journal that passes agrees with itself. Whoever can rewrite all of it can make another that
-does too: only a head published elsewhere, given with --head, shows that it is the same one.
-Exit status: 0 all checks passed, 1 one failed, 2 they could not be run.
+payload`, little-endian, hashed (SHA-256) without length and crc32. Whoever can rewrite all of a
+journal can make another that passes: only its head or signed checkpoints (C2SP tlog-checkpoint),
+published elsewhere, show that it is the same. Exit status: 0 all passed, 1 one failed, 2 not run.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import sys
+from base64 import b64decode
 from collections import Counter
-from collections.abc import Generator, Iterator
-from hashlib import sha256
-from typing import Any, BinaryIO, NamedTuple
+from functools import reduce
+from hashlib import sha256, sha512
+from pathlib import Path
+from typing import Any, NamedTuple
 from zlib import crc32
 
-FORMAT, LENGTH_MIN, LENGTH_MAX = "tidegate-journal/1", 48, (1 << 24) - 4
-READING = ("structure", "checksum", "sequence", "hash chain")
+BYTES = "structure", "checksum", "sequence", "hash chain"
+WHOLE = HEADER, SEAL, POINTS = "header", "seal", "checkpoints"
+GATE = APPROVALS, LIMITS = "approvals precede actions", "limits held at every decision"
+MOVES = ORDERS, TRANSFERS = "orders accounted for", "transfers accounted for"
+SUMS = TIME, LEDGER, FOLD = "time never runs back", "ledger sums to zero", "waterfall equals equity"
+MARGINS = "as recorded; margins and prices themselves are proved by `tidegate replay` alone"
+KIND, ACTION = re.compile(r"[a-z][a-z0-9_.-]{0,63}"), ("id", "instrument", "source", "destination")
+NOTE = re.compile(r"((.+)\n(0|[1-9]\d{0,18})\n(.{44})\n(?:.+\n)*)\n((?:— \S+ \S+\n)+)\n*")
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # RFC 8032, 5.1
+D, J = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P)
+B = 0x216936D3CD6E53FEC0A4E231FDD6DC5C692CC7609525A7B2C9562D608F25D51A, 4 * pow(5, -1, P) % P
 
 
 class Check(NamedTuple):
@@ -35,210 +39,206 @@ class Check(NamedTuple):
     detail: str
 
 
-class _Frame(NamedTuple):
-    place: str
-    sequence: int
-    kind: str
-    payload: dict[str, Any]
-    digest: bytes
-
-
-def _need(condition: object, reason: str, *check: str) -> None:
-    if not condition:
-        raise ValueError(reason, *check)
-
-
-def _field(payload: dict[str, Any], name: str, kind: type) -> Any:
-    value = payload.get(name)  # Of the exact type: a bool is an int to Python, and no amount.
-    _need(type(value) is kind and value != "", f"{name!r} must be a non-empty {kind.__name__}")
-    return value
-
-
-def _read(file: BinaryIO, size: int) -> Iterator[_Frame]:
-    offset, sequence, previous = 0, 0, bytes(32)
-    while offset < size:
-        place, left = f"frame {sequence} at byte {offset}", max(size - offset - 4, 0)
-        try:
-            length = int.from_bytes(file.read(4), "little")
-            fits = LENGTH_MIN <= length <= min(LENGTH_MAX, left)
-            _need(fits, f"{length} bytes announced, {left} are left")
-            frame = _decode(file.read(length), place, sequence, previous)
-        except ValueError as error:
-            raise ValueError(
-                f"{place}: {error.args[0]}", *(error.args[1:] or READING[:1])
-            ) from None
-        yield frame
-        offset, sequence, previous = offset + 4 + length, sequence + 1, frame.digest
-
-
-def _decode(body: bytes, place: str, sequence: int, previous: bytes) -> _Frame:
-    _need(len(body) >= LENGTH_MIN, "the file shrank while it was read")
-    found, crc = int.from_bytes(body[:8], "little"), int.from_bytes(body[8:12], "little")
-    _need(found == sequence, f"sequence {found} where {sequence} is due", "sequence")
-    _need(body[12:44] == previous, "previous hash differs from the frame before", "hash chain")
-    kind, payload = body[45 : 45 + body[44]].decode("latin-1"), body[45 + body[44] :]
-    _need(crc32(payload) == crc, "payload differs from its checksum", "checksum")
-    _need(re.fullmatch(r"[a-z][a-z0-9_.-]{0,63}", kind), "malformed kind")
-    return _Frame(place, sequence, kind, _parse(payload), sha256(body[:8] + body[12:]).digest())
-
-
-def _parse(payload: bytes) -> dict[str, Any]:
-    try:
-        value: Any = json.loads(payload.decode(), object_pairs_hook=_once, parse_constant=_once)
-    except (ValueError, RecursionError):
-        value = None
-    _need(type(value) is dict, "no JSON object with each name once")
-    return dict(value)
-
-
 def _once(pairs: Any) -> dict[str, Any]:
-    found = dict(pairs)  # A word, such as NaN, is no list of pairs: ValueError as well.
-    _need(len(found) == len(pairs), "a name stands twice")
+    if len(found := dict(pairs)) != len(pairs):  # A word, such as NaN, is no list of pairs.
+        raise ValueError("a name stands twice")
     return found
 
 
-# A rule is sent all frames in order, yields what they show so far, raises at one against it.
-_Rule = Generator[str, _Frame, None]
+JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_once)
 
 
-def _header() -> _Rule:
-    frame = yield ""
-    stated, durability = frame.payload.get("format"), frame.payload.get("durability")
-    fits = stated == FORMAT and durability in ("fsync", "seal-at-close")
-    _need(frame.kind == "header" and fits, f"no {FORMAT} header with a known durability")
-    while (yield f"{stated}, {durability}").kind != "header":
-        pass
-    _need(False, "a second header")
+class _Audit:
+    def __init__(self) -> None:
+        self.against, self.points, self.place = dict[str, str](), dict[int, set[bytes]](), ""
+        self.sequence, self.head, self.peaks, self.sealed = 0, bytes(32), list[bytes](), False
+        self.now_ms, self.decision, self.pinned, self.ended = 0, -1, list[str](), False
+        self.passed, self.granted = dict[int, bool](), dict[str, dict[str, Any]]()
+        self.due, self.causes = dict[Any, int](), Counter[str]()
 
+    def need(self, check: str, holds: object, reason: str) -> None:
+        if not holds:
+            self.against.setdefault(check, f"{self.place}: {reason}"[:240])
+            if check in BYTES:
+                raise ValueError(reason)
 
-def _seal(head: str | None) -> _Rule:
-    peaks = list[bytes]()
-    while (frame := (yield "")).kind != "seal":
-        node, size = sha256(b"\x00" + frame.digest).digest(), frame.sequence
-        while size & 1:
-            node, size = sha256(b"\x01" + peaks.pop() + node).digest(), size >> 1
-        peaks.append(node)
-    root = peaks.pop() if peaks else sha256(b"").digest()
-    while peaks:
-        root = sha256(b"\x01" + peaks.pop() + root).digest()
-    seal, found, stated = frame.payload, frame.digest.hex(), _field(frame.payload, "frames", int)
-    _need(seal.keys() == {"frames", "merkle_root"}, "it must hold frames and merkle_root alone")
-    _need(stated == frame.sequence, f"{stated} stated, {frame.sequence} precede", "frame count")
-    _need(seal["merkle_root"] == root.hex(), "not that of the frames before", "merkle root")
-    _need(head is None or head.lower() == found, f"the head is {found}, not the one published")
-    yield f"head {found}; {stated} before the seal; {root.hex()}"
-    _need(False, "it stands after the seal")
+    def read(self, data: bytes) -> None:
+        need, offset = self.need, 0
+        while offset < len(data):
+            self.place, start = f"frame {self.sequence} at byte {offset}", offset + 4
+            length = int.from_bytes(data[offset:start], "little")
+            offset, body = start + length, data[start : start + length]
+            need("structure", 48 <= length == len(body) <= (1 << 24) - 4, f"length {length}")
+            kind, payload = body[45 : 45 + body[44]].decode("latin-1"), body[45 + body[44] :]
+            need("sequence", int.from_bytes(body[:8], "little") == self.sequence, "another is due")
+            need("hash chain", body[12:44] == self.head, "it holds not the hash of frame before")
+            need("checksum", crc32(payload) == int.from_bytes(body[8:12], "little"), "it differs")
+            value = JSON.decode(payload.decode())
+            need("structure", type(value) is dict and KIND.fullmatch(kind), "no kind and object")
+            self.judge(kind, value)
+            self.head = sha256(body[:8] + body[12:]).digest()
+            self.grow(sha256(b"\x00" + self.head).digest(), self.sequence)
 
+    def grow(self, node: bytes, carried: int) -> None:
+        while carried & 1:
+            node, carried = sha256(b"\x01" + self.peaks.pop() + node).digest(), carried >> 1
+        self.peaks.append(node)
+        self.sequence += 1
+        if roots := self.points.pop(self.sequence, None):
+            self.need(POINTS, roots == {self.root()}, "a fork: one of this size has another root")
 
-def _approvals() -> _Rule:
-    granted, used = dict[str, tuple[str, int]](), set[str]()
-    while True:
-        _, _, kind, payload, _ = yield f"{len(used)} actions, {len(granted)} approvals"
-        if kind == "approved":
-            key = _field(payload, "id", str)
-            _need(key not in granted, f"approval {key!r} is granted twice")
-            granted[key] = _field(payload, "content", str), _field(payload, "expires_ms", int)
+    def root(self) -> bytes:
+        return reduce(lambda low, high: sha256(b"\x01" + high + low).digest(), self.peaks[::-1])
+
+    def judge(self, kind: str, entry: dict[str, Any]) -> None:
+        need, now_ms = self.need, entry.get("ts_ms", self.now_ms)
+        need(TIME, type(now_ms) is int and now_ms >= self.now_ms, f"{now_ms} after {self.now_ms}")
+        self.now_ms = now_ms
+        need(HEADER, (kind == HEADER) == (self.sequence == 0), "not one header, and first")
+        need(SEAL, not self.sealed, "it stands after the seal")
+        need(FOLD, kind == SEAL or not self.ended, "it stands between the result and the seal")
+        if kind == "header":
+            mode, self.pinned = entry.get("durability"), entry.get("checks", [])
+            known = mode in ("fsync", "seal-at-close") and entry["format"] == "tidegate-journal/1"
+            need(HEADER, known, "no known format and durability")
+        elif kind == "seal":
+            self.sealed, true = True, {"frames": self.sequence, "merkle_root": self.root().hex()}
+            need(SEAL, entry == true and type(entry["frames"]) is int, f"it must be {true}")
+        elif kind == "decision":
+            self.decision = self.sequence
+        elif kind == "checked":
+            names, stated, figures = zip(*entry["checks"], strict=True)
+            held = tuple(all(value <= most for *_, value, most in rows) for rows in figures)
+            need(LIMITS, held == stated and entry["decision"] == self.decision, "wrong verdict")
+            self.passed[self.decision] = all(held) and [*names] == self.pinned
+        elif kind == "approved":
+            key, content, expires_ms = (entry[n] for n in ("id", "content", "expires_ms"))
+            new = key and content and type(expires_ms) is int and key not in self.granted
+            need(APPROVALS, new, f"{key!r} is granted twice, or lacks content or expiry")
+            passed = not self.pinned or self.passed.get(entry["decision"])
+            need(LIMITS, passed, f"approval {key!r} of a plan that passed not every check")
+            self.granted[key], self.due[key, content] = entry.get("action", {}), expires_ms
         elif kind in ("submitted", "sent"):
-            key = _field(payload, "approval", str)
-            _need(key in granted, f"approval {key!r} was not granted before")
-            _need(key not in used, f"approval {key!r} is used twice")
-            content, expires_ms = granted[key]
-            _need(payload.get("content") == content, f"content differs from approval {key!r}")
-            _need(_field(payload, "ts_ms", int) <= expires_ms, f"approval {key!r} had expired")
-            used.add(key)
+            key, content, now_ms = (entry[n] for n in ("approval", "content", "ts_ms"))
+            valid = now_ms <= self.due.pop((key, content), -1)
+            need(APPROVALS, valid, f"{key!r} was not granted, for this, or was used or expired")
+            action = self.granted.get(key, {})
+            what = tuple(action.get(name) for name in ACTION)
+            need(ORDERS, what not in self.due or not action, f"{what} is sent twice")
+            self.due[what] = action.get("lots", action.get("quanta", 0)) if self.pinned else 0
+        elif kind == "events":
+            self.post(entry["postings"])
+            for event in entry["events"]:
+                self.follow(event["type"], event)
+        elif kind == "result":
+            self.ended, end, due = True, entry["equity_end_micro"], self.causes.total()
+            claim = {"capital": entry["equity_start_micro"], **entry["waterfall"]}
+            both = [sorted(p for p in sums.items() if p[1] != 0) for sums in (claim, self.causes)]
+            need(FOLD, repr([end, both[0]]) == repr([due, both[1]]), f"posted {due}: {both[1]}")
 
+    def settle(self, check: str, amount: int, *key: str | None) -> None:
+        left = self.due.get(key, 0)
+        self.need(check, 0 < amount * left <= left**2, f"{key}: {amount}, where {left} is due")
+        self.due[key] = left - amount
 
-def _time() -> _Rule:
-    now_ms = 0
-    while True:
-        payload = (yield f"up to {now_ms} ms").payload
-        ts_ms = _field(payload, "ts_ms", int) if "ts_ms" in payload else now_ms
-        _need(ts_ms >= now_ms, f"{ts_ms} ms comes after {now_ms} ms")
-        now_ms = ts_ms
+    def follow(self, kind: str, event: dict[str, Any]) -> None:
+        if kind == "Filled" and event["reason"] == "order" and self.pinned:
+            self.settle(ORDERS, event["lots"], event["order"], event["instrument"], None, None)
+        elif kind == "TransferSent":
+            name, source, to = event["id"], event["source"], event["destination"]
+            if self.pinned:
+                self.settle(TRANSFERS, event["quanta"], name, None, source, to)
+            self.due[name, to, event["asset"]] = event["quanta"] - event["fee_quanta"]
+        elif kind == "TransferLanded":
+            due = self.due.pop((event["id"], event["destination"], event["asset_sent"]), -1)
+            whole = event["asset"] != event["asset_sent"] or 0 <= event["quanta"] <= due
+            self.need(TRANSFERS, due == event["quanta_sent"] and whole, f"{due} was to land")
 
-
-def _ledger() -> _Rule:
-    posted = 0
-    while True:
-        frame = yield f"{posted} postings"
+    def post(self, rows: list[tuple[str, str, int, int, str]]) -> None:
         sums = Counter[str]()
-        for _, asset, quanta, value_micro, _ in _postings(frame):
-            posted += 1
+        for account, asset, quanta, value_micro, cause in rows:
             sums.update({f"quanta of {asset!r}": quanta, "values in micro": value_micro})
+            self.causes[cause] += value_micro if account.startswith("own/") else 0
         for what, total in sums.items():
-            _need(total == 0, f"the {what} sum to {total}, not 0")
+            self.need(LEDGER, repr(total) == "0", f"the {what} sum to {total}, not 0")
 
 
-def _waterfall() -> _Rule:
-    causes = Counter[str]()
-    while (frame := (yield "no result is claimed")).kind != "result":
-        for account, _, _, value_micro, cause in _postings(frame):
-            causes[cause] += value_micro if account.startswith("own/") else 0
-    start, end = (_field(frame.payload, f"equity_{when}_micro", int) for when in ("start", "end"))
-    stated, capital = _field(frame.payload, "waterfall", dict), causes["capital"]
-    _need(capital == start, f"equity starts at {start}, the capital posted is {capital}")
-    for cause in sorted(stated.keys() | causes.keys() - {"capital"}):
-        claimed = _field(stated, cause, int) if cause in stated else 0
-        _need(claimed == causes[cause], f"{cause!r} is stated as {claimed}, not {causes[cause]}")
-    gain = causes.total() - capital
-    _need(gain == end - start, f"equity gains {end - start}, the waterfall {gain}")
-    while (yield f"{gain} micro gained, in {len(causes)} causes").kind == "seal":
-        pass
-    _need(False, "it stands between the result and the seal")
+def _signed(public: bytes, text: bytes, signature: bytes) -> bool:  # Ed25519: RFC 8032, 5.1
+    def add(p: tuple[int, int], q: tuple[int, int]) -> tuple[int, int]:
+        d = D * p[0] * q[0] * p[1] * q[1]
+        x, y, inverse = p[0] * q[1] + p[1] * q[0], p[1] * q[1] + p[0] * q[0], pow(1 - d * d, -1, P)
+        return x * (1 - d) * inverse % P, y * (1 + d) * inverse % P
+
+    sign, y = divmod(int.from_bytes(public, "little"), 1 << 255)
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    x = x if x * x % P == square else x * J % P
+    minus = x if x & 1 != sign else P - x, y
+    s = int.from_bytes(signature[32:], "little")
+    k = int.from_bytes(sha512(signature[:32] + public + text).digest(), "little") % L
+    terms, total = ((0, 1), B, minus, add(B, minus)), (0, 1)
+    for bit in reversed(range(256)):
+        total = add(add(total, total), terms[(s >> bit & 1) + 2 * (k >> bit & 1)])
+    encoded = (total[1] | (total[0] & 1) << 255).to_bytes(32, "little")
+    return len(signature) == 64 and s < L and encoded == signature[:32]
 
 
-def _postings(frame: _Frame) -> Iterator[list[Any]]:
-    for row in _field(frame.payload, "postings", list) if frame.kind == "events" else ():
-        fits = type(row) is list and [*map(type, row)] == [str, str, int, int, str]
-        _need(fits, "a posting is [account, asset, quanta, value_micro, cause]")
-        yield row
+def _points(key: str, notes: tuple[str, ...]) -> dict[int, set[bytes]]:
+    found = dict[int, set[bytes]]()
+    for text in notes:
+        name, _, encoded = key.strip().split("+", 2)
+        public, parts = b64decode(encoded), [*NOTE.finditer(text)]
+        number = sha256(f"{name}\n".encode() + public).digest()[:4]
+        good = "".join(part[0] for part in parts) == text != "" and public[0] == 1
+        for body, origin, size, root, lines in (part.groups() for part in parts):
+            seals = [(who, b64decode(seal)) for _, who, seal in map(str.split, lines.splitlines())]
+            ours = [seal[4:] for who, seal in seals if (who, seal[:4]) == (name, number)]
+            signed = ours and all(_signed(public[1:], body.encode(), seal) for seal in ours)
+            good = good and origin == name and bool(signed)
+            found.setdefault(int(size), set()).add(b64decode(root))
+        if not good:
+            raise ValueError(f"some are malformed, or not signed by {name}")
+    return found
 
 
-def verify(path: str, head: str | None = None) -> list[Check]:
-    """Return every check of a journal, also against its published head; OSError if unreadable."""
-    rules = {
-        ("header",): _header(),
-        ("seal", "frame count", "merkle root"): _seal(head),
-        ("approvals precede actions",): _approvals(),
-        ("time never runs back",): _time(),
-        ("ledger sums to zero",): _ledger(),
-        ("waterfall equals equity",): _waterfall(),
-    }
-    shown = {READING: "", **{names: next(rule) for names, rule in rules.items()}}
-    failed: dict[tuple[str, ...], tuple[str, ...]] = {}
-    with open(path, "rb") as file:
-        try:
-            for frame in _read(file, os.fstat(file.fileno()).st_size):
-                shown[READING] = "; ".join([f"to {frame.place}"] * len(READING))
-                for names in rules.keys() - failed.keys():
-                    try:
-                        shown[names] = rules[names].send(frame)
-                    except ValueError as error:
-                        failed[names] = f"{frame.place}: {error.args[0]}"[:240], *error.args[1:]
-        except ValueError as error:
-            failed[READING] = error.args
-    stop = failed.get(READING, ())
-    return [check for n in shown for check in _judge(n, shown[n], failed.get(n, stop))]
-
-
-def _judge(names: tuple[str, ...], shown: str, against: tuple[str, ...]) -> list[Check]:
-    if shown and not against:
-        return [Check(n, True, detail) for n, detail in zip(names, shown.split("; "), strict=True)]
-    reason, broken = (*(against or ("the journal ends without it",)), names[0])[:2]
-    return [Check(n, False, reason if n == broken else f"not shown: {reason}") for n in names]
+def verify(source: str | bytes, head: str | None = None, key: str = "", *notes: str) -> list[Check]:
+    """Return every check of a journal (a path, or its bytes), also against its published head in
+    hex and texts of checkpoints, signed by `key` (NAME+ID+BASE64, or its file); may be OSError."""
+    data, audit = source if isinstance(source, bytes) else Path(source).read_bytes(), _Audit()
+    key = Path(key).read_text("utf-8", "replace") if key and "+" not in key else key
+    told = dict.fromkeys(BYTES + WHOLE + GATE + MOVES + SUMS, "holds")
+    try:
+        audit.points = _points(key, notes)
+        audit.read(data)
+    except Exception as error:  # A hostile payload fails in many ways, and each is a failed check.
+        broken = [n for n in BYTES if n in audit.against] + ["structure" if audit.place else POINTS]
+        why = audit.against.setdefault(broken[0], f"{audit.place or 'malformed'}: {error}"[:240])
+        audit.against = dict.fromkeys(told, f"not shown: {why}") | audit.against
+    audit.place = "the journal"
+    audit.need(POINTS, not audit.points, f"ends before size {[*audit.points]}: its tail was cut")
+    audit.need(SEAL, audit.sealed, "ends without it")
+    audit.need(SEAL, head is None or head.lower() == audit.head.hex(), "not the one published")
+    moving = [key for key, left in audit.due.items() if left and len(key) == 3]
+    told |= {SEAL: f"the head is {audit.head.hex()}", TRANSFERS: f"in transit: {moving[:9]}"}
+    told |= {POINTS: f"{len(notes)} texts", LIMITS: MARGINS if audit.pinned else "none pinned"}
+    told[ORDERS] = f"unfilled: {[k[0] for k in audit.due if audit.due[k] and len(k) == 4][:9]}"
+    return [Check(n, n not in audit.against, audit.against.get(n, told[n])) for n in told]
 
 
 def main() -> int:
     """Print the checks of every journal named on the command line and return the exit status."""
     parser = argparse.ArgumentParser(description="Check that Tidegate journals are whole.")
     parser.add_argument("--head", help="published hash of the last frame, in hex")
+    parser.add_argument("--public-key", default="", help="of the checkpoints: text, or its file")
+    parser.add_argument("--checkpoint", "--anchor", type=Path, action="append", default=[])
     parser.add_argument("journals", nargs="+", metavar="JOURNAL")
     asked, failed = parser.parse_args(), False
     for path in asked.journals:
         try:
-            checks = verify(path, asked.head)
+            texts = [file.read_text("utf-8", "replace") for file in asked.checkpoint]
+            checks = verify(path, asked.head, asked.public_key, *texts)
         except OSError as error:
-            parser.exit(2, f"{path}: journal: expected a readable file: {error.strerror}\n")
+            parser.exit(2, f"{error.filename}: expected a readable file: {error.strerror}\n")
         for name, passed, detail in checks:
             failed |= not passed
             print(ascii(f"{'ok  ' if passed else 'FAIL'} {path}: {name}: {detail}")[1:-1])
@@ -246,4 +246,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

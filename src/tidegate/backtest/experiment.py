@@ -41,13 +41,16 @@ from tidegate.backtest.run import (
 from tidegate.backtest.tape import build_tape
 from tidegate.backtest.variants import REDUCTIONS, variant, with_mandate
 from tidegate.engine.cycle import Cycle, Tools, World
+from tidegate.engine.memory import Tally
 from tidegate.engine.outlook import Forecaster, Outlook
+from tidegate.execution.desk import Desk
 from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
-from tidegate.model.errors import InputError
+from tidegate.model.errors import InputError, ensure
 from tidegate.model.events import LiquidationStarted
 from tidegate.model.mandate import read_mandate
 from tidegate.risk.gate import Gate
+from tidegate.risk.limits import check_names
 from tidegate.risk.plan import Terms
 from tidegate.simulation.tape import Freeze, Tape
 from tidegate.venues.paper import PaperVenues
@@ -169,8 +172,10 @@ def _open(experiment: Experiment, spec: Spec, journal_path: Path | None) -> Sess
     mandate = variant(experiment.arrangement.mandate, spec.leverage, spec.without)
     sized = spec.policy in ("tidegate", "per-venue")
     arrangement = with_mandate(experiment.arrangement, mandate if sized else None)
-    seed, origin = experiment.seed, experiment.origin
-    fields = header(arrangement, experiment.tape, spec.label, seed, origin)
+    seed, origin = experiment.seed, dict(experiment.origin)
+    # What a journal pins here, the verifier demands of every approval in it.
+    pinned = {"checks": check_names()} if spec.policy == "tidegate" else {}
+    fields = header(arrangement, experiment.tape, spec.label, seed, origin) | pinned
     journal = journal_at(journal_path, fields)
     return open_session(arrangement, experiment.tape, journal, seed, _placement(experiment, spec))
 
@@ -196,9 +201,9 @@ def _run_plain(
     if spec.policy == "cash":
         # Nobody acts at the very end, but bills earn until then.
         policy.act(experiment.tape.end_ms)
-    tally = {"decisions": getattr(policy, "decisions", 0), "solves": 0}
     refused = int(getattr(policy, "refused", False))
-    return close(session, spec.label, {**tally, "refusals": refused})
+    tally = Tally(decisions=getattr(policy, "decisions", 0), refusals=refused)
+    return close(session, spec.label, tally)
 
 
 def _run_foresight(
@@ -249,8 +254,10 @@ def _run_engine(
     arrangement = session.arrangement
     # A fresh key parts this run's approvals from all others; no decision depends on it.
     gate = Gate(token_bytes(32))
-    world = World(experiment.feed, PaperVenues(session.exchange, gate), gate, session.record)
     terms, mandate = arrangement.terms, arrangement.mandate
+    venues = PaperVenues(session.exchange, gate)
+    desk = Desk(venues, session.record, (mandate.limits, terms.instruments))
+    world = World(experiment.feed, venues, gate, session.record, desk)
     cycle = Cycle(
         world,
         lambda ts_ms: terms_at(arrangement, ts_ms),
@@ -262,10 +269,5 @@ def _run_engine(
         Tools(reduces=REDUCTIONS not in spec.without),
     )
     play(session, EnginePolicy(cycle), experiment.tape, progress)
-    tally = cycle.tally
-    counts = {
-        "decisions": tally.decisions,
-        "solves": tally.solves,
-        "refusals": tally.refusals,
-    }
-    return close(session, spec.label, counts)
+    ensure(not desk.breaks, f"ledger and venues disagree: {desk.breaks}")
+    return close(session, spec.label, cycle.tally)

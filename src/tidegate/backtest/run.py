@@ -11,7 +11,9 @@ from typing import Protocol
 
 import tidegate
 from tidegate.backtest.arrangement import Arrangement
-from tidegate.engine.record import Record
+from tidegate.engine.memory import Tally
+from tidegate.engine.record_frames import conclude, open_record
+from tidegate.execution.record import Record
 from tidegate.journal.writer import Journal
 from tidegate.ledger.book import Ledger
 from tidegate.model.actions import Order, Transfer
@@ -106,10 +108,9 @@ def open_session(
     """A session with the capital deposited at the venues, in the shares of `placement` (which sum
     to 1), else in equal parts."""
     exchange = Exchange(tape, arrangement.terms, seed)
-    ledger = Ledger(
-        arrangement.terms.instruments, arrangement.stable_price_micro, arrangement.coin_marks
-    )
-    session = Session(exchange, Record(ledger, journal), arrangement)
+    instruments = arrangement.terms.instruments
+    prices, marks = arrangement.stable_price_micro, arrangement.coin_marks
+    session = Session(exchange, open_record(instruments, prices, marks, journal), arrangement)
     venues = list(arrangement.mandate.venue)
     capital = int(arrangement.mandate.capital_usd.scaleb(6))
     shares = placement or dict.fromkeys(venues, 1 / len(venues))
@@ -159,19 +160,11 @@ def _sample(session: Session) -> None:
     series.gross.append(gross)
 
 
-def close(session: Session, name: str, tally: Mapping[str, int]) -> Outcome:
+def close(session: Session, name: str, tally: Tally) -> Outcome:
     """Value everything at the last marks, journal the result and seal."""
     ledger, exchange = session.record.ledger, session.exchange
     session.take([Marked(exchange.now_ms, exchange.marks())])
-    start = ledger.waterfall["capital"]
-    result = {
-        "ts_ms": exchange.now_ms,
-        "equity_start_micro": start,
-        "equity_end_micro": ledger.equity_micro,
-        "waterfall": ledger.waterfall,
-        **tally,
-    }
-    session.record.note("result", result)
+    conclude(session.record, tally)
     head = session.record.journal.seal()
     return Outcome(
         name,
@@ -180,10 +173,10 @@ def close(session: Session, name: str, tally: Mapping[str, int]) -> Outcome:
         session.series,
         ledger,
         head,
-        start,
-        tally["decisions"],
-        tally["solves"],
-        tally["refusals"],
+        ledger.waterfall["capital"],
+        tally.decisions,
+        tally.solves,
+        tally.refusals,
     )
 
 

@@ -10,7 +10,7 @@ from math import exp, log
 from statistics import NormalDist
 
 from tidegate.model.mandate import Route
-from tidegate.model.times import YEAR_MS
+from tidegate.model.times import ALWAYS, YEAR_MS, DayWindow, read_window
 from tidegate.model.units import asset_decimals, cost_to_quanta
 
 _P95 = NormalDist().inv_cdf(0.95)
@@ -24,7 +24,9 @@ def accrued_yield(quanta: int, rate_annual: Fraction, elapsed_ms: int) -> int:
 @dataclass(frozen=True, slots=True)
 class Passage:
     """One route in integers: fee and minimum in quanta sent, and the share that survives
-    conversion; latency is lognormal with the mandate's median and 95 % point."""
+    conversion; latency is lognormal with the mandate's median and 95 % point. Money leaves in the
+    hours of `window`, at most `cap_usd_day` of it within 24 hours (None: the mandate caps nothing).
+    """
 
     source: str
     destination: str
@@ -35,6 +37,13 @@ class Passage:
     received_share: Fraction
     latency_median_s: float
     latency_p95_s: float
+    cap_usd_day: float | None = None
+    window: DayWindow = ALWAYS
+
+    @property
+    def latency_sigma_log(self) -> float:
+        """Deviation of the latency's logarithm; 0 where the latency is fixed."""
+        return log(self.latency_p95_s / self.latency_median_s) / _P95
 
     def received(self, quanta: int, parity: Fraction = Fraction(1)) -> int:
         """Quanta of the destination's asset out of quanta that travelled, rounded down; `parity`
@@ -44,8 +53,8 @@ class Passage:
 
     def latency_quantile_s(self, probability: float) -> float:
         """Latency not exceeded with the given probability, in seconds."""
-        spread = log(self.latency_p95_s / self.latency_median_s) / _P95
-        return self.latency_median_s * exp(spread * NormalDist().inv_cdf(probability))
+        deviations = NormalDist().inv_cdf(probability)
+        return self.latency_median_s * exp(self.latency_sigma_log * deviations)
 
 
 def passage(route: Route, asset_sent: str, asset_received: str) -> Passage:
@@ -62,4 +71,6 @@ def passage(route: Route, asset_sent: str, asset_received: str) -> Passage:
         Fraction(1) if same else survives,
         route.latency_median_s,
         route.latency_p95_s,
+        route.cap_usd_day,
+        read_window(route.window, "mandate", "transfer.window"),
     )

@@ -13,7 +13,8 @@ from enum import Enum
 import msgspec
 
 from tidegate.model.account import Account
-from tidegate.risk.plan import Situation, Terms, held_lots
+from tidegate.model.units import MICRO
+from tidegate.risk.plan import Situation, Terms, held_lots, least_certain, route_room_usd
 from tidegate.risk.stress import Moves, scaled, stressed_health
 
 
@@ -35,17 +36,19 @@ class Alarm(msgspec.Struct, frozen=True):
 def assess(terms: Terms, situation: Situation) -> Alarm:
     """Judge every account by its exact rule under both stress levels, and every hedge.
 
-    Money under way counts for the outer level only, and only where its venue is not frozen. A
-    broken hedge calls for cutting and has no venue.
+    Whether an account must be cut is judged at the worst of what is not settled. Money under way
+    counts for the outer level only, and only where its venue is not frozen. A broken hedge calls
+    for cutting and has no venue.
     """
     if naked_coins(terms, situation):
         return Alarm(Level.REDUCE, None)
     lacking = lacking_quanta(terms, situation)
     blocked = _unreached(terms, situation, lacking)
-    for venue, account in situation.portfolio.accounts.items():
+    for venue in situation.portfolio.accounts:
+        cutting = cutting_moves(terms, situation, blocked=venue in blocked)
+        account = least_certain(terms, situation, venue, cutting)
         if not account.positions:
             continue
-        cutting = cutting_moves(terms, situation, blocked=venue in blocked)
         rule, marks = terms.rules[venue], situation.marks
         if stressed_health(rule, account, marks, terms.instruments, cutting) < 0:
             return Alarm(Level.REDUCE, venue)
@@ -66,17 +69,20 @@ def lacking_quanta(terms: Terms, situation: Situation) -> dict[str, int]:
 
 def blocked_venues(terms: Terms, situation: Situation) -> frozenset[str]:
     """Venues whose accounts lack more than may come to them: they or the others are frozen, or the
-    others, who keep what they need themselves, cannot spare enough for all."""
+    others, who keep what they need themselves, cannot spare enough for all over the routes that are
+    open."""
     return _unreached(terms, situation, lacking_quanta(terms, situation))
 
 
 def _unreached(terms: Terms, situation: Situation, lacking: Mapping[str, int]) -> frozenset[str]:
     frozen = situation.snapshot.frozen_venues
     wanted = sum(quanta for venue, quanta in lacking.items() if venue not in frozen)
-    sources = {source for source, end in terms.passages if end in lacking} if wanted else set()
-    spare = {venue: _spared(terms, situation, venue) for venue in sources.difference(frozen)}
+    rooms = {route: route_room_usd(p, situation) * MICRO for route, p in terms.passages.items()}
+    ways = [route for route, room in rooms.items() if room > 0 and route[1] in lacking]
+    sources = {source for source, _ in ways} if wanted else set()
+    spare = {venue: _spared(terms, situation, venue) for venue in sources}
     reach = {
-        venue: sum(spare.get(source, 0) for source, end in terms.passages if end == venue)
+        venue: sum(min(spare.get(r[0], 0), rooms[r]) for r in ways if r[1] == venue)
         for venue in lacking
         if venue not in frozen
     }
@@ -106,7 +112,8 @@ def cutting_moves(terms: Terms, situation: Situation, *, blocked: bool) -> Moves
 
 
 def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:
-    """Coins whose net position is worth more than the mandate's naked limit: a partner is gone."""
+    """Coins whose net position is worth more than the mandate's naked limit, or, where legs came
+    apart too long ago, than the least trade: a partner is gone."""
     net: dict[str, float] = {}
     marks = situation.marks
     for name, instrument in terms.instruments.items():
@@ -114,8 +121,10 @@ def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:
         if lots:
             worth = lots * float(instrument.lot) * instrument.price(marks[name])
             net[instrument.base] = net.get(instrument.base, 0.0) + worth
-    limit = terms.mandate.limits.naked_usd
-    return frozenset(coin for coin, worth in net.items() if abs(worth) > limit)
+    limits = terms.mandate.limits
+    allowed = dict.fromkeys(net, limits.naked_usd)
+    allowed |= dict.fromkeys(situation.loose & net.keys(), 1.001 * limits.minimum_trade_usd)
+    return frozenset(coin for coin, worth in net.items() if abs(worth) > allowed[coin])
 
 
 def with_landings(terms: Terms, situation: Situation, account: Account) -> Account:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 import msgspec
@@ -18,25 +19,32 @@ from tidegate.allocation.deleveraging import Threat, relieve
 from tidegate.allocation.programme import allocate
 from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.solve import SolveError
-from tidegate.engine.alarm import Alarm, Level, assess
+from tidegate.engine.alarm import Alarm, Level, assess, naked_coins
 from tidegate.engine.defence import threat
+from tidegate.engine.inputs import ALLOCATE, RELIEVE, Inputs
 from tidegate.engine.inquiry import ask, targets
+from tidegate.engine.memory import Memory, Tally
 from tidegate.engine.outlook import Outlook
-from tidegate.engine.record import Record
+from tidegate.execution.desk import Standing, Steps
 from tidegate.execution.planning import Targets, plan_targets
-from tidegate.model.actions import Order
-from tidegate.model.errors import ensure
-from tidegate.model.events import Event, OrderRefused, TransferRefused
+from tidegate.execution.record import Record
+from tidegate.execution.transit import in_transit, sent_day_usd
+from tidegate.model.instruments import InstrumentId
+from tidegate.model.market import Quote, carried
 from tidegate.model.times import DAY_MS, HOUR_MS, SECOND_MS
 from tidegate.model.units import usd
-from tidegate.ports import Feed, Venues
+from tidegate.ports import Announcements, Quotes
 from tidegate.risk.gate import Approval, Gate
-from tidegate.risk.plan import Situation, Terms, held_lots
+from tidegate.risk.plan import Plan, Situation, Terms, held_lots
 
 LADDER = "ladder"
+CALL = "legs apart"
+BLIND = "blind"
 LADDER_CUT = 0.3
 # A book that was refused is not asked for again at once.
 REFUSED_PAUSE_MS = HOUR_MS
+# Money on its way is waited for until it is this late.
+LOST_MS = DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,8 @@ class Tools:
 
 class Decision(msgspec.Struct, frozen=True):
     """One cycle's outcome, as journalled; `shadow` is what a dollar more at each venue is worth
-    over the payback time, `binding` names limits with a price."""
+    over the payback time, `binding` names limits with a price, `memory` is what the engine
+    remembers once it has decided."""
 
     ts_ms: int
     number: int
@@ -65,26 +74,55 @@ class Decision(msgspec.Struct, frozen=True):
     bound: float | None = None
     shadow: dict[str, float] | None = None
     binding: tuple[tuple[str, float], ...] = ()
+    memory: Memory = Memory()
 
 
-@dataclass(slots=True)
-class Tally:
-    """How often the engine decided and solved."""
+class Executes(Protocol):
+    """What carries out plans; see `Desk`."""
 
-    decisions: int = 0
-    solves: int = 0
-    refusals: int = 0
-    failures: int = 0
+    def standing(self, now_ms: int) -> Standing:
+        """How execution stands, after everything that was told has been taken in."""
+
+    def calls(self, now_ms: int) -> bool:
+        """Whether a look is called for between the times of the grid."""
+
+    def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
+        """Start to carry out approved steps, each not before its offset."""
+
+    def stop(self, now_ms: int, why: str) -> None:
+        """Send nothing more of the plan."""
+
+    def heeded(self) -> None:
+        """That the last plan ended before its end is known."""
+
+    def mended(self, coins: frozenset[str]) -> None:
+        """Legs of coins are together again."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a cycle acts through: the feed, the venues, the gate that they ask, and the record."""
+    """What a cycle acts through: the feed, the session with the venues, the gate that they ask, the
+    record, and the desk that carries out plans over the session."""
 
-    feed: Feed
-    venues: Venues
+    feed: Quotes
+    gateway: Announcements
     gate: Gate
     record: Record
+    desk: Executes
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The book and the market as they were found at a time, and how near the accounts are."""
+
+    standing: Standing
+    situation: Situation
+    alarm: Alarm
+
+    @property
+    def must_cut(self) -> bool:
+        """Whether an account or a hedge calls for cutting now."""
+        return self.alarm.level is Level.REDUCE
 
 
 class Expects(Protocol):
@@ -107,68 +145,107 @@ class Cycle:
     ) -> None:
         self._world, self._terms_at, self._forecaster = world, terms_at, forecaster
         self._start_ms, self._tools = start_ms, tools
+        self._inputs = Inputs(world.record, start_ms, tools.reduces)
         self._outlook: Outlook | None = None
-        self._peak_micro = 0
-        self._reviewed_ms = -1
-        self._awaits_growth, self._unfinished = True, False
-        self._refused_ms = self._cut_ms = -DAY_MS * 365
-        self.tally = Tally()
+        self._quotes: Mapping[InstrumentId, Quote] = {}
+        self._missing: list[InstrumentId] = []
+        self._is_cutting = False
+        self.memory = Memory()
+
+    def recall(self, memory: Memory, quotes: Mapping[InstrumentId, Quote]) -> None:
+        """Go on with what a journal remembers: the memory, and quotes as old as they are."""
+        self.memory, self._quotes = memory, quotes
+
+    @property
+    def tally(self) -> Tally:
+        """How often the engine decided and solved."""
+        return self.memory.tally
 
     def step(self, ts_ms: int) -> None:
-        """Decide at a time, if it is on the grid or an account calls for it."""
+        """Decide at a time, if it is on the grid or an account calls for it, and nothing is being
+        carried out; an account that must be cut ends a plan that was made before that was known."""
         terms = self._terms_at(ts_ms)
         purpose, elapsed_ms = terms.mandate.mandate, ts_ms - self._start_ms
         on_grid = elapsed_ms % (purpose.decision_interval_s * SECOND_MS) == 0
-        if not on_grid and elapsed_ms % (purpose.watch_interval_s * SECOND_MS):
+        on_watch = on_grid or elapsed_ms % (purpose.watch_interval_s * SECOND_MS) == 0
+        if not on_watch and not self._world.desk.calls(ts_ms):
             return
         outlook = self._expect(ts_ms)
-        situation = self._observe(terms, outlook, ts_ms)
-        alarm = assess(terms, situation)
-        if on_grid or alarm.level is Level.REDUCE:
-            self.tally.decisions += 1
-            trigger = "grid" if on_grid else "margin"
-            self._decide(terms, situation, outlook, alarm, trigger)
+        look = self._look(terms, outlook, ts_ms)
+        if look is not None and look.must_cut and look.standing.busy and not self._is_cutting:
+            self._world.desk.stop(ts_ms, "an account must be cut")
+            look = self._look(terms, outlook, ts_ms)
+        if look is None or look.standing.halted or (look.standing.busy and not look.must_cut):
+            return
+        if on_grid or look.must_cut:
+            trigger = "grid" if on_grid else "margin" if on_watch else CALL
+            self._decide(terms, outlook, look, trigger)
 
     def _expect(self, ts_ms: int) -> Outlook:
         if self._outlook is None or ts_ms // DAY_MS > self._outlook.ts_ms // DAY_MS:
             self._outlook = self._forecaster.at(ts_ms)
         return self._outlook
 
-    def _observe(self, terms: Terms, outlook: Outlook, ts_ms: int) -> Situation:
-        venues = self._world.venues
+    def _look(self, terms: Terms, outlook: Outlook, ts_ms: int) -> Look | None:
+        """The book and the market now; None while some contract has never been quoted, as nothing
+        can be judged then, which is journalled."""
+        gateway, ledger = self._world.gateway, self._world.record.ledger
+        standing = self._world.desk.standing(ts_ms)
+        seen = self._world.feed.snapshot(ts_ms, gateway.frozen_venues())
+        self._quotes = carried(seen.quotes, self._quotes)
+        missing = sorted(terms.instruments.keys() - self._quotes.keys())
+        if missing != self._missing:
+            self._missing = missing
+            self._world.record.note(BLIND, {"ts_ms": ts_ms, "without_quote": missing})
+        if missing:
+            return None
         snapshot = msgspec.structs.replace(
-            self._world.feed.snapshot(ts_ms, venues.frozen_venues()),
-            out_venues=venues.out_venues(),
-            stable_micro=venues.stable_micro(),
+            seen,
+            quotes=self._quotes,
+            out_venues=gateway.out_venues(),
+            stable_micro=gateway.stable_micro(),
         )
-        ledger = self._world.record.ledger
-        portfolio = ledger.portfolio(tuple(terms.rules))
-        for venue, account in portfolio.accounts.items():
-            theirs = self._world.venues.account(venue)
-            ensure(
-                _same(account.balances, theirs.balances),
-                f"{venue}: ledger and venue disagree on balances",
-            )
-            ensure(
-                account.positions == theirs.positions,
-                f"{venue}: ledger and venue disagree on positions",
-            )
         equity = ledger.equity_at(snapshot.ticks())
-        self._peak_micro = max(self._peak_micro, equity)
-        moves = (outlook.outer, outlook.inner)
-        worth = (usd(equity), usd(self._peak_micro))
-        return Situation(portfolio, snapshot, *moves, *worth)
+        self.memory = self.memory.seen(equity)
+        situation = Situation(
+            ledger.portfolio(tuple(terms.rules)),
+            snapshot,
+            outlook.outer,
+            outlook.inner,
+            usd(equity),
+            usd(self.memory.peak_micro),
+            unsettled=standing.unsettled,
+            loose=standing.loose,
+            sent_day_usd=self._sent_day_usd(terms, ts_ms),
+        )
+        self._world.desk.mended(standing.loose - naked_coins(terms, situation))
+        return Look(standing, situation, assess(terms, situation))
+
+    def _sent_day_usd(self, terms: Terms, ts_ms: int) -> Mapping[tuple[str, str], float] | None:
+        """What left over each route within a day, where the mandate caps any. A sending of which
+        nothing is known is not among it; its source lets no money go until that is settled."""
+        if all(passage.cap_usd_day is None for passage in terms.passages.values()):
+            return None
+        latest_first = reversed(self._world.record.events)
+        return sent_day_usd(takewhile(lambda e: e.ts_ms > ts_ms - DAY_MS, latest_first), ts_ms)
 
     def _with_ranks(self, situation: Situation) -> Situation:
         """The situation with our places in the venues' queues, which only a defence looks at."""
         held = [n for a in situation.portfolio.accounts.values() for n in a.positions]
-        ranks = {name: self._world.venues.adl_rank(name) for name in held}
+        ranks = {name: self._world.gateway.adl_rank(name) for name in held}
         known = {name: rank for name, rank in ranks.items() if rank is not None}
         return msgspec.structs.replace(situation, adl_ranks=known)
 
-    def _decide(
-        self, terms: Terms, situation: Situation, outlook: Outlook, alarm: Alarm, trigger: str
-    ) -> None:
+    def _decide(self, terms: Terms, outlook: Outlook, look: Look, trigger: str) -> None:
+        situation, alarm = look.situation, look.alarm
+        if alarm.level is not Level.CALM:
+            situation = self._with_ranks(situation)
+        standing = msgspec.structs.replace(look.standing, called=trigger == CALL)
+        self._inputs.note(terms, outlook, (situation, standing), self.memory.peak_micro)
+        if look.standing.unfinished:
+            self.memory = self.memory.stopped()
+            self._world.desk.heeded()
+        self.memory = self.memory.counted("decisions")
         if situation.equity_usd <= 0:
             self._conclude(situation, alarm, trigger, "nothing left")
         elif alarm.level is not Level.CALM:
@@ -183,12 +260,11 @@ class Cycle:
     ) -> None:
         """Send money or cut; nothing may grow."""
         if alarm.level is Level.REDUCE:
-            self._cut_ms = situation.snapshot.ts_ms
-        self._awaits_growth = True
-        situation = self._with_ranks(situation)
+            self.memory = self.memory.changed(cut_ms=situation.snapshot.ts_ms)
+        self.memory = self.memory.changed(awaits_growth=True)
         question = ask(terms, situation, outlook, may_grow=False)
         pressing = threat(terms, situation, question, reduces=self._tools.reduces)
-        answer = self._solve(lambda: self._tools.relieve(question, pressing))
+        answer = self._solve(RELIEVE, situation, lambda: self._tools.relieve(question, pressing))
         if answer is None:
             self._act(terms, situation, self._ladder(terms, situation), alarm, trigger, None)
             return
@@ -197,24 +273,27 @@ class Cycle:
 
     def _review_due(self, terms: Terms, situation: Situation) -> bool:
         now = situation.snapshot.ts_ms
-        blocked = situation.portfolio.shipments or situation.snapshot.frozen_venues
-        due = now - self._reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
+        parcels = in_transit(situation.portfolio, terms.passages, now - LOST_MS)
+        blocked = situation.snapshot.frozen_venues or not all(p.overdue for p in parcels)
+        memory = self.memory
+        due = now - memory.reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
         delay_ms = terms.mandate.authority.delay_before_raising_s * SECOND_MS
-        paused = now - self._refused_ms < REFUSED_PAUSE_MS or now - self._cut_ms < delay_ms
-        return not blocked and not paused and (due or self._awaits_growth)
+        paused = now - memory.refused_ms < REFUSED_PAUSE_MS or now - memory.cut_ms < delay_ms
+        return not blocked and not paused and (due or memory.awaits_growth)
 
     def _review(
         self, terms: Terms, situation: Situation, outlook: Outlook, alarm: Alarm, trigger: str
     ) -> None:
         """Look for a better book; move only where it leaves the no-trade band."""
-        self._reviewed_ms = situation.snapshot.ts_ms
-        self._awaits_growth = False
+        now = situation.snapshot.ts_ms
+        self.memory = self.memory.changed(reviewed_ms=now, awaits_growth=False)
         question = ask(terms, situation, outlook, may_grow=True)
-        answer = self._solve(lambda: self._tools.allocate(question))
+        answer = self._solve(ALLOCATE, situation, lambda: self._tools.allocate(question))
         if answer is None:
             self._conclude(situation, alarm, trigger, "hold: no agreed solution")
             return
-        if not self._unfinished and not self._outside_band(terms, outlook, question, answer):
+        moving = self.memory.unfinished or self._outside_band(terms, outlook, question, answer)
+        if not moving:
             self._conclude(situation, alarm, trigger, "hold: inside the band", answer, question)
             return
         wanted = targets(terms, situation, question, answer, "review")
@@ -244,13 +323,19 @@ class Cycle:
                 return True
         return False
 
-    def _solve(self, programme: Callable[[], Answer]) -> Answer | None:
-        self.tally.solves += 1
+    def _solve(
+        self, name: str, situation: Situation, programme: Callable[[], Answer]
+    ) -> Answer | None:
+        now = situation.snapshot.ts_ms
+        self.memory = self.memory.counted("solves")
         try:
-            return programme()
-        except SolveError:
-            self.tally.failures += 1
+            answer = programme()
+        except SolveError as error:
+            self.memory = self.memory.counted("failures")
+            self._inputs.note_solved(now, name, str(error))
             return None
+        self._inputs.note_solved(now, name, answer)
+        return answer
 
     def _ladder(self, terms: Terms, situation: Situation) -> Targets:
         """Without an allowed answer: the same share off every position, hedged legs together."""
@@ -258,7 +343,7 @@ class Cycle:
         for name, instrument in terms.instruments.items():
             lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
             amounts[name] = (1 - LADDER_CUT) * lots * float(instrument.lot)
-        return Targets(amounts, {}, {}, LADDER)
+        return Targets(amounts, {}, {}, LADDER, urgent=True)
 
     def _act(
         self,
@@ -270,47 +355,36 @@ class Cycle:
         solved: tuple[Question, Answer] | None,
     ) -> None:
         question, answer = solved if solved else (None, None)
-        plan = plan_targets(terms, situation, wanted, self.tally.decisions)
+        decision = f"{self._world.record.run}{self.tally.decisions}"
+        plan = plan_targets(terms, situation, wanted, decision)
         if not plan.steps:
             self._conclude(
                 situation, alarm, trigger, "hold: nothing worth moving", answer, question
             )
             return
-        self._unfinished = question is not None and answer is not None and _capped(question, answer)
-        if not plan.raises or self._unfinished:
-            self._awaits_growth = True
+        unfinished = question is not None and answer is not None and _capped(question, answer)
+        awaits = self.memory.awaits_growth or not plan.raises or unfinished
+        self.memory = self.memory.changed(unfinished=unfinished, awaits_growth=awaits)
         sequence = self._conclude(situation, alarm, trigger, wanted.reason, answer, question)
-        verdict = self._world.gate.review(terms, situation, plan, sequence)
+        verdict = self._world.gate.review(terms, situation, plan, sequence, self._world.record.note)
         if not isinstance(verdict, list):
-            self._execute(verdict, situation.snapshot.ts_ms)
+            self._execute(plan, verdict, situation.snapshot.ts_ms)
             return
-        self.tally.refusals += 1
-        self._refused_ms = situation.snapshot.ts_ms
+        self.memory = self.memory.refused(situation.snapshot.ts_ms)
         payload = {"ts_ms": situation.snapshot.ts_ms, "breaches": verdict}
         self._world.record.note("refused", payload)
         if alarm.level is Level.REDUCE and wanted.reason != LADDER:
             ladder = self._ladder(terms, situation)
             self._act(terms, situation, ladder, alarm, trigger, None)
 
-    def _execute(self, approvals: tuple[Approval, ...], now: int) -> None:
-        """Journal every approval, then send one by one; a refusal stops everything after it."""
-        record = self._world.record
+    def _execute(self, plan: Plan, approvals: tuple[Approval, ...], now: int) -> None:
+        """Journal every approval, then let the desk carry the plan out."""
         for approval in approvals:
-            record.note("approved", _approved(approval, now))
-        for approval in approvals:
-            results = self._send(approval, now)
-            if any(isinstance(event, OrderRefused | TransferRefused) for event in results):
-                self._awaits_growth = True
-                return
-
-    def _send(self, approval: Approval, now: int) -> list[Event]:
-        record, venues = self._world.record, self._world.venues
-        submission = {"ts_ms": now, "approval": approval.id, "content": approval.content}
-        order = isinstance(approval.action, Order)
-        record.note("submitted" if order else "sent", submission)
-        events = venues.submit(approval) if order else venues.transfer(approval)
-        record.take(events)
-        return events
+            self._world.record.note("approved", _approved(approval, now))
+        left = iter(approvals)
+        steps = tuple(tuple(next(left) for _ in step.actions) for step in plan.steps)
+        self._is_cutting = not plan.raises
+        self._world.desk.begin(steps, now, tuple(step.offset_ms for step in plan.steps))
 
     def _conclude(
         self,
@@ -339,6 +413,7 @@ class Cycle:
             answer.bound if answer else None,
             shadow,
             answer.binding[:5] if answer else (),
+            self.memory,
         )
         return self._world.record.note("decision", decision)
 
@@ -349,14 +424,11 @@ def _capped(question: Question, answer: Answer) -> bool:
     return bool((traded > 0.99 * question.legs.trade_cap).any())
 
 
-def _same(ours: Mapping[str, int], theirs: Mapping[str, int]) -> bool:
-    return all(ours.get(a, 0) == theirs.get(a, 0) for a in {*ours, *theirs})
-
-
 def _approved(approval: Approval, now_ms: int) -> dict[str, object]:
     return {
         "ts_ms": now_ms,
         "id": approval.id,
+        "decision": approval.sequence,
         "content": approval.content,
         "action": approval.action,
         "snapshot": approval.snapshot,

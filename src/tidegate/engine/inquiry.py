@@ -18,7 +18,7 @@ from tidegate.margin.linear import SpotWallet
 from tidegate.model.account import Account, Position
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import MICRO
-from tidegate.risk.plan import Situation, Terms, held_lots
+from tidegate.risk.plan import Situation, Terms, held_lots, route_room_usd
 from tidegate.risk.stress import Moves, scaled, stressed_health
 
 FloatArray = NDArray[np.float64]
@@ -226,13 +226,19 @@ def _realisable(
 
 def _edges(terms: Terms, situation: Situation, venues: tuple[str, ...]) -> Edges:
     passages = list(terms.passages.values())
-    frozen = set(situation.snapshot.frozen_venues)
+    least_usd = terms.mandate.limits.minimum_transfer_usd
     return Edges(
         np.array([venues.index(p.source) for p in passages], dtype=np.int64),
         np.array([venues.index(p.destination) for p in passages], dtype=np.int64),
         np.array([_loss_share(p, situation) for p in passages]),
-        np.array([not {p.source, p.destination} & frozen for p in passages], dtype=bool),
+        np.array([_opened(p, situation, least_usd) for p in passages], dtype=bool),
     )
+
+
+def _opened(passage: Passage, situation: Situation, least_usd: float) -> bool:
+    """Whether a route can take now what is worth sending."""
+    room_usd = route_room_usd(passage, situation)
+    return room_usd > 0 and room_usd >= least_usd
 
 
 def _loss_share(passage: Passage, situation: Situation) -> float:

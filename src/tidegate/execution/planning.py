@@ -13,8 +13,10 @@ from math import ceil
 import msgspec
 
 from tidegate.execution.rounding import hedged_lots, slices
+from tidegate.execution.schedule import Hazard, Leg, Pace, Slice, schedule
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import InstrumentId, Spot
+from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     Plan,
@@ -22,12 +24,17 @@ from tidegate.risk.plan import (
     Step,
     Terms,
     account_after,
+    certain_lots,
     held_lots,
+    is_unsettled,
+    net_coins,
+    route_room_usd,
     situation_after,
 )
 
 # The venue may mark the account a little differently by the time that the request arrives.
 LEAVING_SHARE = 0.99
+DAYS = 365
 
 
 class Targets(msgspec.Struct, frozen=True):
@@ -41,15 +48,16 @@ class Targets(msgspec.Struct, frozen=True):
     urgent: bool = False
 
 
-def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision: int) -> Plan:
+def plan_targets(terms: Terms, situation: Situation, targets: Targets, decision: str) -> Plan:
     """The plan toward targets; increases wait for another cycle while money must move or other
     positions must shrink first, since they may stand on what those free.
 
-    Order and transfer ids derive from the decision's number and the place in the plan.
+    Order and transfer ids derive from the decision, which names its run and its number, and from
+    the place in the plan.
     """
     lots = _target_lots(terms, targets)
     least_usd = 0.0 if targets.urgent else terms.mandate.limits.minimum_trade_usd
-    changes = _worthwhile(terms, situation, lots, least_usd)
+    changes = _worthwhile(terms, situation, _sure(terms, situation, lots, targets), least_usd)
     reducing, raising = _split(terms, situation, changes)
     steps = _order_steps(terms, situation, reducing, f"{decision}.reduce", targets.reason)
     reduced = situation_after(terms, situation, Plan(tuple(steps), raises=False).actions)
@@ -71,6 +79,26 @@ def _target_lots(terms: Terms, targets: Targets) -> dict[InstrumentId, int]:
         contracts = {name: terms.instruments[name] for name in amounts}
         lots.update(hedged_lots(contracts, amounts))
     return lots
+
+
+def _sure(
+    terms: Terms, situation: Situation, lots: Mapping[InstrumentId, int], targets: Targets
+) -> dict[InstrumentId, int]:
+    """Targets without what is not settled: a coin in doubt stays as it is, since what is held may
+    not be what the change starts from. Where accounts must be cut it is cut all the same, and of
+    what is in doubt as much as is held for sure."""
+    doubtful = {i.base for n, i in terms.instruments.items() if is_unsettled(terms, situation, n)}
+    sure = {}
+    for name, target in lots.items():
+        instrument = terms.instruments[name]
+        held = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        if instrument.base not in doubtful:
+            sure[name] = target
+        elif targets.urgent:
+            most = abs(certain_lots(terms, situation, name))
+            cut = max(0, min(abs(held) - max(0, target if held > 0 else -target), most))
+            sure[name] = held - cut if held > 0 else held + cut
+    return sure
 
 
 def _worthwhile(
@@ -137,26 +165,73 @@ def _order_steps(
     prefix: str,
     reason: str,
 ) -> list[Step]:
+    """Slices of every coin, those of all coins together in order of time."""
     steps = []
     reduce_only = prefix.endswith("reduce")
     for legs in coins:
-        count = _slice_count(terms, situation, legs)
-        for index, part in enumerate(slices(legs, count)):
+        cut = _at_once(terms, situation, legs)
+        if not reduce_only and terms.mandate.execution.horizon_s > 0:
+            cut = _over_time(terms, situation, legs) or cut
+        for index, part in enumerate(cut):
             orders = tuple(
                 Order(f"{prefix}.{name}.{index}", name, lots, reduce_only, reason)
-                for name, lots in sorted(part.items(), key=lambda leg: _spot_first(terms, leg[0]))
+                for name, lots in sorted(
+                    part.lots.items(), key=lambda leg: _spot_first(terms, leg[0])
+                )
             )
-            steps.append(Step(orders))
-    return steps
+            steps.append(Step(orders, part.offset_ms))
+    return sorted(steps, key=lambda step: step.offset_ms)
+
+
+def _at_once(
+    terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]
+) -> tuple[Slice, ...]:
+    return tuple(Slice(0, part) for part in slices(legs, _slice_count(terms, situation, legs)))
+
+
+def _over_time(
+    terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]
+) -> tuple[Slice, ...] | None:
+    """Slices spread over the mandate's horizon; None for a coin held outright, which has no market
+    that the schedule knows."""
+    contracts = [terms.instruments[name] for name in legs]
+    if any(isinstance(contract, Spot) or contract.inverse for contract in contracts):
+        return None
+    pacing, quotes = terms.mandate.execution, situation.snapshot.quotes
+    market = {
+        contract.id: Leg(contract, legs[contract.id], terms.costs[contract.id], quotes[contract.id])
+        for contract in contracts
+    }
+    coin_vol_annual = max(quotes[name].vol_daily for name in legs) * DAYS**0.5
+    pace = Pace(
+        round(pacing.interval_s * SECOND_MS),
+        round(pacing.horizon_s * SECOND_MS),
+        _naked_room_usd(terms, situation, legs),
+        pacing.aversion_per_usd,
+    )
+    return schedule(market, Hazard(pacing.basis_vol_annual, coin_vol_annual), pace).slices
 
 
 def _slice_count(terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]) -> int:
     """The fewest slices of which none exceeds the naked limit, in whole lots."""
-    limit = terms.mandate.limits.naked_usd
+    limit = _naked_room_usd(terms, situation, legs)
     return max(
         ceil(abs(lots) / max(1, int(limit / _size_usd(terms, situation, name, 1))))
         for name, lots in legs.items()
     )
+
+
+def _naked_room_usd(terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]) -> float:
+    """The naked limit, from which what a coin is off its hedge already takes its part, down to the
+    smallest trade."""
+    limits = terms.mandate.limits
+    limit = limits.naked_usd
+    name = next(iter(legs))
+    off = abs(float(net_coins(terms, situation)[terms.instruments[name].base]))
+    off_usd = off * terms.instruments[name].price(situation.marks[name])
+    if off_usd > limits.minimum_trade_usd:
+        limit = max(limit - off_usd, limits.minimum_trade_usd, 0.1 * limit)
+    return limit
 
 
 def _spot_first(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
@@ -166,16 +241,21 @@ def _spot_first(terms: Terms, name: InstrumentId) -> tuple[bool, str]:
 
 
 def _transfers(
-    terms: Terms, situation: Situation, targets: Targets, before: list[Step], decision: int
+    terms: Terms, situation: Situation, targets: Targets, before: list[Step], decision: str
 ) -> list[Transfer]:
-    """Transfers worth sending, each within what can leave once the steps before have filled."""
+    """Transfers worth sending, each within what can leave once the steps before have filled and
+    what its route can take now."""
     transfers: list[Transfer] = []
+    doubtful = situation.unsettled.venues({n: i.venue for n, i in terms.instruments.items()})
     orders = Plan(tuple(before), raises=False).actions
     for (source, destination), amount_usd in targets.transfers_usd.items():
+        if source in doubtful:
+            continue
         passage = terms.passages[source, destination]
         account = account_after(terms, situation, source, (*orders, *transfers))
         free = terms.rules[source].state(account, situation.marks).withdrawable
-        quanta = min(int(amount_usd * MICRO), int(free * LEAVING_SHARE))
+        wanted_usd = min(amount_usd, route_room_usd(passage, situation))
+        quanta = min(int(wanted_usd * MICRO), int(free * LEAVING_SHARE))
         smallest = max(
             passage.minimum_quanta, int(terms.mandate.limits.minimum_transfer_usd * MICRO)
         )
@@ -187,7 +267,7 @@ def _transfers(
     return transfers
 
 
-def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: int) -> list[Step]:
+def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: str) -> list[Step]:
     """Close and reopen enough of the most profitable positions to free the wanted profit."""
     steps = []
     for venue, wanted_usd in targets.realise_usd.items():
@@ -203,7 +283,7 @@ def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: int) 
 
 
 def _roll_steps(
-    terms: Terms, situation: Situation, name: InstrumentId, close: int, decision: int
+    terms: Terms, situation: Situation, name: InstrumentId, close: int, decision: str
 ) -> list[Step]:
     """Slices of closing and reopening; the reopening waits, so that it never enlarges."""
     count = _slice_count(terms, situation, {name: close})

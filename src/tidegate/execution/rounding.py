@@ -47,18 +47,24 @@ def _toward_zero(units: Fraction) -> int:
 
 
 def slices(lots: Mapping[InstrumentId, int], count: int) -> list[dict[InstrumentId, int]]:
-    """Orders cut into `count` steps that each trade every leg in the same proportion.
+    """Orders cut into `count` steps that each trade every leg in the same proportion; steps in
+    which no leg trades are left out."""
+    equal = [Fraction(step, count) for step in range(1, count + 1)]
+    return [part for part in parts(lots, equal) if part]
 
-    Cumulative lots are rounded per leg, so the parts add up exactly; a leg is never more than one
-    of its own lots from the others' proportion.
+
+def parts(
+    lots: Mapping[InstrumentId, int], reached: Iterable[Fraction]
+) -> list[dict[InstrumentId, int]]:
+    """What each leg trades in steps after which the shares `reached` of every leg are done.
+
+    Cumulative lots are rounded per leg, so the parts add up exactly where the last share is one; a
+    leg is never more than one of its own lots from the others' proportion.
     """
-    parts = []
+    found = []
     done = dict.fromkeys(lots, 0)
-    for step in range(1, count + 1):
-        part = {}
-        for name, total in lots.items():
-            reached = int(Fraction(total * step, count))
-            part[name] = reached - done[name]
-            done[name] = reached
-        parts.append({name: n for name, n in part.items() if n})
-    return [part for part in parts if part]
+    for share in reached:
+        now = {name: int(total * share) for name, total in lots.items()}
+        found.append({name: now[name] - done[name] for name in lots if now[name] != done[name]})
+        done = now
+    return found

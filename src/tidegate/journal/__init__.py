@@ -9,15 +9,18 @@ both, so publish the head outside: in a checkpoint, an e-mail, a public log.
 
 from tidegate.journal.frames import FORMAT, Frame
 from tidegate.journal.merkle import MerkleTree
-from tidegate.journal.reader import read_frames, recover
-from tidegate.journal.writer import Journal, partial_path
+from tidegate.journal.reader import read_content, read_frames, recover, whole
+from tidegate.journal.writer import Journal, Sink, partial_path
 
 __all__ = [
     "FORMAT",
     "Frame",
     "Journal",
     "MerkleTree",
+    "Sink",
     "partial_path",
+    "read_content",
     "read_frames",
     "recover",
+    "whole",
 ]

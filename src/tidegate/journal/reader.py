@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +31,8 @@ from tidegate.journal.frames import (
 )
 from tidegate.journal.merkle import MerkleTree
 from tidegate.model.errors import InputError
+
+_CONTENT = "content"
 
 
 class _TornTail(Exception):
@@ -89,6 +92,20 @@ def read_frames(path: str | os.PathLike[str], sealed: bool = True) -> Iterator[F
         raise _refused(path, chain, end_bytes, "a seal; the journal was never closed")
 
 
+def read_live(path: str | os.PathLike[str]) -> Iterator[Frame]:
+    """Yield the frames of a journal that may be written meanwhile, each checked.
+
+    Ends before a last frame that is not whole yet. Raises `InputError` as `read_frames` does, and
+    where there is no whole header.
+    """
+    chain = _Chain()
+    try:
+        yield from _walk(Path(path), chain)
+    except _TornTail:
+        if chain.sequence == 0:
+            raise _refused(path, chain, 0, "a whole header frame") from None
+
+
 def recover(path: str | os.PathLike[str]) -> int:
     """Cut an incomplete last frame off the file at `path` and return the bytes cut, 0 for none.
 
@@ -106,6 +123,30 @@ def recover(path: str | os.PathLike[str]) -> int:
     return 0
 
 
+def read_content(content: bytes) -> Iterator[Frame]:
+    """Yield the frames of a journal's bytes, sealed or not, as `read_frames` does of a file's."""
+    chain, end_bytes = _Chain(), 0
+    try:
+        for frame in _walk_bytes(BytesIO(content), len(content), _CONTENT, chain):
+            end_bytes = frame.end_bytes
+            yield frame
+    except _TornTail:
+        expected = "a whole frame; the content ends inside it"
+        raise _refused(_CONTENT, chain, end_bytes, expected) from None
+
+
+def whole(content: bytes) -> bytes:
+    """A journal's bytes without an incomplete last frame; anything else raises as `recover`."""
+    chain, end_bytes = _Chain(), 0
+    try:
+        for frame in _walk_bytes(BytesIO(content), len(content), _CONTENT, chain):
+            end_bytes = frame.end_bytes
+    except _TornTail:
+        if chain.sequence == 0:
+            raise _refused(_CONTENT, chain, 0, "a whole header frame") from None
+    return content[:end_bytes]
+
+
 def _walk(path: Path, chain: _Chain) -> Iterator[Frame]:
     try:
         file = path.open("rb")
@@ -113,17 +154,23 @@ def _walk(path: Path, chain: _Chain) -> Iterator[Frame]:
         reason = error.strerror or "unreadable"
         raise InputError(str(path), "journal", f"a readable file ({reason})") from None
     with file:
-        offset_bytes, size_bytes = 0, os.fstat(file.fileno()).st_size
-        if size_bytes == 0:
-            raise _refused(path, chain, 0, "a header frame; the file is empty")
-        while offset_bytes < size_bytes:
-            try:
-                frame = _next_frame(file, offset_bytes, size_bytes, chain)
-                chain.accept(frame)
-            except FrameError as error:
-                raise _refused(path, chain, offset_bytes, str(error)) from None
-            offset_bytes = frame.end_bytes
-            yield frame
+        yield from _walk_bytes(file, os.fstat(file.fileno()).st_size, path, chain)
+
+
+def _walk_bytes(
+    file: BinaryIO, size_bytes: int, path: str | os.PathLike[str], chain: _Chain
+) -> Iterator[Frame]:
+    offset_bytes = 0
+    if size_bytes == 0:
+        raise _refused(path, chain, 0, "a header frame; the file is empty")
+    while offset_bytes < size_bytes:
+        try:
+            frame = _next_frame(file, offset_bytes, size_bytes, chain)
+            chain.accept(frame)
+        except FrameError as error:
+            raise _refused(path, chain, offset_bytes, str(error)) from None
+        offset_bytes = frame.end_bytes
+        yield frame
 
 
 def _next_frame(file: BinaryIO, offset_bytes: int, size_bytes: int, chain: _Chain) -> Frame:

@@ -35,6 +35,8 @@ from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import MICRO, unit_quanta
 
 TRANSIT = "own/transit"
+# What an event changes, and what one that cannot be posted must leave as it was.
+_FOLDED = ("_price_micro", "_totals", "_wallets", "_positions", "_unrealised", "_shipments")
 
 
 class Posting(NamedTuple):
@@ -80,11 +82,17 @@ class Ledger:
         self.ts_ms = 0
 
     def post(self, event: Event) -> tuple[Posting, ...]:
-        """Record an event and return its postings; time may not run backwards."""
+        """Record an event and return its postings; time may not run backwards. An event that raises
+        leaves the ledger as it was."""
         ensure(event.ts_ms >= self.ts_ms, "ledger time runs backwards")
-        self.ts_ms = event.ts_ms
+        before = {name: dict(getattr(self, name)) for name in _FOLDED}
         self._postings = []
-        self._apply(event)
+        try:
+            self._apply(event)
+        except BaseException:
+            vars(self).update(before)
+            raise
+        self.ts_ms = event.ts_ms
         for posting in self._postings:
             if posting.value_micro and posting.account.startswith("own/"):
                 total = self.waterfall.get(posting.cause, 0) + posting.value_micro
@@ -158,10 +166,20 @@ class Ledger:
 
     def portfolio(self, venues: tuple[str, ...]) -> Portfolio:
         """The fold of all postings so far, as accounts and shipments."""
-        accounts = {venue: self._account(venue) for venue in venues}
+        accounts = {venue: self.account(venue) for venue in venues}
         return Portfolio(self.ts_ms, accounts, tuple(self._shipments.values()))
 
-    def _account(self, venue: str) -> Account:
+    def knows(self, name: str) -> bool:
+        """Whether a contract or an asset can be booked."""
+        return name in self._instruments or name in self._price_micro
+
+    @property
+    def shipments(self) -> Mapping[str, Shipment]:
+        """Money between venues by its transfer's id."""
+        return self._shipments
+
+    def account(self, venue: str) -> Account:
+        """The fold of all postings so far at one venue; assets that came and went stand at 0."""
         balances = {a: q for (v, a), q in self._wallets.items() if v == venue}
         held = {
             name: position
@@ -232,10 +250,11 @@ class Ledger:
         self._pay_wallet(event.venue, "capital", event.asset, event.quanta, "capital")
 
     def _marked(self, event: Marked) -> None:
-        for name, ticks in event.ticks.items():
-            # The mark of an index is among them for margin's sake; nobody holds an index.
-            if name in self._instruments:
-                self._revalue(name, ticks)
+        # In the ledger's own order: a mapping that was written down has lost its own. The mark of
+        # an index is among them for margin's sake; nobody holds an index.
+        for name in self._instruments:
+            if name in event.ticks:
+                self._revalue(name, event.ticks[name])
 
     def _filled(self, event: Filled) -> None:
         instrument = self._instruments[event.instrument]
@@ -332,19 +351,23 @@ class Ledger:
         )
 
     def _landed(self, event: TransferLanded) -> None:
+        """What is lost on the way, for instance to a fee that was not known, is its own cost."""
         ensure(event.id in self._shipments, f"shipment {event.id} is not under way")
         shipment = self._shipments.pop(event.id)
         ensure(shipment.quanta == event.quanta_sent, "a shipment landed with another amount")
         ensure(shipment.asset == event.asset_sent, "a shipment landed in another asset")
         ensure(shipment.destination == event.destination, "a shipment landed elsewhere")
+        ensure(event.quanta >= 0, "a shipment landed with less than nothing")
         if event.asset == event.asset_sent:
-            self._own(TRANSIT, event.asset, -event.quanta_sent, "transfer")
+            lost = event.quanta_sent - event.quanta
+            ensure(lost >= 0, "an unconverted shipment landed with more than was sent")
+            self._own(TRANSIT, event.asset, -event.quanta, "transfer")
             self._wallets[event.destination, event.asset] = (
                 self.wallet(event.destination, event.asset) + event.quanta
             )
             self._own(f"own/{event.destination}/wallet", event.asset, event.quanta, "transfer")
-            lost = event.quanta_sent - event.quanta
-            ensure(lost == 0, "an unconverted shipment changed its amount")
+            if lost:
+                self._exchange(TRANSIT, "carriers", event.asset, -lost, "lost in transit")
             return
         self._exchange(TRANSIT, "conversion", event.asset_sent, -event.quanta_sent, "conversion")
         self._pay_wallet(event.destination, "conversion", event.asset, event.quanta, "conversion")

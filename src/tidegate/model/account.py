@@ -47,6 +47,25 @@ class Portfolio(msgspec.Struct, frozen=True):
     shipments: tuple[Shipment, ...]
 
 
+class Unsettled(msgspec.Struct, frozen=True):
+    """How far the truth may lie from a portfolio: lots by which an instrument may differ (low,
+    high), quanta per venue and asset that may be missing, venues that could not be compared, and
+    quanta that may be on their way to a venue though they have not left in the ledger."""
+
+    lots: Mapping[InstrumentId, tuple[int, int]] = {}
+    missing: Mapping[str, Mapping[str, int]] = {}
+    unseen: frozenset[str] = frozenset()
+    arriving: Mapping[str, int] = {}
+
+    def venues(self, venue_of: Mapping[InstrumentId, str]) -> frozenset[str]:
+        """Venues at which anything is not certain."""
+        held = {venue_of[name] for name in self.lots}
+        return frozenset(held | set(self.missing) | self.unseen)
+
+
+SETTLED = Unsettled()
+
+
 class FillOutcome(msgspec.Struct, frozen=True):
     """A position after a fill, and the profit that the closed part realised."""
 

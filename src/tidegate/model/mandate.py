@@ -20,6 +20,7 @@ import msgspec
 
 from tidegate.model.errors import InputError
 from tidegate.model.market import content_id
+from tidegate.model.times import read_window
 from tidegate.model.units import MICRO, read_decimal, unit_quanta
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -64,14 +65,31 @@ class Authority(_Strict, frozen=True):
 
 
 class Limits(_Strict, frozen=True):
-    """Bounds on the whole book; leverage is gross notional of derivative legs over equity."""
+    """Bounds on the whole book; leverage is gross notional of derivative legs over equity. A leg
+    may stay without its partner up to `naked_usd` while a plan is carried out and for `naked_s`; a
+    plan's next step waits for a new look once a price has moved by `replan_move`. Quotes older than
+    `quote_age_s` are not traded on; where a coin's venues quote apart by more than `venue_gap`
+    nothing is raised in it.
+
+    The brake before sending: requests a second to a venue; orders of one instrument and side
+    within a window under one plan; and, for what does not only reduce, the share of the day's
+    first equity that may be lost, and its multiple that may be traded, in a UTC day."""
 
     gross_leverage: Positive = 2.0
     loss_from_peak: Share = 0.2
     solvency_tail: Annotated[float, msgspec.Meta(gt=0, le=0.2)] = 0.01
     naked_usd: Positive = 25_000.0
+    naked_s: Positive = 30.0
+    replan_move: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.01
+    quote_age_s: Positive = 7_200.0
+    venue_gap: Share = 0.1
     minimum_trade_usd: NonNegative = 2_000.0
     minimum_transfer_usd: NonNegative = 5_000.0
+    messages_per_s: Annotated[int, msgspec.Meta(ge=1)] = 10
+    repeats: Annotated[int, msgspec.Meta(ge=1)] = 100
+    repeats_in_s: Positive = 60.0
+    loss_per_day: Share = 0.05
+    turnover_per_day: Positive = 10.0
 
 
 class Stress(_Strict, frozen=True):
@@ -128,7 +146,13 @@ class Venue(_Strict, frozen=True):
 
 
 class Route(_Strict, frozen=True):
-    """A way for money between two venues; latency is lognormal, given by median and 95 % point."""
+    """A way for money between two venues; latency is lognormal, given by median and 95 % point.
+
+    `cap_usd_day` is the most that may be sent over it within any 24 hours, counting a dollar coin
+    as a dollar; left out, the mandate caps nothing and what the venue lets go is the limit. Money
+    may be sent in the UTC hours of `window`; left out, always. A mandate that
+    crossed to another process has the same content: nothing of it depends on what was left out.
+    """
 
     source: str
     destination: str
@@ -140,6 +164,8 @@ class Route(_Strict, frozen=True):
     conversion_rate: str
     as_of: str
     provenance: str
+    cap_usd_day: NonNegative | None = None
+    window: str = "always"
 
 
 class EdgeTerms(_Strict, frozen=True):
@@ -152,6 +178,18 @@ class EdgeTerms(_Strict, frozen=True):
     half_life_days: Positive = 10.0
 
 
+class Pacing(_Strict, frozen=True):
+    """How what raises is spread over time: within `horizon_s` (0: at once), slices at least
+    `interval_s` apart, which is how long an order's impact is taken to last; `aversion_per_usd` is
+    what a squared dollar of deviation is worth in dollars (0: even slices), `basis_vol_annual` the
+    relative volatility between the legs of a pair, which is what waiting risks."""
+
+    horizon_s: NonNegative = 0.0
+    interval_s: Positive = 30.0
+    aversion_per_usd: NonNegative = 0.0
+    basis_vol_annual: NonNegative = 0.02
+
+
 class Mandate(_Strict, frozen=True):
     """Everything that is allowed; `version` is the content id that approvals cite."""
 
@@ -162,6 +200,7 @@ class Mandate(_Strict, frozen=True):
     authority: Authority = Authority()
     limits: Limits = Limits()
     edge: EdgeTerms = EdgeTerms()
+    execution: Pacing = Pacing()
     transfer: tuple[Route, ...] = ()
 
     @property
@@ -272,6 +311,7 @@ def _check_routes(mandate: Mandate, where: str) -> None:
             raise InputError(where, f"transfer[{index}]", "expected one route for two venues")
         seen.add((route.source, route.destination))
         _check_terms(route, where, f"transfer[{index}]")
+        read_window(route.window, where, f"transfer[{index}].window")
         _check_conversion(mandate, route, where, f"transfer[{index}].conversion_rate")
         if route.latency_p95_s < route.latency_median_s:
             raise InputError(

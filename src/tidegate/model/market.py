@@ -28,6 +28,15 @@ class Quote(msgspec.Struct, frozen=True):
     half_spread: float | None = None
 
 
+def carried(
+    quotes: Mapping[InstrumentId, Quote], before: Mapping[InstrumentId, Quote]
+) -> dict[InstrumentId, Quote]:
+    """Quotes with gaps filled by those that were seen before, as old as they are; a crossed book is
+    no quote."""
+    sound = {n: q for n, q in quotes.items() if q.half_spread is None or q.half_spread >= 0}
+    return {**before, **sound}
+
+
 class MarketSnapshot(msgspec.Struct, frozen=True):
     """All quotes at `ts_ms`, the venues that now neither send nor credit money, those where
     nothing trades, and what dollar coins are worth (micro-dollars; absent: as the mandate says)."""

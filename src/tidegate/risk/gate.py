@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from tidegate.model.actions import Action
-from tidegate.risk.limits import Breach, breaches
+from tidegate.risk.limits import Breach, findings
 from tidegate.risk.plan import Plan, Situation, Terms
 
 APPROVAL_LIFE_MS = 60_000
+CHECKED = "checked"
+Note = Callable[[str, object], object]
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -52,17 +55,30 @@ class Gate:
         self._key = key
 
     def review(
-        self, terms: Terms, situation: Situation, plan: Plan, sequence: int
+        self,
+        terms: Terms,
+        situation: Situation,
+        plan: Plan,
+        sequence: int,
+        note: Note | None = None,
     ) -> tuple[Approval, ...] | list[Breach]:
-        """Approvals for every action in order, or the breaches when any rule is broken."""
-        broken = breaches(terms, situation, plan)
+        """Approvals for every action in order, or the breaches when any rule is broken.
+
+        `sequence` is the journal's of the decision; `note` writes what every check found there,
+        before anything is approved.
+        """
+        found = findings(terms, situation, plan)
+        if note is not None:
+            note(CHECKED, _checked(situation.snapshot.ts_ms, sequence, found))
+        broken = [breach for breaches in found.values() for breach in breaches]
         if broken:
             return broken
-        snapshot = situation.snapshot.id
-        expires = situation.snapshot.ts_ms + APPROVAL_LIFE_MS
+        snapshot, now_ms = situation.snapshot.id, situation.snapshot.ts_ms
         version = terms.mandate.version
+        # A step that is to wait may be sent for as long after its time as any other.
+        ends = [now_ms + s.offset_ms + APPROVAL_LIFE_MS for s in plan.steps for _ in s.actions]
         return tuple(
-            self._approve(action, (sequence, index), (snapshot, version), expires)
+            self._approve(action, (sequence, index), (snapshot, version), ends[index])
             for index, action in enumerate(plan.actions)
         )
 
@@ -84,3 +100,13 @@ class Gate:
             raise ApprovalError(f"approval {approval.id}: not made by this gate, or changed")
         if now_ms > approval.expires_ms:
             raise ApprovalError(f"approval {approval.id}: expired")
+
+
+def _checked(ts_ms: int, decision: int, found: Mapping[str, Sequence[Breach]]) -> dict[str, object]:
+    """What every check found, as [name, passed, figures]; a figure is [rule, where, value, most],
+    and a check has passed when no value is above its most. A breach counts 1 where 0 may be."""
+    checks = [
+        (name, not breaches, [(breach.rule, breach.where, 1, 0) for breach in breaches])
+        for name, breaches in found.items()
+    ]
+    return {"ts_ms": ts_ms, "decision": decision, "checks": checks}

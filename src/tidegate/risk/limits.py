@@ -16,19 +16,23 @@ import msgspec
 from tidegate.model.account import Account
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
+from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     Plan,
     Situation,
+    Step,
     Terms,
     account_after,
+    capped_room_usd,
+    certain_lots,
     held_lots,
+    is_unsettled,
+    net_coins,
     reached,
     worst_accounts,
 )
 from tidegate.risk.stress import Moves, stressed_health
-
-QUOTE_AGE_MAX_MS = 2 * 3_600_000
 
 
 class Breach(msgspec.Struct, frozen=True):
@@ -45,10 +49,27 @@ Check = Callable[[Terms, Situation, Plan], list[Breach]]
 def quotes_are_fresh(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Stale data never trades, and nothing is raised while anything held has no fresh quote."""
     breaches = []
+    oldest_ms = situation.snapshot.ts_ms - terms.mandate.limits.quote_age_s * SECOND_MS
     for name in sorted(_concerned(terms, situation, plan)):
-        quote = situation.snapshot.quotes[name]
-        if situation.snapshot.ts_ms - quote.as_of_ms > QUOTE_AGE_MAX_MS:
+        if situation.snapshot.quotes[name].as_of_ms < oldest_ms:
             breaches.append(Breach("fresh quotes", name, "quote too old"))
+    return breaches
+
+
+def quotes_agree(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """No crossed book is traded on, and nothing is raised in a coin whose venues quote too far
+    apart: one of them may be wrong."""
+    breaches = []
+    prices: dict[str, list[float]] = {}
+    for name in sorted(_concerned(terms, situation, plan)):
+        quote, instrument = situation.snapshot.quotes[name], terms.instruments[name]
+        prices.setdefault(instrument.base, []).append(instrument.price(situation.marks[name]))
+        if quote.half_spread is not None and quote.half_spread < 0:
+            breaches.append(Breach("quotes agree", name, "the book is crossed"))
+    for coin, quoted in prices.items():
+        low, high = min(quoted), max(quoted)
+        if plan.raises and high > low * (1 + terms.mandate.limits.venue_gap):
+            breaches.append(Breach("quotes agree", coin, f"venues quote {low:g} and {high:g}"))
     return breaches
 
 
@@ -87,31 +108,66 @@ def reductions_reduce(terms: Terms, situation: Situation, plan: Plan) -> list[Br
     return breaches
 
 
-def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """Transfers stay within what the venue's exact rule lets go once what comes before them in
-    the plan is done, on open routes, in the asset that the route carries."""
+def unsettled_only_shrinks(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Where an order is in flight or the venue's account is in doubt, nothing is traded but what
+    reduces whatever is true, and no money leaves; while anything is in doubt nothing is raised
+    there."""
     breaches = []
-    for index, action in enumerate(plan.actions):
-        if isinstance(action, Transfer):
-            breaches += _closed(terms, situation, action)
-            account = account_after(terms, situation, action.source, plan.actions[:index])
-            free = terms.rules[action.source].state(account, situation.marks).withdrawable
-            if not 0 < action.quanta <= free:
-                detail = f"{action.quanta} of {free} quanta"
-                breaches.append(Breach("withdrawable", action.source, detail))
+    for name in sorted({a.instrument for a in plan.actions if isinstance(a, Order)}):
+        if not is_unsettled(terms, situation, name):
+            continue
+        sure = certain_lots(terms, situation, name)
+        orders = [a for a in plan.actions if isinstance(a, Order) and a.instrument == name]
+        low, high = reached(plan, name, sure)
+        if low < min(0, sure) or high > max(0, sure) or not all(o.reduce_only for o in orders):
+            breaches.append(Breach("unsettled", name, f"{sure} lots are sure, {low} to {high}"))
+    doubtful = situation.unsettled.venues({n: i.venue for n, i in terms.instruments.items()})
+    for action in plan.actions:
+        if isinstance(action, Transfer) and action.source in doubtful:
+            breaches.append(Breach("unsettled", action.source, "its account is in doubt"))
     return breaches
 
 
-def _closed(terms: Terms, situation: Situation, transfer: Transfer) -> list[Breach]:
-    """Why a transfer's route does not take it; what may leave is counted in the asset carried."""
-    route = transfer.source, transfer.destination
-    frozen = (end for end in route if end in situation.snapshot.frozen_venues)
-    found = [Breach("open route", end, "venue is frozen") for end in frozen]
-    if route not in terms.passages:
-        found.append(Breach("open route", transfer.source, "no such route"))
-    elif terms.passages[route].asset_sent != transfer.asset:
-        found.append(Breach("open route", transfer.source, f"does not carry {transfer.asset}"))
-    return found
+def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Transfers stay within what the venue's exact rule lets go once what comes before them in
+    the plan is done, on open routes, in the asset that the route carries, in their hours and
+    within their daily caps."""
+    breaches, sent_usd = [], dict[tuple[str, str], float]()
+    for index, action in enumerate(plan.actions):
+        if isinstance(action, Transfer):
+            route, venue = (action.source, action.destination), action.source
+            sent_usd[route] = sent_usd.get(route, 0.0) + action.quanta / MICRO
+            breaches += _route_breaches(terms, situation, action, sent_usd[route])
+            account = account_after(terms, situation, venue, plan.actions[:index])
+            free = terms.rules[venue].state(account, situation.marks).withdrawable
+            if not 0 < action.quanta <= free:
+                breaches.append(Breach("withdrawable", venue, f"{action.quanta} of {free} quanta"))
+    return breaches
+
+
+def _route_breaches(
+    terms: Terms, situation: Situation, transfer: Transfer, amount_usd: float
+) -> list[Breach]:
+    """What keeps a transfer's route from taking an amount in all from a plan; what may leave is
+    counted in the asset that it carries."""
+    route = (transfer.source, transfer.destination)
+    snapshot, passage = situation.snapshot, terms.passages.get(route)
+    frozen = [end for end in route if end in snapshot.frozen_venues]
+    breaches = [Breach("open route", end, "venue is frozen") for end in frozen]
+    if passage is None:
+        return [*breaches, Breach("open route", route[0], "no such route")]
+    if passage.asset_sent != transfer.asset:
+        breaches.append(Breach("open route", route[0], f"does not carry {transfer.asset}"))
+    where = " to ".join(route)
+    if not passage.window.holds(snapshot.ts_ms):
+        breaches.append(Breach("route hours", where, "closed at this hour"))
+    if passage.cap_usd_day is None:
+        return breaches
+    room_usd = capped_room_usd(passage, situation)
+    if amount_usd > room_usd:
+        known = "unknown what was sent" if situation.sent_day_usd is None else f"{room_usd:.2f} USD"
+        breaches.append(Breach("daily cap", where, f"{amount_usd:.2f} USD, room: {known}"))
+    return breaches
 
 
 def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
@@ -192,17 +248,43 @@ def _notional_usd(instrument: Instrument, order: Order, situation: Situation) ->
     return instrument.notional(order.lots, ticks) / MICRO
 
 
+def remainders_count(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Where a coin is off its hedge by more than the smallest trade, no part of a step may fill so
+    that with it more than the naked limit is exposed, unless so much was exposed before. What the
+    whole step leaves is judged with the steps."""
+    limits, breaches = terms.mandate.limits, []
+    for coin, held in net_coins(terms, situation).items():
+        steps = [_step_coins(terms, step, coin) for step in plan.steps]
+        if not any(any(step) for step in steps):
+            continue
+        price = _traded_price(terms, situation, plan, coin)
+        if abs(float(held)) * price <= limits.minimum_trade_usd:
+            continue
+        net = held
+        for index, (sold, bought) in enumerate(steps):
+            worst, net = max(abs(net + sold), abs(net + bought)), net + sold + bought
+            exposed = float(worst) * price
+            if worst > max(abs(held), abs(net)) and exposed > limits.naked_usd * 1.001:
+                breaches.append(Breach("naked leg", coin, f"{exposed:.0f} USD in step {index}"))
+    return breaches
+
+
+def _step_coins(terms: Terms, step: Step, coin: str) -> tuple[Decimal, Decimal]:
+    """Coins that a step sells (not positive) and buys."""
+    orders = [a for a in step.actions if isinstance(a, Order)]
+    named = [(a.lots, terms.instruments[a.instrument]) for a in orders]
+    amounts = [lots * contract.lot for lots, contract in named if contract.base == coin]
+    zero = Decimal(0)
+    return sum((a for a in amounts if a < 0), zero), sum((a for a in amounts if a > 0), zero)
+
+
 def coins_stay_hedged(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """No step leaves a coin further from hedged than the naked limit, nor the whole plan further
     than the smallest trade, unless the book was further from hedged before.
 
     What is exposed is counted in coins, so that venues which quote apart leave no hedge naked.
     """
-    limits = terms.mandate.limits
-    net = dict.fromkeys(terms.mandate.coins, Decimal(0))
-    for instrument in terms.instruments.values():
-        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
-        net[instrument.base] += lots * instrument.lot
+    limits, net = terms.mandate.limits, net_coins(terms, situation)
     before, breaches = dict(net), []
     for index, step in enumerate(plan.steps):
         for action in step.actions:
@@ -240,7 +322,8 @@ def book_stays_small(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
 
 
 def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
-    """Gross notional of margined positions once every order has filled."""
+    """Gross notional of margined positions once every order has filled, and with them what is not
+    settled."""
     change: dict[str, int] = {}
     for action in plan.actions:
         if isinstance(action, Order):
@@ -250,17 +333,19 @@ def gross_after_usd(terms: Terms, situation: Situation, plan: Plan) -> float:
         if isinstance(instrument, Spot):
             continue
         account = situation.portfolio.accounts[instrument.venue]
+        low, high = situation.unsettled.lots.get(name, (0, 0))
         lots = held_lots(account, instrument) + change.get(name, 0)
+        lots = max(lots + low, lots + high, key=abs)
         gross += instrument.notional(lots, situation.marks[name]) / MICRO if lots else 0.0
     return gross
 
 
 def claims_stay_capped(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """No transfer lifts what one venue owes us, unrealised profit and money under way to it
-    included, above its cap."""
+    """No transfer lifts what one venue owes us, unrealised profit and money that is or may be under
+    way to it included, above its cap."""
     breaches = []
     arriving: dict[str, int] = {}
-    under_way: dict[str, int] = {}
+    under_way = dict(situation.unsettled.arriving)
     for shipment in situation.portfolio.shipments:
         received = terms.passages[shipment.source, shipment.destination].received(shipment.quanta)
         under_way[shipment.destination] = under_way.get(shipment.destination, 0) + received
@@ -296,12 +381,15 @@ def orders_fit_the_market(terms: Terms, situation: Situation, plan: Plan) -> lis
 
 CHECKS: tuple[Check, ...] = (
     quotes_are_fresh,
+    quotes_agree,
     authority_allows,
     reductions_reduce,
+    unsettled_only_shrinks,
     money_can_leave,
     accounts_survive,
     wallets_hold,
     legs_stay_together,
+    remainders_count,
     coins_stay_hedged,
     book_stays_small,
     claims_stay_capped,
@@ -309,10 +397,21 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def breaches(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
-    """Every broken rule of a plan; where a quote is missing nothing else can be judged."""
+def findings(terms: Terms, situation: Situation, plan: Plan) -> dict[str, list[Breach]]:
+    """What every check found, by its name; where a quote is missing nothing else can be judged."""
     needed = _held(terms, situation) | _concerned(terms, situation, plan)
     missing = sorted(needed - situation.snapshot.quotes.keys())
     if missing:
-        return [Breach("fresh quotes", name, "no quote") for name in missing]
-    return [breach for check in CHECKS for breach in check(terms, situation, plan)]
+        blind = [Breach("fresh quotes", name, "no quote") for name in missing]
+        return {quotes_are_fresh.__name__: blind}
+    return {check.__name__: check(terms, situation, plan) for check in CHECKS}
+
+
+def breaches(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
+    """Every broken rule of a plan."""
+    return [breach for found in findings(terms, situation, plan).values() for breach in found]
+
+
+def check_names() -> list[str]:
+    """What every plan is judged by, in order, as a journal's header pins it."""
+    return [check.__name__ for check in CHECKS]

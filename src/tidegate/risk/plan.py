@@ -4,13 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from math import inf
 
 import msgspec
 
 from tidegate.costs.financing import Passage
 from tidegate.costs.trading import TradingCosts, slippage
 from tidegate.margin.rule import MarginRule
-from tidegate.model.account import FLAT, Account, Portfolio, Position, fill_position
+from tidegate.model.account import (
+    FLAT,
+    SETTLED,
+    Account,
+    Portfolio,
+    Position,
+    Unsettled,
+    fill_position,
+)
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.mandate import Mandate
@@ -20,9 +30,11 @@ from tidegate.risk.stress import Moves, stressed_health
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Actions that are sent together; a step waits for the one before it."""
+    """Actions that are sent together, not before `offset_ms` after the plan began; a step waits for
+    the one before it."""
 
     actions: tuple[Action, ...]
+    offset_ms: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -50,7 +62,10 @@ class Terms(msgspec.Struct, frozen=True):
 class Situation(msgspec.Struct, frozen=True):
     """The book and the market at one time; `outer` and `inner` are the stress moves that hold now,
     which are at least the mandate's, `adl_ranks` our places in the venues' deleveraging queues
-    where they show them (1 is closed first)."""
+    where they show them (1 is closed first). `unsettled` is how far the truth may lie from the
+    portfolio, `loose` are coins whose legs came apart and were not mended in the mandate's time,
+    `sent_day_usd` is what left over each route within the last 24 hours (None: unknown, and then
+    nothing may be sent over a capped route)."""
 
     portfolio: Portfolio
     snapshot: MarketSnapshot
@@ -59,6 +74,9 @@ class Situation(msgspec.Struct, frozen=True):
     equity_usd: float
     peak_usd: float
     adl_ranks: Mapping[InstrumentId, float] = {}
+    unsettled: Unsettled = SETTLED
+    loose: frozenset[str] = frozenset()
+    sent_day_usd: Mapping[tuple[str, str], float] | None = None
 
     @property
     def marks(self) -> dict[InstrumentId, int]:
@@ -71,6 +89,26 @@ def held_lots(account: Account, instrument: Instrument) -> int:
     if isinstance(instrument, Spot):
         return account.balances.get(instrument.base, 0) // instrument.base_quanta(1)
     return account.positions.get(instrument.id, FLAT).lots
+
+
+def capped_room_usd(passage: Passage, situation: Situation) -> float:
+    """What a route's daily cap leaves to send now; infinite without one, nothing where it is
+    unknown what was sent. A dollar coin counts as a dollar."""
+    if passage.cap_usd_day is None:
+        return inf
+    if situation.sent_day_usd is None:
+        return 0.0
+    sent_usd = situation.sent_day_usd.get((passage.source, passage.destination), 0.0)
+    return max(0.0, passage.cap_usd_day - sent_usd)
+
+
+def route_room_usd(passage: Passage, situation: Situation) -> float:
+    """What a route can take now: nothing outside its hours or while an end is frozen, else what
+    its cap leaves."""
+    snapshot = situation.snapshot
+    frozen = {passage.source, passage.destination}.intersection(snapshot.frozen_venues)
+    opened = passage.window.holds(snapshot.ts_ms) and not frozen
+    return capped_room_usd(passage, situation) if opened else 0.0
 
 
 def reached(plan: Plan, name: InstrumentId, held: int) -> tuple[int, int]:
@@ -167,9 +205,11 @@ def worst_accounts(
     own orders the worst subset filled, all its costs paid, transfers out gone and none landed.
 
     The loss under an adverse move plus maintenance is convex in each position's lots and separable
-    over instruments, so the worst subset takes, per instrument, the worse of both ends.
+    over instruments, so the worst subset takes, per instrument, the worse of both ends. What is not
+    settled is at its worst before the first step.
     """
-    account, traded_usd = situation.portfolio.accounts[venue], dict[InstrumentId, float]()
+    account = least_certain(terms, situation, venue, moves)
+    traded_usd = dict[InstrumentId, float]()
     for step in plan.steps:
         actions = [action for action in step.actions if _venue_of(terms, action) == venue]
         if not actions:
@@ -188,6 +228,62 @@ def worst_accounts(
                 worst[name] = ends[_least_healthy(terms, situation, alone, moves)]
         yield Account(venue, balances, worst)
         account = Account(venue, balances, after)
+
+
+def least_certain(terms: Terms, situation: Situation, venue: str, moves: Moves) -> Account:
+    """The account at the worst that is not excluded: money that may be missing is gone, and each
+    position stands at the end of its range that has least health under the moves."""
+    account, unsettled = situation.portfolio.accounts[venue], situation.unsettled
+    ranges = {n: ends for n, ends in unsettled.lots.items() if terms.instruments[n].venue == venue}
+    missing = unsettled.missing.get(venue, {})
+    if not ranges and not missing:
+        return account
+    balances, positions = dict(account.balances), dict(account.positions)
+    for asset, quanta in missing.items():
+        balances[asset] = balances.get(asset, 0) - quanta
+    for name, ends in ranges.items():
+        instrument = terms.instruments[name]
+        if isinstance(instrument, Spot):
+            coins = balances.get(instrument.base, 0) - instrument.base_quanta(-ends[0])
+            balances[instrument.base] = max(0, coins)
+            continue
+        held = positions.get(name, FLAT)
+        reached = [_shifted(held, instrument, by, situation) for by in (0, *ends)]
+        alone = [Account(venue, {}, {name: end}) for end in reached]
+        positions[name] = reached[_least_healthy(terms, situation, alone, moves)]
+    return Account(venue, balances, {n: p for n, p in positions.items() if p.lots})
+
+
+def _shifted(held: Position, instrument: Instrument, by: int, situation: Situation) -> Position:
+    """A position with lots more or less, which were traded at the mark."""
+    cost = instrument.entry_cost(by, situation.marks[instrument.id]) if by else 0
+    return Position(held.lots + by, held.cost + cost)
+
+
+def net_coins(terms: Terms, situation: Situation) -> dict[str, Decimal]:
+    """How far each coin is from hedged, over all venues."""
+    net = dict.fromkeys(terms.mandate.coins, Decimal(0))
+    for instrument in terms.instruments.values():
+        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        net[instrument.base] += lots * instrument.lot
+    return net
+
+
+def certain_lots(terms: Terms, situation: Situation, name: InstrumentId) -> int:
+    """Lots that are held for sure: the end nearest to zero of what may be held, 0 if the sides
+    differ."""
+    instrument = terms.instruments[name]
+    held = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+    low, high = situation.unsettled.lots.get(name, (0, 0))
+    if held + low > 0:
+        return held + low
+    return min(0, held + high)
+
+
+def is_unsettled(terms: Terms, situation: Situation, name: InstrumentId) -> bool:
+    """Whether an instrument may only be reduced, as something about it or its venue is open."""
+    unsettled = situation.unsettled
+    return name in unsettled.lots or terms.instruments[name].venue in unsettled.unseen
 
 
 def _venue_of(terms: Terms, action: Action) -> str:

@@ -65,15 +65,29 @@ class LognormalLatency(msgspec.Struct, frozen=True):
     sigma_log: float
 
 
-Latency = FixedLatency | ErlangLatency | LognormalLatency
+class DiscreteLatency(msgspec.Struct, frozen=True):
+    """Money lands after `seconds` with the probabilities `weights`, float64[n]; what these lack of
+    one never lands."""
+
+    seconds: FloatArray
+    weights: FloatArray
+
+    @property
+    def mean_s(self) -> float:
+        """Mean of what lands; 0, which no latency may have, where nothing does."""
+        landing = float(self.weights.sum())
+        return float(self.weights @ self.seconds) / landing if landing else 0.0
+
+
+Latency = FixedLatency | ErlangLatency | LognormalLatency | DiscreteLatency
 
 
 def hit_probability(distance_log: float, motion: LogMotion, latency: Latency) -> float:
     """Probability that an adverse log move `distance_log` is hit before the money lands.
 
     Fixed t: Phi((-b + mu t)/(s sqrt t)) + exp(2 mu b/s^2) Phi((-b - mu t)/(s sqrt t)).
-    Exponential of rate th: exp(-b (sqrt(mu^2 + 2 th s^2) - mu)/s^2). Erlang and lognormal: the
-    fixed form integrated over the latency's law.
+    Exponential of rate th: exp(-b (sqrt(mu^2 + 2 th s^2) - mu)/s^2). Erlang, lognormal and
+    discrete: the fixed form integrated over the latency's law; what never lands counts as hit.
 
     Args: `distance_log` b >= 0. Returns: a probability. Raises: `InputError`.
     Source: Borodin and Salminen (2002), Brownian motion with drift, first hitting time.
@@ -90,6 +104,11 @@ def hit_probability(distance_log: float, motion: LogMotion, latency: Latency) ->
             times, weights = _erlang_nodes(mean_years, stages)
         case LognormalLatency(sigma_log=sigma_log):
             times, weights = _lognormal_nodes(mean_years, sigma_log)
+        case DiscreteLatency(seconds=seconds, weights=weights):
+            never = max(0.0, 1.0 - float(weights.sum()))
+            times = seconds / SECONDS_PER_YEAR
+            landing = float(weights @ _fixed_probabilities(distance_log, motion, times))
+            return min(1.0, landing + never)
     return min(1.0, float(weights @ _fixed_probabilities(distance_log, motion, times)))
 
 

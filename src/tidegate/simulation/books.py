@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from tidegate.model.account import FLAT, Position, fill_position
 from tidegate.model.actions import Transfer
@@ -59,3 +59,16 @@ class Parcel:
     transfer: Transfer
     quanta: int
     due_ms: int
+
+
+def in_order(parcels: Iterable[Parcel]) -> list[Parcel]:
+    """Parcels by the time at which they land."""
+    return sorted(parcels, key=lambda parcel: (parcel.due_ms, parcel.transfer.id))
+
+
+def held_back(parcels: Iterable[Parcel], transfer: str, until_ms: int) -> list[Parcel]:
+    """Parcels of which that of one transfer lands no sooner than at a time."""
+    return in_order(
+        replace(p, due_ms=max(p.due_ms, until_ms)) if p.transfer.id == transfer else p
+        for p in parcels
+    )

@@ -41,7 +41,7 @@ from tidegate.model.events import (
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import MICRO, RATE_E12, ceil_div
-from tidegate.simulation.books import Book, Parcel
+from tidegate.simulation.books import Book, Parcel, held_back, in_order
 from tidegate.simulation.delivery import check_expiries, due, expired
 from tidegate.simulation.tape import Deleveraging, DeliveryPrice, Tape
 from tidegate.simulation.terms import ExchangeTerms
@@ -179,18 +179,15 @@ class Exchange:
         travelling = transfer.quanta - passage.fee_quanta
         latency_ms = int(1000 * passage.latency_quantile_s(self._draw(transfer.id)))
         due_ms = self._tape.thaws_ms(transfer.destination, self.now_ms + latency_ms)
-        self._parcels.append(Parcel(transfer, travelling, due_ms))
-        self._parcels.sort(key=lambda parcel: (parcel.due_ms, parcel.transfer.id))
-        sent = TransferSent(
-            self.now_ms,
-            transfer.id,
-            transfer.source,
-            transfer.destination,
-            transfer.asset,
-            transfer.quanta,
-            passage.fee_quanta,
-        )
-        return [sent]
+        self._parcels = in_order((*self._parcels, Parcel(transfer, travelling, due_ms)))
+        fee = passage.fee_quanta
+        ends = transfer.source, transfer.destination
+        asset, quanta = transfer.asset, transfer.quanta
+        return [TransferSent(self.now_ms, transfer.id, *ends, asset, quanta, fee)]
+
+    def hold(self, transfer: str, until_ms: int) -> None:
+        """Keep a shipment back, so that it lands no sooner than a time."""
+        self._parcels = held_back(self._parcels, transfer, until_ms)
 
     def _draw(self, name: str) -> float:
         """A number in (0, 1) from the seed and a transfer's name, the same on every run."""

@@ -20,7 +20,7 @@ from tidegate.backtest.policies import Pairs
 from tidegate.backtest.run import Policy, Session
 from tidegate.costs.financing import Passage, passage
 from tidegate.costs.trading import TradingCosts
-from tidegate.engine.record import Record
+from tidegate.execution.record import Record
 from tidegate.journal.writer import Journal
 from tidegate.ledger.book import Ledger
 from tidegate.margin.linear import BinanceUsdm, HyperliquidCross

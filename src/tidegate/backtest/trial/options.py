@@ -34,6 +34,7 @@ from tidegate.backtest.run import (
 )
 from tidegate.backtest.trial.contest import Contest, World, make_contest
 from tidegate.costs.options import DeliveryFee, OptionCosts
+from tidegate.engine.memory import Tally
 from tidegate.margin.deribit import DeribitStandard
 from tidegate.margin.deribit_options import DeribitOptions, OptionRates
 from tidegate.model.errors import InputError
@@ -136,7 +137,7 @@ def play_options(
     journal = journal_at(journal_path, fields)
     session = open_session(arrangement, tape, journal, seed, experiment.placement)
     play(session, make_policy(session), tape)
-    return close(session, label, {"decisions": 0, "solves": 0, "refusals": 0})
+    return close(session, label, Tally())
 
 
 def chains_at(

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the audit commands print; True is exit status 0, False a negative answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tidegate.audit.anchor import add_checkpoint, follow, read_anchor
+from tidegate.audit.checkpoint import make_key, public_key, read_key
+from tidegate.audit.verifier import MARGINS, verify
+from tidegate.model.errors import InputError
+
+
+def new_key(path: Path, origin: str, *, as_json: bool) -> bool:
+    """Make a key file and print its public key, which belongs where anybody can read it."""
+    public = make_key(path, origin)
+    print(json.dumps({"origin": origin, "public_key": str(public)}) if as_json else public)
+    return True
+
+
+def checkpoint(journal: Path, key: str, anchors: Sequence[str], *, as_json: bool) -> bool:
+    """Sign and publish the present state of a journal, and print the note."""
+    point, note, against = add_checkpoint(journal, read_key(key), anchors)
+    if as_json:
+        said = {"origin": point.origin, "size": point.size, "root": point.root.hex()}
+        print(json.dumps({**said, "note": note, "against": against}))
+    else:
+        print(note, end="")
+        for reason in against:
+            print(f"FAIL {journal}: {reason}")
+    return not against
+
+
+def keep_up(
+    journal: Path, key: str, anchors: Sequence[str], trusted: Path, *, as_json: bool
+) -> bool:
+    """Check that a journal extends all that was seen of it, and keep the newest checkpoint."""
+    point, against = follow(journal, public_key(key), anchors, trusted)
+    size = None if point is None else point.size
+    if point is None:
+        against = ["no checkpoint is known, so nothing can be compared"]
+    if as_json:
+        print(json.dumps({"trusted_size": size, "against": against}))
+    elif not against:
+        print(f"ok   {journal}: extends every checkpoint; trusted up to {size} entries")
+    else:
+        for reason in against:
+            print(f"FAIL {journal}: {reason}")
+    return not against
+
+
+def check_journal(
+    journal: Path, head: str | None, key: str | None, anchors: Sequence[str], *, as_json: bool
+) -> bool:
+    """Print every check of one journal, also against published checkpoints."""
+    if anchors and key is None:
+        raise InputError("tidegate verify", "--public-key", "expected one, to check signatures")
+    known = str(public_key(key)) if key is not None else ""
+    texts = [_published(anchor) for anchor in anchors]
+    try:
+        checks = verify(str(journal), head, known, *texts)
+    except OSError as error:
+        raise InputError(
+            str(journal), "journal", f"expected a readable file ({error.strerror})"
+        ) from None
+    if as_json:
+        rows = [{"file": journal.name, **check._asdict()} for check in checks]
+        print(json.dumps([{"check" if k == "name" else k: v for k, v in r.items()} for r in rows]))
+    else:
+        for name, passed, detail in checks:
+            print(ascii(f"{'ok  ' if passed else 'FAIL'} {journal}: {name}: {detail}")[1:-1])
+        print(f"limits are {MARGINS}")
+    return all(check.passed for check in checks)
+
+
+def _published(anchor: str) -> str:
+    text = read_anchor(anchor)
+    if not text:
+        raise InputError(anchor, "checkpoint", "expected at least one signed checkpoint")
+    return text

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting is recovering: the ledger, the orders and the transfers are the fold of the journal.
+
+What the fold leaves open is unknown, since the process that sent it is gone. The desk then asks the
+venues, and as long as a venue has not agreed with the ledger nothing is traded there: nobody needs
+to tell a first start, a restart and a crash apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from tidegate.execution.bookkeeping import Past, note_progress
+from tidegate.execution.books import Books
+from tidegate.execution.record import Record
+from tidegate.journal.frames import Frame
+from tidegate.model.actions import Action, Order
+from tidegate.model.errors import ensure
+from tidegate.model.events import Event
+from tidegate.model.instruments import Instrument, InstrumentId
+from tidegate.model.replies import NotTaken, OrderStatus, TransferStatus, Unclear
+
+
+class _Approved(msgspec.Struct, frozen=True):
+    id: str
+    action: Action
+    expires_ms: int
+
+
+class _Submitted(msgspec.Struct, frozen=True):
+    approval: str
+
+
+class _Replied(msgspec.Struct, frozen=True):
+    id: str
+    reply: OrderStatus | TransferStatus | NotTaken | Unclear
+
+
+class _Cancelling(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _Events(msgspec.Struct, frozen=True):
+    events: tuple[Event, ...]
+    postings: tuple[tuple[str, str, int, int, str], ...]
+    lines: dict[str, int] = {}
+
+
+def recover_run(
+    frames: Iterable[Frame], record: Record, instruments: Mapping[InstrumentId, Instrument]
+) -> Past:
+    """Fold a journal's frames into the record's empty ledger, and return the run's orders,
+    transfers and log lines. Raises `InvariantError` where events no longer give the postings that
+    the journal has, and where a submission cites no approval."""
+    fold = _Fold(record, instruments)
+    for frame in frames:
+        fold.take(frame)
+    fold.books.restarted()
+    return Past(fold.books, fold.lines)
+
+
+class _Fold:
+    """The state of the fold; kinds of frames that it does not know move nothing."""
+
+    def __init__(self, record: Record, instruments: Mapping[InstrumentId, Instrument]) -> None:
+        self._record, self._instruments = record, instruments
+        self._approved: dict[str, _Approved] = {}
+        self.books = Books()
+        self.lines: dict[str, int] = {}
+
+    def take(self, frame: Frame) -> None:
+        payload = frame.payload
+        match frame.kind:
+            case "approved":
+                approved = msgspec.json.decode(payload, type=_Approved)
+                self._approved[approved.id] = approved
+            case "submitted" | "sent":
+                self._submitted(msgspec.json.decode(payload, type=_Submitted))
+            case "replied":
+                replied = msgspec.json.decode(payload, type=_Replied)
+                self.books.hear(replied.id, replied.reply)
+            case "cancelling":
+                self.books.cancel_asked(msgspec.json.decode(payload, type=_Cancelling).id)
+            case "events":
+                self._events(msgspec.json.decode(payload, type=_Events))
+            case "restarted":
+                self.books.restarted()
+            case _:
+                """What was decided, and why, is for replay."""
+
+    def _submitted(self, submitted: _Submitted) -> None:
+        approved = self._approved.get(submitted.approval)
+        ensure(approved is not None, f"{submitted.approval}: submitted without an approval")
+        if approved is None:
+            return
+        action = approved.action
+        if isinstance(action, Order):
+            venue = self._instruments[action.instrument].venue
+            self.books.intend_order(action, venue, approved.expires_ms)
+        else:
+            self.books.intend_transfer(action, approved.expires_ms)
+
+    def _events(self, booked: _Events) -> None:
+        postings = self._record.retake(booked.events)
+        same = [tuple(posting) for posting in postings] == list(booked.postings)
+        ensure(same, "events of the journal no longer give its postings")
+        self.lines |= booked.lines
+        for event in booked.events:
+            note_progress(self.books, event)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A settings file in TOML, read strictly into a structure."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from tidegate.execution.durable_file import content
+from tidegate.model.errors import InputError
+
+Settings = TypeVar("Settings", bound=msgspec.Struct)
+
+
+def read_toml(path: Path, kind: type[Settings]) -> Settings:
+    """The file as a structure that refuses unknown fields; raises `InputError` naming the field."""
+    where = str(path)
+    try:
+        raw = tomllib.loads(content(path).decode("utf-8"))
+    except OSError as error:
+        reason = error.strerror or "too large"
+        raise InputError(where, "file", f"expected a readable file ({reason})") from None
+    except ValueError as error:
+        raise InputError(where, "TOML", f"expected valid TOML: {error}") from None
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$.")
+        expected = message[:1].lower() + message[1:]
+        raise InputError(where, place.rstrip("`") or "file", expected) from None
+
+
+def beside(path: Path, name: str) -> Path:
+    """A file that another one names, from that one's folder."""
+    return path.parent / name

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's memory: in its journal as it stands, and taken up from there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.engine.room import room
+from tests.engine.test_cycle import BOLD, STORM, enlarging
+from tidegate.engine.cycle import Tools
+from tidegate.engine.memory import Memory
+
+
+def resumed(frames: list[tuple[str, dict[str, Any]]]) -> Memory:
+    """The memory that a journal tells: the last decision's, and what came of it."""
+    memory = Memory()
+    for kind, payload in frames:
+        if kind == "decision":
+            memory = msgspec.convert(payload["memory"], Memory)
+        if kind == "refused":
+            memory = memory.refused(payload["ts_ms"])
+    return memory
+
+
+@pytest.mark.parametrize("tools", [Tools(), Tools(relieve=enlarging)], ids=["true", "refused"])
+def test_memory_of_a_journal_is_that_of_the_engine_but_for_peaks_between_decisions(
+    tools: Tools,
+) -> None:
+    built = room(STORM, tools, BOLD)
+    built.play(9)
+    own = built.cycle.memory
+    told = resumed(built.frames())
+    assert bool(own.tally.refusals) == (tools.relieve is enlarging)
+    assert told.changed(peak_micro=own.peak_micro) == own
+    assert told.peak_micro <= own.peak_micro
+
+
+def told_of(frames: list[tuple[str, dict[str, Any]]]) -> list[object]:
+    """Decisions and what happened: not the inputs, which a new engine writes again."""
+    return [p.get("events", p) for kind, p in frames if kind in ("decision", "events")]
+
+
+def test_engine_that_takes_up_a_memory_goes_on_as_the_one_that_had_it() -> None:
+    """Two engines over one market: one is replaced by another in the middle."""
+    whole, parted = room(STORM, mandate=BOLD), room(STORM, mandate=BOLD)
+    for built in (whole, parted):
+        built.play(4)
+    cycle = parted.cycle
+    fresh = type(cycle)(cycle._world, cycle._terms_at, cycle._forecaster, cycle._start_ms)
+    fresh.memory = cycle.memory
+    parted = replace(parted, cycle=fresh)
+    for built in (whole, parted):
+        built.play(6)
+    told = [told_of(built.frames()) for built in (whole, parted)]
+    assert told[0] == told[1]
+    assert len(told[0]) > 100

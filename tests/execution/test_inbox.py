@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines of venues' logs come in any order and any number of times, and are taken once in order."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.execution.inbox import Inbox
+from tidegate.execution.patience import FIRST_MS, LONGEST_MS, Patience
+from tidegate.model.events import Deposited
+from tidegate.model.replies import Entry
+
+
+def line(number: int) -> Entry:
+    return Entry("alpha", number, Deposited(number, "alpha", "USDC", number))
+
+
+@given(
+    begun=st.integers(0, 3),
+    told=st.lists(st.integers(1, 8)),
+    data=st.data(),
+)
+def test_lines_are_taken_once_and_in_order_whatever_comes(
+    begun: int, told: list[int], data: st.DataObject
+) -> None:
+    inbox, taken = Inbox({"alpha": begun}), list[int]()
+    for number in told:
+        inbox.put([line(number)])
+        if data.draw(st.booleans()):
+            taken += [event.ts_ms for event in inbox.take("alpha", lambda _: True)]
+    taken += [event.ts_ms for event in inbox.take("alpha", lambda _: True)]
+    reached = begun
+    while reached + 1 in told:
+        reached += 1
+    assert taken == list(range(begun + 1, reached + 1))
+    assert inbox.cursors == {"alpha": reached}
+    assert bool(inbox.gaps) == any(number > reached for number in told)
+
+
+def test_line_that_may_not_be_taken_holds_up_those_after_it() -> None:
+    inbox = Inbox({"alpha": 0})
+    inbox.put([line(1), line(2), line(3)])
+    assert [event.ts_ms for event in inbox.take("alpha", lambda event: event.ts_ms != 2)] == [1]
+    assert [event.ts_ms for event in inbox.take("alpha", lambda _: True)] == [2, 3]
+
+
+@given(times=st.integers(1, 12))
+def test_waits_double_up_to_the_longest(times: int) -> None:
+    patience = Patience()
+    assert patience.is_over("o", 0)
+    for _ in range(times):
+        patience.asked("o", 0)
+    wait_ms = min(LONGEST_MS, FIRST_MS * 2 ** (times - 1))
+    assert not patience.is_over("o", wait_ms - 1)
+    assert patience.is_over("o", wait_ms)
