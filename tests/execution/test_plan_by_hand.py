@@ -206,9 +206,32 @@ def test_reduction_takes_of_each_leg_of_the_heavier_side_its_share() -> None:
 
 def test_short_that_won_more_of_its_notional_is_rolled_before_a_long() -> None:
     positions = {
-        ALPHA_BTC: held(ALPHA_BTC, 1_000, entry=0.9),
+        ALPHA_BTC: held(ALPHA_BTC, 1_000, entry=0.7),
         ALPHA_ETH: held(ALPHA_ETH, -1_000, entry=1.5),
     }
     situation = desk.situation(desk.portfolio(RICH, positions))
     first = toward(situation, realise_usd={"alpha": 2_000.0}).actions[0]
     assert first.instrument == ALPHA_ETH  # type: ignore[union-attr]
+
+
+def test_position_without_profit_is_not_rolled() -> None:
+    book = desk.portfolio(RICH, {ALPHA_BTC: held(ALPHA_BTC, 1_000)})
+    assert toward(desk.situation(book), realise_usd={"alpha": 5_000.0}).actions == ()
+
+
+def test_coin_is_traded_where_its_largest_change_is_worth_it_though_another_is_not() -> None:
+    """Alpha changes by 300 dollars, the vault by 1,200 and beta by 1,500; the least is 1,000."""
+    positions = {ALPHA_BTC: held(ALPHA_BTC, 400), BETA_BTC: held(BETA_BTC, -60_000)}
+    book = desk.portfolio(RICH, positions, coins={"BTC": 2 * 10**7})
+    amounts = {ALPHA_BTC: 0.395, VAULT_BTC: 0.18, BETA_BTC: -0.575}
+    found = toward(desk.situation(book), base_amounts=amounts).actions
+    assert [a.instrument for a in found] == [VAULT_BTC, ALPHA_BTC, BETA_BTC]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_reduction_of_a_single_lot_goes_toward_nothing(side: int) -> None:
+    book = desk.portfolio(RICH, {ALPHA_BTC: held(ALPHA_BTC, side)})
+    targets = Targets({ALPHA_BTC: 0.0}, {}, {}, "cut", urgent=True)
+    (found,) = plan_targets(TERMS, desk.situation(book), targets, 7).actions
+    assert isinstance(found, Order)
+    assert (found.lots, found.reduce_only) == (-side, True)

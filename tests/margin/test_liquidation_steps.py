@@ -32,6 +32,10 @@ def test_solvent_account_is_left_alone(book: tuple[Account, dict[str, int]]) -> 
             assert (step is None) == (healthy or (rule == binance() and not held.positions))
 
 
+def test_binance_closes_nothing_of_a_debt_that_no_position_stands_behind() -> None:
+    assert binance().liquidation_step(account(-1, {}), MARKS, 0) is None
+
+
 def test_hyperliquid_first_sells_a_fifth_of_positions_above_100k_and_all_of_the_others() -> None:
     rule = hyperliquid()
     held = below(rule, {BTC.id: LARGE, ETH.id: SMALL}, 0.9)

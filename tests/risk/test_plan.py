@@ -66,6 +66,7 @@ def test_asset_that_an_account_has_never_held_counts_as_nothing() -> None:
         book = msgspec.structs.replace(BOOK.portfolio, accounts=accounts)
         situation = msgspec.structs.replace(BOOK, portfolio=book)
         found = [account_after(TERMS, situation, venue, actions) for venue in ("alpha", "vault")]
+        found.append(account_after(TERMS, situation, "alpha", actions[2:]))
         for step in ((actions[0],), (actions[1],), (actions[2],)):
             for venue in ("alpha", "vault"):
                 what = plan(step, raises=False)
