@@ -134,7 +134,7 @@ def test_order_that_is_not_ours_makes_its_venue_doubtful_until_it_is_gone() -> N
     assert "alpha" not in built.desk.standing(NOW_MS).unsettled.unseen
 
 
-@pytest.mark.parametrize(("moved", "sent"), [(0.009, 2), (0.011, 1)])
+@pytest.mark.parametrize(("moved", "sent"), [(0.009, 2), (0.011, 1), (-0.009, 2), (-0.011, 1)])
 def test_later_step_is_dropped_when_prices_moved_since_the_plan_was_made(
     moved: float, sent: int
 ) -> None:
@@ -270,3 +270,14 @@ def test_line_of_a_venue_whose_clock_is_behind_does_not_turn_the_journals_time_b
     built.wait(1)
     times = [payload["ts_ms"] for _, payload in built.frames() if "ts_ms" in payload]
     assert times == sorted(times)
+
+
+def test_halted_desk_lets_no_money_go_either() -> None:
+    why: list[str] = []
+    sent = Transfer("t", "alpha", "beta", "USDT", 5_000_000, "test")
+    built = office(senses=Senses(halted=lambda: why[0] if why else None))
+    begun(built, ((approval(LONG),), (approval(sent, place="1.1"),)))
+    why.append("by hand")
+    built.venues.fill(LONG, 100)
+    built.wait(3)
+    assert built.venues.placed == [LONG.id]
