@@ -91,6 +91,29 @@ def forged(frames: Sequence[Frame], number: int, change: Callable[[Payload], Non
     return journal.content()
 
 
+def places(frames: list[Frame], kind: str) -> list[int]:
+    return [frame.sequence for frame in frames if frame.kind == kind]
+
+
+def another(value: object) -> object:
+    """A value of the same type that is not the same."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    return f"{value or ''}x"
+
+
+def changing(path: tuple[Any, ...], to: Callable[[Any], object] = another) -> Callable[..., None]:
+    def change(payload: Payload) -> None:
+        place: Any = payload
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = to(place[path[-1]])
+
+    return change
+
+
 if __name__ == "__main__":
     GOLDEN.parent.mkdir(exist_ok=True)
     GOLDEN.write_bytes(finished(stormy()))
