@@ -350,3 +350,10 @@ def test_limits_in_dollars_allow_a_thousandth_for_lots_and_not_one_lot_more(beyo
     shallow = msgspec.structs.replace(desk.quote(BETA_ETH), volume_day_usd=3_300_000.0)
     thin = desk.situation(desk.portfolio(RICH), quotes={BETA_ETH: shallow})
     assert len(limits.orders_fit_the_market(naked, thin, alone)) == beyond
+
+
+def test_names_of_the_checks_are_those_of_what_a_plan_was_found_to_break() -> None:
+    """A journal pins the names, so none may be missing and no two may be one."""
+    names = limits.check_names()
+    assert list(limits.findings(TERMS, rich(), plan(pair(1), raises=True))) == names
+    assert len(set(names)) == len(limits.CHECKS) == len(names)
