@@ -28,8 +28,8 @@ from tests.planted.bugs import HOME, Bug, plant, read_bugs
 
 # Quick ones first: most bugs are found before the simulation of faults is reached.
 DEFAULT = (
-    "python -m pytest -q -x -p no:cacheprovider tests/execution tests/risk tests/engine/test_cycle.py"
-    " tests/engine/test_memory.py tests/audit/test_replay.py tests/audit/test_restart.py"
+    "python -m pytest -q -x -p no:cacheprovider tests/execution tests/risk"
+    " tests/engine/test_cycle.py tests/engine/test_memory.py tests/audit/test_replay.py tests/audit/test_restart.py"
     " tests/ledger tests/journal tests/simulation/faults -m 'not soak'"
 )
 FOUND_SHARE = 0.95
