@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak bench lock clean
+.PHONY: help demo test check soak mutation bench lock clean
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE
 
 # The first interpreter that really runs, is of a supported version, and can make environments.
@@ -37,6 +37,12 @@ check: $(STAMP)  ## Lint, format, types, and the order of the rooms
 soak: $(STAMP)  ## Run the tests that take minutes, with more examples
 	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -n $(WORKERS) -m soak tests \
 		|| { test $$? -eq 5 && echo 'No test is marked soak yet.'; }
+
+ROOMS ?= risk ledger execution journal margin
+MINUTES ?= 20
+mutation: $(STAMP)  ## Count the wrong changes that tests notice (ROOMS=..., MINUTES=... for each)
+	@for room in $(ROOMS); do \
+		nice $(BIN)/python -m tests.mutation --room $$room --minutes $(MINUTES) || exit 1; done
 
 bench: $(STAMP)  ## Run every benchmark; the peers of the pricing are added to .venv first
 	@$(MAKE) --no-print-directory $(PEERS_STAMP) || echo 'Not every peer can be added here;' \

@@ -136,7 +136,8 @@ def test_any_part_of_an_approved_plan_leaves_every_account_solvent(
         return
     for done in outcomes(plan, seed):
         survives(situation, plan, done)
-    if not any(".roll." in a.id for a in plan.actions):
+    # Where no step stands on one before it, what fills may skip steps too.
+    if not any(".roll." in a.id or isinstance(a, Transfer) for a in plan.actions):
         chance = random.Random(seed)
         for _ in range(5):
             survives(situation, plan, [a for a in plan.actions if chance.random() < 0.5])

@@ -109,6 +109,17 @@ def test_worthless_short_keeps_its_premium_by_cause_of_the_delivery() -> None:
     assert ledger.waterfall["delivery"] == 1_500 * DOLLAR
 
 
+def test_delivery_at_what_it_cost_and_was_marked_moves_lots_and_no_money() -> None:
+    """2,500 in the money at the strike's 60,000, as it was bought and is delivered."""
+    ledger = opened()
+    post(ledger, filled(CALL, 10, 2_500))
+    postings = post(ledger, delivered(CALL, 10, 625_000))
+    assert [(p.asset, p.quanta) for p in postings if p.cause != "fees"] == [
+        (CALL.id, -10),
+        (CALL.id, 10),
+    ]
+
+
 BUYS = st.lists(
     st.tuples(
         st.sampled_from(EXPIRING), st.integers(-500, 500).filter(bool), st.integers(1, 4_000)

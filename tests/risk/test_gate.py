@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,10 +15,12 @@ from hypothesis import strategies as st
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, order, plan, send
 from tests.risk.floor import exchange
+from tests.risk.floor import tape as over
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.events import Filled, TransferSent
 from tidegate.model.replies import Entry
-from tidegate.risk.gate import APPROVAL_LIFE_MS, Approval, ApprovalError, Gate
+from tidegate.risk.gate import Approval, ApprovalError, Gate
+from tidegate.simulation.tape import Freeze, Queue
 from tidegate.venues.paper import PaperVenues
 
 FUNDS = {"alpha": 500_000.0, "beta": 500_000.0}
@@ -124,9 +128,9 @@ def test_approval_is_refused_the_second_time(action: Action) -> None:
 
 
 @pytest.mark.parametrize("late_ms", [0, 1])
-def test_approval_expires_to_the_millisecond(late_ms: int) -> None:
+def test_approval_expires_after_a_minute_to_the_millisecond(late_ms: int) -> None:
     gate = Gate(b"secret")
-    venues = floor(gate, APPROVAL_LIFE_MS + late_ms)
+    venues = floor(gate, 60_000 + late_ms)
     approval = granted(ACTIONS[0], gate)
     if late_ms:
         refused(venues, approval, "expired")
@@ -140,6 +144,29 @@ def test_approval_of_an_order_does_not_move_money_nor_the_other_way() -> None:
         floor(gate).send(granted(ACTIONS[0], gate))
     with pytest.raises(ApprovalError, match="not for an order"):
         floor(gate).place(granted(ACTIONS[1], gate))
+
+
+def test_face_reports_what_the_exchange_says_of_accounts_freezes_outages_pegs_and_queues() -> None:
+    queue = Queue("profit_leverage", np.array([[[0.1, 0.5, 0.9]] * 2]))
+    short = Freeze("alpha", desk.NOW_MS, desk.NOW_MS + 1)
+    tape = replace(
+        over({}, 8),
+        freezes=(replace(short, venue="beta"),),
+        outages=(short,),
+        queues={ALPHA_BTC: queue},
+        stable_micro={"USDT": [990_000] * 9},
+    )
+    gate = Gate(b"secret")
+    stage = exchange(FUNDS, replace(tape, outages=()))
+    venues = PaperVenues(stage, gate)
+    venues.place(granted(ACTIONS[0], gate))
+    assert venues.statement("alpha").account == stage.account("alpha")
+    assert venues.statement("alpha").account.positions[ALPHA_BTC].lots == 100
+    assert venues.adl_rank(ALPHA_BTC) == stage.adl_rank(ALPHA_BTC) is not None
+    assert venues.adl_rank(desk.BETA_BTC) is None
+    assert venues.frozen_venues() == ("beta",)
+    assert venues.stable_micro() == {"USDT": 990_000}
+    assert PaperVenues(exchange(FUNDS, tape), gate).out_venues() == ("alpha",)
 
 
 def test_approvals_of_a_plan_bind_each_action_in_order_to_what_it_was_judged_on() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -183,8 +183,19 @@ def with_way_out() -> Terms:
     return msgspec.structs.replace(terms, passages={**terms.passages, ("vault", "alpha"): way})
 
 
-def moving(usd: float, destination: str = "beta") -> Plan:
-    return plan((send("alpha", destination, usd),), raises=False)
+def moving(usd: float, asset: str = "USDT") -> Plan:
+    sent = msgspec.structs.replace(send("alpha", "beta", usd), asset=asset)
+    return plan((sent,), raises=False)
+
+
+def demanding() -> Terms:
+    """Alpha wants a fifth of the notional to open, more than the outer stress takes."""
+    alpha = replace(desk.RULES["alpha"], leverage=5)  # type: ignore[type-var]
+    return desk.terms(with_rules={**desk.RULES, "alpha": alpha})
+
+
+def short_of_margin(alpha_usd: float) -> Situation:
+    return desk.situation(desk.portfolio({"alpha": alpha_usd, "beta": 900_000}))
 
 
 def doubtful(**unsettled: Any) -> Situation:
@@ -233,6 +244,8 @@ CASES = (
          judged(moving(10_000), frozen("alpha")), judged(moving(10_000), frozen("vault"))),
     Case("frozen destination", limits.money_can_leave, "open route",
          judged(moving(10_000), frozen("beta")), judged(moving(10_000))),
+    Case("other asset", limits.money_can_leave, "open route",
+         judged(moving(10_000, asset="BTC")), judged(moving(10_000))),
     Case("no route", limits.money_can_leave, "open route",
          judged(plan((send("beta", "vault", 10_000),), raises=False)),
          judged(plan((send("alpha", "vault", 10_000),), raises=False))),
@@ -254,6 +267,9 @@ CASES = (
          judged(spread_out(900_000), desk.situation(
              desk.portfolio({"alpha": 100_000, "beta": 900_000}))),
          judged(spread_out(900_000))),
+    Case("opens short of margin", limits.accounts_survive, "initial margin",
+         judged(spread_out(900_000), short_of_margin(170_000), demanding()),
+         judged(spread_out(900_000), short_of_margin(190_000), demanding())),
     Case("overspends", limits.wallets_hold, "balance",
          judged(coins(20_000, 20_000, 20_000), vault()), judged(coins(20_000, 20_000), vault())),
     Case("overspends before it earns", limits.wallets_hold, "balance",

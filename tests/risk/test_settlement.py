@@ -261,6 +261,10 @@ def test_a_share_that_lands_late_is_taken_off_what_is_allowed() -> None:
         empirical_buffer(moves, 0.01, late_share=0.01)
 
 
+def test_moves_of_one_size_have_that_size_as_their_tail() -> None:
+    assert empirical_buffer(np.full(1_000, 0.01), 1e-4) == 0.01
+
+
 def test_unknown_windows_are_left_out_and_too_few_are_refused() -> None:
     moves = np.random.default_rng(1).exponential(0.01, 700)
     holed = np.concatenate([moves, np.full(300, np.nan)])
@@ -292,6 +296,10 @@ def test_numbers_without_meaning_are_refused_and_the_field_named() -> None:
         hit_probability(-0.1, MOTION, FixedLatency(60.0))
     with pytest.raises(InputError, match="expected finite moves"):
         empirical_buffer(np.full(1_000, -0.1), 0.01)
+    with pytest.raises(InputError, match="arrays of one length"):
+        adverse_path_maxima(np.ones(3), np.ones(2), np.ones(3), 1)
+    with pytest.raises(InputError, match="window >= 1"):
+        adverse_path_maxima(np.ones(3), np.ones(3), np.ones(3), 0)
     with pytest.raises(InputError, match="low"):
         adverse_path_maxima(np.ones(3), 2 * np.ones(3), np.ones(3), 1)
 

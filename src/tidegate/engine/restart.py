@@ -72,7 +72,8 @@ def resume(frames: Iterable[Frame], journal: Writes, now_ms: int) -> Resumed:
     next(left, None)
     frame = next(left, None)
     if frame is None or frame.kind != BOOK:
-        raise InputError("journal", "frame 1", f"expected a {BOOK!r} frame")
+        expected = f"expected a {BOOK!r} frame; nothing was sent yet: begin another journal"
+        raise InputError("journal", "frame 1", expected)
     book = msgspec.json.decode(frame.payload, type=Book)
     record = Record(book.ledger(), journal, book.run)
     past = recover_run(_through(left, fold), record, book.contracts())

@@ -13,7 +13,13 @@ from tidegate.execution.patience import Patience
 from tidegate.execution.reconciliation import Break, compare
 from tidegate.execution.record import Record
 from tidegate.execution.transfers import Leg
-from tidegate.model.events import Event, Filled, TransferLanded, TransferSent
+from tidegate.model.events import (
+    Event,
+    Filled,
+    LiquidationStarted,
+    TransferLanded,
+    TransferSent,
+)
 from tidegate.model.replies import Entry, OrderReply, OrderStatus, Statement, TransferReply, Unclear
 from tidegate.model.times import SECOND_MS
 from tidegate.ports import Gateway
@@ -32,7 +38,8 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class Bookkeeper:
-    """Books what venues tell; `breaks` are the venues whose statements differ from the ledger."""
+    """Books what venues tell; `breaks` are the venues whose statements differ from the ledger, and
+    `struck_ms` is when a venue was last seen to close positions of ours (-1 never)."""
 
     def __init__(
         self, gateway: Gateway, record: Record, venues: tuple[str, ...], past: Past | None
@@ -44,6 +51,7 @@ class Bookkeeper:
         self._polled_ms = dict.fromkeys(venues, 0)
         self._owed, self._patience = set[str](), Patience()
         self.breaks: dict[str, Break] = {}
+        self.struck_ms = -1
 
     def collect(self, now_ms: int) -> None:
         """Take what venues told: news of orders as it is, lines of their logs in order."""
@@ -113,6 +121,8 @@ class Bookkeeper:
             self._record.take_late(events, now_ms, {venue: self._inbox.cursors[venue]})
         for event in events:
             note_progress(self.books, event)
+        if any(is_forced(event) for event in events):
+            self.struck_ms = now_ms
         return bool(events)
 
     def _may_book(self, event: Event) -> bool:
@@ -147,6 +157,13 @@ class Bookkeeper:
         for sent in self.books.open_transfers:
             if sent.leg is Leg.UNDER_WAY and sent.transfer.id not in under_way:
                 self.books.credited(sent.transfer.id)
+
+
+def is_forced(event: Event) -> bool:
+    """Whether a venue closes positions of ours by its own right."""
+    return isinstance(event, LiquidationStarted) or (
+        isinstance(event, Filled) and event.reason != "order"
+    )
 
 
 def note_progress(books: Books, event: Event) -> None:

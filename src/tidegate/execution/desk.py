@@ -17,12 +17,13 @@ import msgspec
 from tidegate.execution.bookkeeping import Bookkeeper, Past
 from tidegate.execution.books import Books
 from tidegate.execution.brake import BrakeState, Held, Weight, allows, messaged, planned
-from tidegate.execution.orders import OrderRecord, State
+from tidegate.execution.orders import State
+from tidegate.execution.paced import Paced
 from tidegate.execution.patience import Patience
 from tidegate.execution.reconciliation import Break, unsettled
 from tidegate.execution.record import Record
 from tidegate.model.account import Unsettled
-from tidegate.model.actions import Action, Order
+from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId
 from tidegate.model.mandate import Limits
 from tidegate.model.replies import NotTaken
@@ -80,9 +81,11 @@ class Desk:
         senses: Senses | None = None,
         past: Past | None = None,
     ) -> None:
-        self._gateway, self._record = gateway, record
         self._limits, self._instruments = terms
         self._marks_at, self._halted, self._weigh = senses or Senses()
+        self._pace = Paced(gateway, self._limits.messages_per_s) if self._weigh else None
+        gateway = self._pace or gateway
+        self._gateway, self._record = gateway, record
         self._brake = BrakeState()
         venues = tuple(dict.fromkeys(i.venue for i in self._instruments.values()))
         self._keeper = Bookkeeper(gateway, record, venues, past)
@@ -103,6 +106,7 @@ class Desk:
 
     def begin(self, steps: Steps, now_ms: int) -> None:
         """Start to carry out approved steps; what can be done at once is done on return."""
+        self._is_now(now_ms)
         marks = self._marks_at(now_ms) if self._marks_at else {}
         self._work = Work(steps, 0, 0, now_ms, now_ms, marks)
         self._unfinished = False
@@ -112,6 +116,7 @@ class Desk:
 
     def tick(self, now_ms: int) -> None:
         """Hear what venues told, ask about what is not known, and go on with the plan."""
+        self._is_now(now_ms)
         self._keeper.collect(now_ms)
         self._ask(now_ms)
         self._keeper.compare_again(now_ms)
@@ -119,10 +124,15 @@ class Desk:
 
     def stop(self, now_ms: int, why: str) -> None:
         """Send nothing more of the plan and ask that its working orders be cancelled."""
+        self._is_now(now_ms)
         self._end(now_ms, why)
         for record in self.books.open_orders:
-            self._cancel(record, now_ms)
+            self._cancel(record.order.id, now_ms)
         self._keeper.collect(now_ms)
+
+    def _is_now(self, now_ms: int) -> None:
+        if self._pace is not None:
+            self._pace.now_ms = now_ms
 
     def standing(self, now_ms: int) -> Standing:
         """Compare every venue with the ledger, then say how execution stands."""
@@ -186,6 +196,8 @@ class Desk:
         sent = [approval.action for approval in step[: work.sent]]
         if any(self.books.has_failed(action) for action in sent):
             return "an action was not done in full"
+        if self._keeper.struck_ms >= work.begun_ms:
+            return "a venue closed positions of ours"
         late = now_ms - work.since_ms > self._limits.naked_s * SECOND_MS
         if late and not all(self.books.is_through(action) for action in sent):
             return "an action took too long"
@@ -200,14 +212,21 @@ class Desk:
 
     def _braked(self, action: Action, now_ms: int) -> Held | None:
         """What of the runaway brake holds an action, if anything does."""
-        if self._weigh is None:
+        if self._weigh is None or self._pace is None:
             return None
+        if not self._pace.has_room(venue := self._venue_of(action)):
+            return Held("messages", f"{venue}: as many as the mandate allows in a second")
         if isinstance(action, Order):
             weight = self._weigh(action, now_ms)
             self._brake, held = allows(self._brake, action, now_ms, weight, self._limits)
         else:
             self._brake, held = messaged(self._brake, action.source, now_ms, self._limits)
         return held
+
+    def _venue_of(self, action: Action) -> str:
+        if isinstance(action, Transfer):
+            return action.source
+        return self._instruments[action.instrument].venue
 
     def _has_moved(self, work: Work, now_ms: int) -> bool:
         if self._marks_at is None or now_ms == work.begun_ms:
@@ -248,10 +267,11 @@ class Desk:
             self._loose |= {self._instruments[order.instrument].base for order in traded}
         self._record.note("stopped", {"ts_ms": now_ms, "why": why, "step": work.step})
 
-    def _cancel(self, record: OrderRecord, now_ms: int) -> None:
-        if record.state is State.CLOSING:
+    def _cancel(self, name: str, now_ms: int) -> None:
+        # The reply about another order may have closed this one.
+        record = self.books.order(name)
+        if record.state in (State.CLOSING, State.CLOSED):
             return
-        name = record.order.id
         self._record.note("cancelling", {"ts_ms": now_ms, "id": name})
         self.books.cancel_asked(name)
         self._keeper.hear(name, self._gateway.cancel(record.venue, name), now_ms)
@@ -264,10 +284,11 @@ class Desk:
         for record in self.books.open_orders:
             venues.add(record.venue)
             name = record.order.id
-            if record.state is State.CLOSING or not self._is_time(name, now_ms):
+            state = self.books.order(name).state
+            if state in (State.CLOSING, State.CLOSED) or not self._is_time(name, now_ms):
                 continue
-            if record.state is State.CANCELLING or not self._is_planned(name):
-                self._cancel(record, now_ms)
+            if state is State.CANCELLING or not self._is_planned(name):
+                self._cancel(name, now_ms)
             else:
                 self._keeper.hear(name, self._gateway.order(record.venue, name), now_ms)
         for sent in self.books.open_transfers:

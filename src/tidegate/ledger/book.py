@@ -225,7 +225,7 @@ class Ledger:
     def _reprice(self, asset: str, price_micro: int, account: str, cause: str) -> None:
         """All that is held of an asset changes its value; quanta stay where they are."""
         total = self._totals.get(asset, 0)
-        before = self._value(asset, total) if asset in self._price_micro else 0
+        before = self._value(asset, total)
         self._price_micro[asset] = price_micro
         change = self._value(asset, total) - before
         if change:
@@ -326,6 +326,7 @@ class Ledger:
         self._pay_wallet(venue, f"funding/{venue}", instrument.settle, -event.quanta, cause)
 
     def _sent(self, event: TransferSent) -> None:
+        ensure(event.id not in self._shipments, f"shipment {event.id} is under way already")
         key = (event.source, event.asset)
         self._wallets[key] = self._wallets.get(key, 0) - event.quanta
         rest = event.quanta - event.fee_quanta
@@ -338,8 +339,11 @@ class Ledger:
         )
 
     def _landed(self, event: TransferLanded) -> None:
+        ensure(event.id in self._shipments, f"shipment {event.id} is not under way")
         shipment = self._shipments.pop(event.id)
         ensure(shipment.quanta == event.quanta_sent, "a shipment landed with another amount")
+        ensure(shipment.asset == event.asset_sent, "a shipment landed in another asset")
+        ensure(shipment.destination == event.destination, "a shipment landed elsewhere")
         if event.asset == event.asset_sent:
             self._own(TRANSIT, event.asset, -event.quanta_sent, "transfer")
             self._wallets[event.destination, event.asset] = (

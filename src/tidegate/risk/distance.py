@@ -21,7 +21,8 @@ FARTHEST_UP = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """The relative move along a direction that first liquidates `venue`; None if none does."""
+    """The relative move along a direction that first liquidates `venue`; None if none does, zero
+    if it is lost already."""
 
     direction: str
     move: float | None
@@ -60,6 +61,9 @@ def distance(book: Book, direction: str, betas: Mapping[str, float], *, up: bool
 
 
 def _crossing(book: Book, venue: str, betas: Mapping[str, float], farthest: float) -> float | None:
+    # An account that is lost already is no further away for a market that would mend it.
+    if book.health_after(venue, betas, 0.0) < 0:
+        return 0.0
     if book.health_after(venue, betas, farthest) >= 0:
         return None
     good, bad = 0.0, farthest

@@ -130,29 +130,34 @@ def unsettled_only_shrinks(terms: Terms, situation: Situation, plan: Plan) -> li
 
 def money_can_leave(terms: Terms, situation: Situation, plan: Plan) -> list[Breach]:
     """Transfers stay within what the venue's exact rule lets go once what comes before them in
-    the plan is done, on open routes, in their hours and within their daily caps."""
+    the plan is done, on open routes, in the asset that the route carries, in their hours and
+    within their daily caps."""
     breaches, sent_usd = [], dict[tuple[str, str], float]()
     for index, action in enumerate(plan.actions):
         if isinstance(action, Transfer):
             route, venue = (action.source, action.destination), action.source
             sent_usd[route] = sent_usd.get(route, 0.0) + action.quanta / MICRO
-            breaches += _route_breaches(terms, situation, route, sent_usd[route])
+            breaches += _route_breaches(terms, situation, action, sent_usd[route])
             account = account_after(terms, situation, venue, plan.actions[:index])
             free = terms.rules[venue].state(account, situation.marks).withdrawable
-            if action.quanta > free:
+            if not 0 < action.quanta <= free:
                 breaches.append(Breach("withdrawable", venue, f"{action.quanta} of {free} quanta"))
     return breaches
 
 
 def _route_breaches(
-    terms: Terms, situation: Situation, route: tuple[str, str], amount_usd: float
+    terms: Terms, situation: Situation, transfer: Transfer, amount_usd: float
 ) -> list[Breach]:
-    """What keeps a route from taking an amount in all from a plan."""
+    """What keeps a transfer's route from taking an amount in all from a plan; what may leave is
+    counted in the asset that it carries."""
+    route = (transfer.source, transfer.destination)
     snapshot, passage = situation.snapshot, terms.passages.get(route)
     frozen = [end for end in route if end in snapshot.frozen_venues]
     breaches = [Breach("open route", end, "venue is frozen") for end in frozen]
     if passage is None:
         return [*breaches, Breach("open route", route[0], "no such route")]
+    if passage.asset_sent != transfer.asset:
+        breaches.append(Breach("open route", route[0], f"does not carry {transfer.asset}"))
     where = " to ".join(route)
     if not passage.window.holds(snapshot.ts_ms):
         breaches.append(Breach("route hours", where, "closed at this hour"))
@@ -169,13 +174,12 @@ def accounts_survive(terms: Terms, situation: Situation, plan: Plan) -> list[Bre
     """Every account survives the stress in every step of a plan, whatever part of the step fills,
     or is not worse off."""
     moves = situation.outer if plan.raises else situation.inner
-    breaches = []
     for venue in situation.portfolio.accounts:
         for worst in worst_accounts(terms, situation, venue, plan, moves):
-            breaches += _unsafe(terms, situation, plan, worst, moves)
-            if breaches:
-                return breaches
-    return breaches
+            unsafe = _unsafe(terms, situation, plan, worst, moves)
+            if unsafe:
+                return unsafe
+    return []
 
 
 def _unsafe(

@@ -214,8 +214,26 @@ def test_mean_loss_is_lower_with_doubt_or_without(
     difference: float, high: float, words: str, held: bool
 ) -> None:
     found = MeanDifference(0.5 + difference, 0.5, difference, difference - 1, high, -1.0, 1.0)
-    assert loss_words(found) == words
+    assert loss_words(found, common=True) == words
     assert Clauses("lower", words, "kept").broken == (() if held else (f"loss {words}",))
+
+
+@pytest.mark.parametrize(
+    ("low", "common", "words"),
+    [
+        (-0.1, False, "higher, not beyond doubt"),
+        (0.0, False, "higher, not beyond doubt"),
+        (1e-9, False, "higher"),
+        (-0.1, True, "higher"),
+    ],
+)
+def test_mean_loss_beside_a_rule_that_is_rarely_liquidated_may_be_higher_within_doubt(
+    low: float, common: bool, words: str
+) -> None:
+    found = MeanDifference(0.6, 0.5, 0.1, low, 0.3, -1.0, 1.0)
+    assert loss_words(found, common=common) == words
+    held = words == "higher, not beyond doubt"
+    assert Clauses("no higher", words, "kept").broken == (() if held else (f"loss {words}",))
 
 
 @pytest.mark.parametrize(

@@ -34,13 +34,17 @@ SEED = 1
 # Below this probability a rule's liquidations are too rare to be compared one by one.
 COMMON = 0.05
 SURE_CARRY = 0.7
-HOLDING = ("lower", "no higher", "lower, not beyond doubt", "kept", "not asked")
+HOLDING = (
+    *("lower", "no higher", "lower, not beyond doubt"),
+    *("higher, not beyond doubt", "kept", "not asked"),
+)
 
 
 class Clauses(msgspec.Struct, frozen=True):
     """What is claimed, in words: liquidation ("lower": its interval leaves out equality; "no
     higher" where the rule's is rare; "not shown"; "higher"), mean loss ("lower", "lower, not beyond
-    doubt", "higher") and carry ("kept", "not kept"; "not asked" beside any other than `fixed`)."""
+    doubt", "higher"; "higher, not beyond doubt" where liquidations are rare) and carry ("kept",
+    "not kept"; "not asked" beside any other than `fixed`)."""
 
     liquidated: str
     loss: str
@@ -48,7 +52,8 @@ class Clauses(msgspec.Struct, frozen=True):
 
     @property
     def broken(self) -> tuple[str, ...]:
-        """Those that do not hold; of the loss the mean has to be lower, of the rest all is said."""
+        """Those that do not hold. The mean loss has to be lower where the rule's liquidations are
+        common enough to be compared; elsewhere it may not be higher beyond doubt."""
         words = {"liquidation": self.liquidated, "loss": self.loss, "carry": self.carry}
         return tuple(f"{name} {word}" for name, word in words.items() if word not in HOLDING)
 
@@ -127,7 +132,7 @@ def _beside(runs: Mapping[str, list[Score]], label: str, theirs: list[Score]) ->
     their_leverage = float(column(theirs, "calm_leverage").mean())
     clauses = Clauses(
         liquidation_words(liquidated),
-        loss_words(loss),
+        loss_words(loss, common=liquidated.theirs >= COMMON),
         carry_words(carry, all_carry) if theirs[0].policy == "fixed" else "not asked",
     )
     return Beside(
@@ -186,9 +191,12 @@ def liquidation_words(difference: PairedDifference) -> str:
     return "no higher" if difference.difference <= 0 else "higher"
 
 
-def loss_words(difference: MeanDifference) -> str:
-    """Whether the mean loss is lower, and whether beyond doubt."""
+def loss_words(difference: MeanDifference, *, common: bool) -> str:
+    """Whether the mean loss is lower, and whether beyond doubt; `common` where the rule is
+    liquidated often enough to be compared."""
     if difference.difference >= 0:
+        if not common and difference.low <= 0 < difference.difference:
+            return "higher, not beyond doubt"
         return "higher" if difference.difference > 0 else "equal"
     return "lower" if difference.high < 0 else "lower, not beyond doubt"
 
