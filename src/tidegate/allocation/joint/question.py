@@ -9,16 +9,16 @@ its underlying, long +. Every limit that looks at scenarios has one shape, a `Ta
 
 with convex functions u_a = max_j (slope_aj net_a'x - offset_aj) of positions, and c_n the money at
 a node at that point: what was there when the step began, less all that leaves in it, plus what has
-landed by then. A venue's solvency, a named stress (few scenarios, mass one), a drawdown budget and a withdrawal bound are all tails, so a
-solver needs to know one thing only. A portfolio margin is a maximum over its own scenarios, which
-are points p of the tail; a tier is a function u.
+landed by then. A venue's solvency, a named stress (few scenarios, mass one), a drawdown budget and
+a withdrawal bound are all tails, so a solver needs to know one thing only. A portfolio margin is a
+maximum over its own scenarios, which are points p of the tail; a tier is a function u.
 
 Over steps k, with x_-1 = held, trades x_k - x_k-1 = b_k - s_k, b, s >= 0, flows y_k >= 0:
 
     maximise  sum_k step_years_k (carry'x_k - shrinkage ||L'x_k|| + yield'c_k+1)
               - sum_k (cost'(b_k + s_k) + impact'(b_k + s_k)^1.5 + sum_e cost_e y_ke) - penalties
     c_0 = amount,  c_k+1 = c_k - out of y_k + (1 - cost_e) y_e,k-lag_e - [pays_costs] spend_vk >= 0
-    sum over k' <= k of what left a node for another venue <= withdrawable + what landed there before
+    sum over k' <= k of what left a node for another venue <= withdrawable + what landed before k
     tails, boxes, gross limits at every step; sum_k 1'(b_k + s_k) <= turnover
     min(lower, held) <= x_k <= max(upper, held); reduce only: x_k between nought and held
 
