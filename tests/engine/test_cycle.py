@@ -386,3 +386,17 @@ def test_what_left_over_a_capped_route_is_that_of_the_last_day_however_old_the_b
     look = built.cycle._look(desk.routed(1e6), outlook, now_ms)
     assert look is not None
     assert look.situation.sent_day_usd == {("alpha", "beta"): 20_000.0}
+
+
+def test_second_run_at_the_same_venues_sends_no_id_of_the_first() -> None:
+    """Venues that outlive a run do nothing twice under one id."""
+    known: set[str] = set()
+    for run in ("", "again."):
+        built = room()
+        built.record.run = run
+        built.play(2)
+        actions = [frame["action"] for kind, frame in built.frames() if kind == "approved"]
+        sent = {action["id"] for action in actions if isinstance(action, dict)}
+        assert sent
+        assert not sent & known
+        known |= sent
