@@ -28,7 +28,7 @@ from tidegate.engine.outlook import Outlook
 from tidegate.execution.desk import Standing, Steps
 from tidegate.execution.planning import Targets, plan_targets
 from tidegate.execution.record import Record
-from tidegate.execution.transit import in_transit, sent_day_usd
+from tidegate.execution.transit import lost, sent_day_usd
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import Quote, carried
 from tidegate.model.times import DAY_MS, HOUR_MS, SECOND_MS
@@ -43,8 +43,6 @@ BLIND = "blind"
 LADDER_CUT = 0.3
 # A book that was refused is not asked for again at once.
 REFUSED_PAUSE_MS = HOUR_MS
-# Money on its way is waited for until it is this late.
-LOST_MS = DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +203,12 @@ class Cycle:
             out_venues=gateway.out_venues(),
             stable_micro=gateway.stable_micro(),
         )
-        equity = ledger.equity_at(snapshot.ticks())
+        portfolio = ledger.portfolio(tuple(terms.rules))
+        void = lost(portfolio, terms.passages, ts_ms) | standing.returned
+        equity = ledger.equity_at(snapshot.ticks(), void)
         self.memory = self.memory.seen(equity)
         situation = Situation(
-            ledger.portfolio(tuple(terms.rules)),
+            portfolio,
             snapshot,
             outlook.outer,
             outlook.inner,
@@ -217,6 +217,7 @@ class Cycle:
             unsettled=standing.unsettled,
             loose=standing.loose,
             sent_day_usd=self._sent_day_usd(terms, ts_ms),
+            void=void,
         )
         self._world.desk.mended(standing.loose - naked_coins(terms, situation))
         return Look(standing, situation, assess(terms, situation))
@@ -273,8 +274,8 @@ class Cycle:
 
     def _review_due(self, terms: Terms, situation: Situation) -> bool:
         now = situation.snapshot.ts_ms
-        parcels = in_transit(situation.portfolio, terms.passages, now - LOST_MS)
-        blocked = situation.snapshot.frozen_venues or not all(p.overdue for p in parcels)
+        awaited = {shipment.id for shipment in situation.portfolio.shipments} - situation.void
+        blocked = situation.snapshot.frozen_venues or awaited
         memory = self.memory
         due = now - memory.reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
         delay_ms = terms.mandate.authority.delay_before_raising_s * SECOND_MS
