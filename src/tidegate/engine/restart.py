@@ -56,6 +56,7 @@ class _Decided(msgspec.Struct, frozen=True):
 
 class _Refused(msgspec.Struct, frozen=True):
     ts_ms: int
+    curable: bool = False
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -90,8 +91,8 @@ class MemoryFold:
         if frame.kind == "decision":
             self._memory = msgspec.json.decode(frame.payload, type=_Decided).memory
         elif frame.kind == "refused":
-            ts_ms = msgspec.json.decode(frame.payload, type=_Refused).ts_ms
-            self._memory = self._memory.refused(ts_ms)
+            refused = msgspec.json.decode(frame.payload, type=_Refused)
+            self._memory = self._memory.refused(refused.ts_ms, refused.curable)
         elif frame.kind == OBSERVED:
             seen = msgspec.json.decode(frame.payload, type=Observed)
             self._columns = seen.columns.over(self._columns)
