@@ -132,7 +132,7 @@ def test_overdue_shipment_that_a_person_gives_up_is_lost_and_no_other_can_be() -
     assert built.record.ledger.waterfall["lost in transit"] == -4_000_000
     for finding in ("lost", "returned"):
         with pytest.raises(InvariantError, match="not under way"):
-            built.desk.settle("t", finding, "anna", built.venues.now_ms)  # type: ignore[arg-type]
+            built.desk.settle("t", finding, "anna", built.venues.now_ms)
 
 
 def test_shipment_without_a_deposit_cannot_be_settled_as_returned() -> None:
