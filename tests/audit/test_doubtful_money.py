@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.audit.replayable import (
@@ -20,7 +21,14 @@ from tests.audit.replayable import (
 from tests.engine.room import Room, room
 from tests.risk import desk
 from tests.risk.floor import STEP_MS
+from tidegate.audit.difference import Differs
+from tidegate.audit.doubts import Doubts
+from tidegate.execution.desk import Standing
+from tidegate.execution.doubts import Settled
+from tidegate.journal.frames import Frame
+from tidegate.model.account import SETTLED, Unsettled
 from tidegate.model.actions import Transfer
+from tidegate.model.events import Deposited, TransferSent
 from tidegate.model.times import DAY_MS
 from tidegate.model.units import MICRO
 
@@ -68,3 +76,26 @@ def test_replay_finds_a_decision_that_still_counts_what_is_overdue(
     found = replayed(tmp_path, forgery, resolves=False).difference
     assert found is not None
     assert (found.frame, found.kind) == (last, "observed")
+
+
+def test_decision_that_knew_nothing_of_money_that_may_be_back_is_found_beyond_a_restart() -> None:
+    now, wanted = desk.NOW_MS, frozenset(("1.t",))
+    sent = TransferSent(now, "1.t", "alpha", "beta", "USDT", 5 * MICRO, MICRO)
+    back = Deposited(now, "alpha", "USDT", 4 * MICRO)
+    told, doubts = {"ts_ms": now, "events": [sent, back], "postings": []}, Doubts(desk.INSTRUMENTS)
+    doubts.take(frame("events", told))
+    decided, locked = frame("observed", {}), Unsettled(unseen=frozenset(("alpha",)))
+    with pytest.raises(Differs, match="returned"):
+        doubts.hold(decided, Standing(False, False, locked, frozenset()))
+    doubts.hold(decided, Standing(False, False, SETTLED, frozenset(), returned=wanted))
+    doubts.take(frame("restarted", {}))
+    with pytest.raises(Differs, match="unsettled"):
+        doubts.hold(decided, Standing(False, False, SETTLED, frozenset(), returned=wanted))
+    doubts.hold(decided, Standing(False, False, locked, frozenset(), returned=wanted))
+    doubts.take(frame("settled", Settled(now, "1.t", "unfounded", "anna")))
+    doubts.take(frame("restarted", {}))
+    doubts.hold(decided, Standing(False, False, SETTLED, frozenset()))
+
+
+def frame(kind: str, value: object) -> Frame:
+    return Frame(0, 0, b"", kind, msgspec.json.encode(value), b"")
