@@ -63,7 +63,7 @@ def test_shipment_overdue_for_a_day_is_named_and_is_no_part_of_equity(
     assert [frame.get("void", []) for frame in seen] == [[], [], ["1.t"]]
     worth = [f.value()["equity_micro"] for f in frames if f.kind == "decision"]
     fee = desk.PASSAGES["alpha", "beta"].fee_quanta
-    assert worth[1] - worth[2] >= SENT_USD * MICRO - fee
+    assert worth[1] - worth[2] >= SENT_USD * MICRO - fee  # type: ignore[operator]
     assert replayed(tmp_path, content, resolves=False).difference is None
 
 

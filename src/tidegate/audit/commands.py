@@ -33,8 +33,8 @@ def checkpoint(journal: Path, key: str, anchors: Sequence[str], *, as_json: bool
     at an anchor's end, whose writer died, is cut off, which is said."""
     for anchor in anchors:
         if cut_bytes := mend(anchor):
-            said = f"cut {cut_bytes} bytes of a note that was never finished"
-            print(f"tidegate: {anchor}: {said}", file=sys.stderr)
+            words = f"cut {cut_bytes} bytes of a note that was never finished"
+            print(f"tidegate: {anchor}: {words}", file=sys.stderr)
     point, note, against = add_checkpoint(journal, read_key(key), anchors)
     if as_json:
         said = {"origin": point.origin, "size": point.size, "root": point.root.hex()}
