@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.risk import desk
-from tidegate.execution.transit import in_transit, sent_day_usd
+from tidegate.execution.transit import in_transit, lost, sent_day_usd
 from tidegate.model.account import Shipment
 from tidegate.model.events import Event, TransferLanded, TransferSent
 from tidegate.model.times import DAY_MS
@@ -35,6 +35,13 @@ def test_parcels_say_when_they_are_expected_and_what_is_late_and_are_margin_nowh
     assert 2_837_000 < first.p99_ms - late.sent_ms < 2_838_500
     assert (second.destination, second.quanta, second.asset) == ("vault", 5_000 * MICRO, "USDT")
     assert first.margin_quanta == second.margin_quanta == 0
+
+
+def test_shipment_is_lost_a_day_after_it_was_overdue_and_of_an_unknown_route_at_once() -> None:
+    ages = {"late": 2_837_000 + DAY_MS, "lost": 2_838_500 + DAY_MS}
+    book = desk.portfolio({}, shipments=tuple(shipment(n, age_ms=a) for n, a in ages.items()))
+    assert lost(book, desk.PASSAGES, NOW) == {"lost"}
+    assert lost(book, {}, NOW) == set(ages)
 
 
 def test_parcel_of_a_route_that_nobody_knows_is_overdue_at_once() -> None:

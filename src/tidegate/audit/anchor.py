@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tidegate.audit.checkpoint import Checkpoint, PublicKey, Signer, parse, roots_at
+from tidegate.audit.checkpoint import Checkpoint, PublicKey, Signer, parse, roots_at, torn_at
 from tidegate.model.errors import InputError
 
 COMMITTED = "checkpoints.txt"
@@ -37,6 +37,24 @@ def read_anchor(anchor: str) -> str:
         return ""
     named = _git(anchor, folder, "ls-tree", "--name-only", reference, "--", COMMITTED)
     return _git(anchor, folder, "show", f"{reference}:{COMMITTED}") if named else ""
+
+
+def mend(anchor: str) -> int:
+    """Cut the beginning of a note off the end of an anchor's file, if whoever wrote it died before
+    it was whole; how many bytes that were. Anything else that is no note stays as it is."""
+    folder, _ = _repository(anchor)
+    path = Path(anchor) if folder is None else folder / COMMITTED
+    try:
+        data = path.read_bytes() if path.exists() else b""
+        # It may be torn within a letter of several bytes.
+        text = data.decode("utf-8", "surrogateescape")
+        whole = text[: torn_at(text)].encode("utf-8", "surrogateescape")
+        if whole != data:
+            os.truncate(path, len(whole))
+    except OSError as error:
+        expected = f"expected a file that can be written ({error.strerror})"
+        raise InputError(str(path), "anchor", expected) from None
+    return len(data) - len(whole)
 
 
 def publish(anchor: str, note: str, size: int) -> None:

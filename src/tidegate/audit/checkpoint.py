@@ -37,6 +37,8 @@ _NOTE = re.compile(
     r"(?:[^\n]+\n)*)\n(?P<seals>(?:— [^ \n]+ [A-Za-z0-9+/]+=*\n)+)\n*"
 )
 
+_WHOLE_TAIL = re.compile(r"\n\n(?:— [^\n]*\n)+\n*\Z")
+
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """What a log of `size` entries amounts to: its name and its Merkle root (32 bytes)."""
@@ -143,6 +145,8 @@ def _secret(source: str) -> str:
             return file.read(KEY_BYTES_MAX).decode("utf-8", "replace")
     except OSError as error:
         raise InputError(source, "key", f"expected a readable file ({error.strerror})") from None
+    except (OverflowError, TypeError, ValueError):
+        raise InputError(source, "key", "expected the number of an open descriptor") from None
 
 
 def _ensure_private(source: str, status: os.stat_result) -> None:
@@ -189,6 +193,20 @@ def parse(text: str, key: PublicKey, where: str) -> list[Checkpoint]:
         place = f"checkpoint {len(found) + 1}"
         raise InputError(where, place, f"expected a checkpoint that {key.name} signed")
     return found
+
+
+def torn_at(text: str) -> int | None:
+    """Where the beginning of a note stands at the end of a text of whole notes; None if none does.
+
+    A note that is whole and of a bad signature is not torn, and neither is what follows one.
+    """
+    end = 0
+    for note in _NOTE.finditer(text):
+        if note.start() != end:
+            break
+        end = note.end()
+    rest = text[end:]
+    return end if rest and rest.count("\n\n") <= 1 and not _WHOLE_TAIL.search(rest) else None
 
 
 def _is_signed(note: re.Match[str], key: PublicKey) -> bool:

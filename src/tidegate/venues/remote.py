@@ -9,6 +9,7 @@ reply that does not read, tells nothing (`Unclear`). Nothing is ever sent twice.
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -35,6 +36,8 @@ from tidegate.risk.gate import Approval
 from tidegate.venues import wire
 
 HOST = "127.0.0.1"
+# Of a page that refuses: what is kept of it.
+WORDS_BYTES = 200
 _decoder: msgspec.json.Decoder[wire.Reply] = msgspec.json.Decoder(wire.Reply)
 Wanted = TypeVar("Wanted")
 
@@ -61,6 +64,8 @@ class RemoteGateway:
     ) -> None:
         self._port, self._token, self._timeout_s = port, token, timeout_s
         self._may_send = may_send
+        # A page may say again what it was sent, and replies are journalled.
+        self._secret = re.compile(re.escape(token.hex().encode()), re.IGNORECASE)
         self.venues = venues
 
     def place(self, approval: Approval) -> OrderReply:
@@ -154,7 +159,7 @@ class RemoteGateway:
         except (OSError, http.client.HTTPException) as error:
             return Unclear(type(error).__name__)
         if 400 <= status < 500 and status != 408:
-            return NotTaken(f"status {status}: {body[:200]!r}")
+            return NotTaken(f"status {status}: {body[:WORDS_BYTES]!r}")
         try:
             reply = _decoder.decode(body) if status == 200 else Unclear(f"status {status}")
         except msgspec.MsgspecError:
@@ -179,4 +184,4 @@ class RemoteGateway:
             connection.close()
         if len(read) > wire.REPLY_BYTES_MAX:
             raise http.client.HTTPException("a reply that is too long")
-        return response.status, read
+        return response.status, self._secret.sub(b"[token]", read)
