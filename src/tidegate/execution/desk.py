@@ -65,10 +65,10 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Senses(NamedTuple):
-    """What a desk looks at before it sends: prices now (ticks), why nothing may be sent, if so, and
-    what the runaway brake must know of an order and, at each look, of the book. Without prices no
-    plan is given up because they moved, without weights nothing is braked: time stands still within
-    a step of a backtest."""
+    """What a desk looks at before it sends: prices now (ticks) of what has a fresh quote, why
+    nothing may be sent, if so, and what the runaway brake must know of an order and, at each look,
+    of the book. Without prices no plan is given up because they moved or went stale, without
+    weights nothing is braked: time stands still within a step of a backtest."""
 
     marks_at: Callable[[int], Mapping[InstrumentId, int]] | None = None
     halted: Callable[[], str | None] = lambda: None

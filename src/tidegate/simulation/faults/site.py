@@ -188,8 +188,9 @@ def boot(site: Site, content: bytes, now_ms: int) -> Process:
         )
 
     equity_usd = _equity(site, record, void)
+    age_ms = round(MANDATE.limits.quote_age_s * SECOND_MS)
     senses = Senses(
-        lambda ts_ms: site.feed.snapshot(ts_ms, ()).ticks(),
+        lambda ts_ms: site.feed.snapshot(ts_ms, ()).fresh_ticks(age_ms),
         weigh=_weigh(site, equity_usd),
         equity_usd=equity_usd,
     )
