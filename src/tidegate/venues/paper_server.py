@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ from typing import Any
 
 import msgspec
 
+from tidegate.model.parsing import UNREADABLE_JSON
 from tidegate.model.replies import NotTaken
 from tidegate.model.times import SECOND_MS
 from tidegate.venues import wire
+from tidegate.venues.deadline_socket import with_deadline
 from tidegate.venues.paper_house import PaperHouse
 
 LOOPBACK = "127.0.0.1"
@@ -90,7 +93,7 @@ class PaperServer:
         trades = self._may_trade(token)
         try:
             request = _decoder.decode(body)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE_JSON as error:
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         if isinstance(request, wire.TRADING) and not trades:
             raise Refused(HTTPStatus.FORBIDDEN, "this token may look and cancel")
@@ -204,6 +207,14 @@ def _handler(answer: Callable[[str, bytes], bytes]) -> type[BaseHTTPRequestHandl
         timeout = REQUEST_TIMEOUT_S
         disable_nagle_algorithm = True
         wbufsize = -1
+
+        def setup(self) -> None:
+            self.request = with_deadline(self.request, time.monotonic() + REQUEST_TIMEOUT_S)
+            super().setup()
+
+        def finish(self) -> None:
+            super().finish()
+            self.request.close()
 
         def do_POST(self) -> None:
             try:

@@ -3,18 +3,21 @@
 
 What is known after each ending of a request: a reply that reads well is the venue's word; 4xx
 means that nothing was done (`NotTaken`); anything else, a time-out, a broken connection, 5xx or a
-reply that does not read, tells nothing (`Unclear`). Nothing is ever sent twice.
+reply that does not read, tells nothing (`Unclear`). Nothing is ever sent twice. One deadline holds
+for a whole exchange, so that a reply in drops delays nobody for longer than silence does.
 """
 
 from __future__ import annotations
 
 import http.client
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
 
 from tidegate.model.instruments import InstrumentId
+from tidegate.model.parsing import UNREADABLE_JSON
 from tidegate.model.replies import (
     Armed,
     ArmReply,
@@ -33,6 +36,7 @@ from tidegate.model.replies import (
 )
 from tidegate.risk.gate import Approval
 from tidegate.venues import wire
+from tidegate.venues.deadline_socket import with_deadline
 
 HOST = "127.0.0.1"
 _decoder: msgspec.json.Decoder[wire.Reply] = msgspec.json.Decoder(wire.Reply)
@@ -157,7 +161,7 @@ class RemoteGateway:
             return NotTaken(f"status {status}: {body[:200]!r}")
         try:
             reply = _decoder.decode(body) if status == 200 else Unclear(f"status {status}")
-        except msgspec.MsgspecError:
+        except UNREADABLE_JSON:
             return Unclear("a reply that does not read")
         if isinstance(reply, wanted):
             return reply
@@ -166,14 +170,18 @@ class RemoteGateway:
         return Unclear(f"another reply: {type(reply).__name__}")
 
     def _exchange(self, body: bytes, sends: bool) -> tuple[int, bytes]:
+        deadline_s = time.monotonic() + self._timeout_s
         connection = http.client.HTTPConnection(HOST, self._port, timeout=self._timeout_s)
         headers = {"Authorization": f"Bearer {self._token.hex()}", "Connection": "close"}
         try:
             connection.connect()
+            connection.sock = with_deadline(connection.sock, deadline_s)
             if sends and not self._may_send():
                 raise _Stopped
             connection.request("POST", wire.PATH, body, headers)
             response = connection.getresponse()
+            if response.chunked:
+                raise http.client.HTTPException("a reply in chunks")
             read = response.read(wire.REPLY_BYTES_MAX + 1)
         finally:
             connection.close()
