@@ -50,8 +50,13 @@ def sync_folder(folder: Path) -> None:
 
 def _written_aside(path: Path, content: bytes) -> Path:
     aside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        # On a full disk the half that was written would take what room is left.
+        aside.unlink(missing_ok=True)
+        raise
     return aside

@@ -149,6 +149,8 @@ class PaperServer:
             case wire.AskDevice(venue):
                 return house.device(venue) or wire.NoDevice()
             case wire.AskRank(instrument):
+                if not house.trades(instrument):
+                    raise Refused(HTTPStatus.NOT_FOUND, "no such instrument")
                 return wire.Rank(house.exchange.adl_rank(instrument))
             case _:
                 return self._news()
