@@ -129,4 +129,4 @@ def watched() -> Iterator[Seen]:
         yield seen
     finally:
         sys.settrace(before)
-        threading.settrace(before_threads)  # type: ignore[arg-type]
+        threading.settrace(before_threads)

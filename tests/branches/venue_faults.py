@@ -16,7 +16,8 @@ import pytest
 from tests.branches.branches import untraced
 from tests.branches.faults import Place, failing, provokes
 from tests.conftest import REPOSITORY
-from tests.risk.test_gate import FUNDS, exchange
+from tests.risk.test_gate import FUNDS
+from tests.risk.test_gate import exchange
 from tests.venues.drill import GATE, NOW, TRADE, WATCH, house, pairs, transfer
 from tests.venues.test_wire import VENUES, answering, ask, http_reply
 from tidegate.execution.heartbeat import Heartbeat
@@ -218,7 +219,7 @@ def settings_cannot_be_read(place: Place) -> None:
         (b"a." * 20_000 + b"a = 1", "200 dots in line 1"),
         (b"a = ", "valid TOML"),
         (b"a = 1", "unknown field"),
-        (b"#" * 70_000, "too large"),
+        (b"#" * 70_000, "larger than"),
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=words):

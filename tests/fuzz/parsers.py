@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,6 +92,24 @@ def _answered(body: bytes) -> None:
     _server().answer(TRADE.hex(), body)
 
 
+def _head(body: bytes) -> bytes:
+    token = TRADE.hex().encode()
+    head = b"POST /v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n" % token
+    return b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
+
+
+def _connected(content: bytes) -> None:
+    """Sent over a connection that is then half closed, and handled as the server handles it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    with near, far:
+        near.sendall(content[:50_000])
+        near.shutdown(socket.SHUT_WR)
+        server = _server()
+        server._http.RequestHandlerClass(far, ("127.0.0.1", 1), server._http)
+
+
 class _Said:
     """A connection on which a reply has already come."""
 
@@ -168,6 +187,9 @@ def _secret_key(path: Path) -> None:
 
 PARSERS: dict[str, Parser] = {
     "request": Parser(REQUESTS, lambda body, _: _answered(body), (Refused,), weight=15),
+    "connection": Parser(
+        tuple(map(_head, REQUESTS)), lambda content, _: _connected(content), (), weight=10
+    ),
     "reply body": Parser(REPLIES, lambda body, _: _replied(body), (), weight=15),
     "reply": Parser(
         (*map(_http, REPLIES), CHUNKS, REFUSAL), lambda content, _: _gateway(content), (), weight=15

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from errno import EFBIG
 from pathlib import Path
 from threading import get_ident
 
@@ -35,7 +36,7 @@ def content(path: Path) -> bytes:
     with path.open("rb") as file:
         found = file.read(LARGEST_BYTES + 1)
     if len(found) > LARGEST_BYTES:
-        raise OSError(f"{path} is larger than {LARGEST_BYTES} bytes")
+        raise OSError(EFBIG, f"larger than {LARGEST_BYTES} bytes", str(path))
     return found
 
 

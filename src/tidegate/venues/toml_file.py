@@ -21,8 +21,8 @@ def read_toml(path: Path, kind: type[Settings]) -> Settings:
     try:
         raw = toml_tables(content(path).decode("utf-8"), where)
     except OSError as error:
-        reason = error.strerror or "too large"
-        raise InputError(where, "file", f"expected a readable file ({reason})") from None
+        expected = f"expected a readable file ({error.strerror})"
+        raise InputError(where, "file", expected) from None
     except UnicodeDecodeError:
         raise InputError(where, "TOML", "expected UTF-8 text") from None
     try:
