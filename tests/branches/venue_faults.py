@@ -16,8 +16,8 @@ import pytest
 from tests.branches.branches import untraced
 from tests.branches.faults import Place, failing, provokes
 from tests.conftest import REPOSITORY
+from tests.risk.floor import exchange as market
 from tests.risk.test_gate import FUNDS
-from tests.risk.test_gate import exchange
 from tests.venues.drill import GATE, NOW, TRADE, WATCH, house, pairs, transfer
 from tests.venues.test_wire import VENUES, answering, ask, http_reply
 from tidegate.execution.heartbeat import Heartbeat
@@ -177,7 +177,7 @@ def approval_is_changed_on_its_way(place: Place) -> None:
     "_redeem: raise ApprovalError",
 )
 def approval_is_for_another_action_or_used(place: Place) -> None:
-    venues = PaperVenues(exchange(FUNDS), GATE)
+    venues = PaperVenues(market(FUNDS), GATE)
     order, other = pairs(1)
     with pytest.raises(ApprovalError, match="not for a transfer"):
         venues.send(order)

@@ -10,51 +10,36 @@ from __future__ import annotations
 import os
 import random
 import resource
-import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
+from tests.fuzz.hanging import no_hang
 from tests.fuzz.mutations import mutated, noise
 from tests.fuzz.parsers import PARSERS
 
 Draw = Callable[[random.Random, Sequence[bytes]], bytes]
 DRAWS: dict[str, Draw] = {"mutated": mutated, "noise": noise}
 INPUTS, SOAK_INPUTS = 10_000, 1_000_000
-CPU_S_MAX = 30  # of one input, which takes milliseconds: beyond it hangs
 MEMORY_KB_MAX = 400_000  # which all inputs of a parser together may add to the process
-
-
-class Hang(BaseException):
-    """One input took longer than any may; no parser can take it for a refusal."""
-
-
-def _hang(_number: int, _frame: FrameType | None) -> None:
-    raise Hang
 
 
 def fed(name: str, how: str, numbers: Iterable[int], folder: Path) -> int:
     """Feed the inputs of these numbers; how many were refused."""
     parser, refused = PARSERS[name], 0
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    handler = signal.signal(signal.SIGPROF, _hang)
-    try:
-        for number in numbers:
-            content = DRAWS[how](random.Random(f"{name}/{how}/{number}"), parser.seeds)
-            signal.setitimer(signal.ITIMER_PROF, CPU_S_MAX)
-            try:
+    for number in numbers:
+        content = DRAWS[how](random.Random(f"{name}/{how}/{number}"), parser.seeds)
+        try:
+            with no_hang():
                 parser.feed(content, folder)
-            except parser.refusals:
-                refused += 1
-            except BaseException as error:
-                error.add_note(f"{name}, {how}, input {number}: {content[:300]!r}")
-                raise
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, handler)
+        except parser.refusals:
+            refused += 1
+        except BaseException as error:
+            error.add_note(f"{name}, {how}, input {number}: {content[:300]!r}")
+            raise
     after_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert after_kb - before_kb < MEMORY_KB_MAX, (name, how)
     return refused

@@ -64,7 +64,7 @@ class Frame(msgspec.Struct, frozen=True):
         """Return the payload decoded into plain Python values.
 
         Raises `FrameError` for one that a checked frame may still hold: a number out of range,
-        text that is no UTF-8, or nesting beyond the stack.
+        or nesting beyond the stack.
         """
         try:
             return msgspec.json.decode(self.payload, type=dict[str, object])
@@ -153,6 +153,8 @@ def _holds_whole_payload(rest: bytes, crc: int, running: int) -> bool:
 
 def _ensure_object(payload: bytes) -> None:
     try:
+        # Texts that are kept raw are not looked into, so the payload is as a whole.
+        payload.decode()
         msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
     except UNREADABLE_JSON:
         raise FrameError("a payload that is a JSON object") from None
