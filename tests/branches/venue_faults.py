@@ -27,11 +27,10 @@ from tidegate.model.errors import InputError
 from tidegate.model.replies import NotTaken, Unclear
 from tidegate.risk.gate import ApprovalError
 from tidegate.venues import kill_command, paper_server, wire
-from tidegate.venues.deadline_socket import with_deadline
 from tidegate.venues.paper import PaperVenues
 from tidegate.venues.paper_market import paper_house, read_paper_file
 from tidegate.venues.paper_server import Access, PaperServer
-from tidegate.venues.remote import RemoteGateway
+from tidegate.venues.remote import RemoteGateway, with_deadline
 from tidegate.venues.toml_file import read_toml
 from tidegate.venues.watchdog_command import run_watchdog
 from tidegate.venues.watchdog_file import WatchdogFile, read_watchdog_file
@@ -82,7 +81,7 @@ def latch_is_set_while_the_order_is_on_its_way(place: Place) -> None:
         assert gateway.place(pairs(1)[0]) == NotTaken("the latch is set")
 
 
-@provokes("venues/deadline_socket.py", "recv_into: raise TimeoutError")
+@provokes("venues/remote.py", "recv_into: raise TimeoutError")
 def reply_comes_in_drops(place: Place) -> None:
     """Each part of it comes well within the time-out, and there is no end of them."""
     stopping = threading.Event()

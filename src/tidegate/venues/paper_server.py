@@ -27,8 +27,8 @@ from tidegate.model.parsing import UNREADABLE_JSON
 from tidegate.model.replies import NotTaken
 from tidegate.model.times import SECOND_MS
 from tidegate.venues import wire
-from tidegate.venues.deadline_socket import with_deadline
 from tidegate.venues.paper_house import PaperHouse
+from tidegate.venues.remote import with_deadline
 
 LOOPBACK = "127.0.0.1"
 CONNECTIONS_MAX = 32

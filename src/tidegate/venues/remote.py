@@ -10,9 +10,10 @@ for a whole exchange, so that a reply in drops delays nobody for longer than sil
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -36,7 +37,6 @@ from tidegate.model.replies import (
 )
 from tidegate.risk.gate import Approval
 from tidegate.venues import wire
-from tidegate.venues.deadline_socket import with_deadline
 
 HOST = "127.0.0.1"
 _decoder: msgspec.json.Decoder[wire.Reply] = msgspec.json.Decoder(wire.Reply)
@@ -45,6 +45,33 @@ Wanted = TypeVar("Wanted")
 
 class _Stopped(Exception):
     """Nothing may be sent any more, and nothing was."""
+
+
+class DeadlineSocket(socket.socket):
+    """A connected socket whose reads raise `TimeoutError` at `deadline_s` of the steady clock.
+
+    A socket's own time-out starts anew with each byte, so that a peer who sends a byte at a time
+    could hold its reader for ever.
+    """
+
+    deadline_s = 0.0
+
+    def recv_into(self, *arguments: Any) -> int:
+        """Read what there is, as of any socket, within the time that is left."""
+        left_s = self.deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("not everything came in time")
+        self.settimeout(left_s)
+        return super().recv_into(*arguments)
+
+
+def with_deadline(connection: socket.socket, deadline_s: float) -> DeadlineSocket:
+    """The same connection with a deadline; the object that was given is of no more use."""
+    timeout_s = connection.gettimeout()
+    dated = DeadlineSocket(fileno=connection.detach())
+    dated.settimeout(timeout_s)
+    dated.deadline_s = deadline_s
+    return dated
 
 
 class RemoteGateway:
