@@ -23,7 +23,7 @@ GATE = APPROVALS, LIMITS = "approvals precede actions", "limits held at every de
 MOVES = ORDERS, TRANSFERS = "orders accounted for", "transfers accounted for"
 SUMS = TIME, LEDGER, FOLD = "time never runs back", "ledger sums to zero", "waterfall equals equity"
 KIND, ACTION = re.compile(r"[a-z][a-z0-9_.-]{0,63}"), ("id", "instrument", "source", "destination")
-NOTE = re.compile(r"((.+)\n(0|[1-9]\d{0,18})\n(.{44})\n(?:.+\n)*)\n((?:— \S+ \S+\n)+)\n*")
+NOTE = r"(?m)^((.+)\n(0|[1-9]\d{0,18})\n(.{44})\n(?:.+\n){0,99})\n((?:— \S+ \S+\n)+)\n*"
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # RFC 8032, 5.1
 D, J = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P)
 B = 0x216936D3CD6E53FEC0A4E231FDD6DC5C692CC7609525A7B2C9562D608F25D51A, 4 * pow(5, -1, P) % P
@@ -188,7 +188,7 @@ def _points(key: str, notes: tuple[str, ...]) -> dict[int, set[bytes]]:
     found = dict[int, set[bytes]]()
     for text in notes:
         name, _, encoded = key.strip().split("+", 2)
-        public, parts = b64decode(encoded), [*NOTE.finditer(text)]
+        public, parts = b64decode(encoded), [*re.finditer(NOTE, text)]
         number = sha256(f"{name}\n".encode() + public).digest()[:4]
         good = "".join(part[0] for part in parts) == text != "" and public[0] == 1
         for body, origin, size, root, lines in (part.groups() for part in parts):

@@ -9,7 +9,6 @@ its date and its source, and the report prints it.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -20,6 +19,7 @@ import msgspec
 
 from tidegate.model.errors import InputError
 from tidegate.model.market import content_id
+from tidegate.model.parsing import toml_tables
 from tidegate.model.times import read_window
 from tidegate.model.units import MICRO, read_decimal, unit_quanta
 
@@ -223,10 +223,7 @@ class Mandate(_Strict, frozen=True):
 
 def read_mandate(text: str, where: str) -> Mandate:
     """A checked mandate from TOML text; raises `InputError` naming file, field and expectation."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(where, "TOML", f"expected valid TOML: {error}") from None
+    raw = toml_tables(text, where)
     try:
         mandate = msgspec.convert(raw, Mandate)
     except msgspec.ValidationError as error:

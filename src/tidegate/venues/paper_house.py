@@ -191,6 +191,10 @@ class PaperHouse:
         """Whether there is such a venue."""
         return any(i.venue == venue for i in self._terms.instruments.values())
 
+    def trades(self, instrument: InstrumentId) -> bool:
+        """Whether there is such an instrument."""
+        return instrument in self._terms.instruments
+
     @property
     def exchange(self) -> Exchange:
         """The exchange, for what venues announce."""
