@@ -54,3 +54,26 @@ def test_waits_double_up_to_the_longest(times: int) -> None:
     wait_ms = min(LONGEST_MS, FIRST_MS * 2 ** (times - 1))
     assert not patience.is_over("o", wait_ms - 1)
     assert patience.is_over("o", wait_ms)
+
+
+def test_venue_that_is_stopped_goes_back_to_its_line_and_takes_nothing_more() -> None:
+    inbox = Inbox({"alpha": 0})
+    inbox.put([line(1), line(2), line(3), line(5)])
+    assert len(inbox.take("alpha", lambda _: True)) == 3
+    inbox.stop("alpha", 1)
+    assert inbox.cursors == {"alpha": 1}
+    assert inbox.gaps == ()
+    inbox.put([line(2), line(3)])
+    assert inbox.take("alpha", lambda _: True) == []
+    assert inbox.gaps == ()
+
+
+def test_line_that_only_waits_leaves_no_gap() -> None:
+    inbox = Inbox({"alpha": 0})
+    inbox.put([line(1), line(2)])
+    assert inbox.take("alpha", lambda _: False) == []
+    assert inbox.gaps == ()
+    inbox.put([line(4)])
+    assert inbox.gaps == ()
+    inbox.take("alpha", lambda _: True)
+    assert inbox.gaps == ("alpha",)
