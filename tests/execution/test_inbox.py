@@ -77,3 +77,25 @@ def test_line_that_only_waits_leaves_no_gap() -> None:
     assert inbox.gaps == ()
     inbox.take("alpha", lambda _: True)
     assert inbox.gaps == ("alpha",)
+
+
+def test_waits_are_of_2_4_8_16_and_then_30_seconds_whatever_the_clock_says() -> None:
+    patience, now_ms = Patience(), 1_700_000_000_000
+    for wait_s in (2, 4, 8, 16, 30, 30):
+        patience.asked("o", now_ms)
+        assert not patience.is_over("o", now_ms + wait_s * 1_000 - 1)
+        now_ms += wait_s * 1_000
+        assert patience.is_over("o", now_ms)
+
+
+def test_what_was_told_anew_is_asked_about_soon_and_what_is_forgotten_at_once() -> None:
+    patience = Patience()
+    for _ in range(4):
+        patience.asked("o", 0)
+    patience.begin("o", 0)
+    assert not patience.is_over("o", 1_999)
+    assert patience.is_over("o", 2_000)
+    patience.asked("o", 2_000)
+    patience.forget("o")
+    patience.forget("never asked about")
+    assert patience.is_over("o", 2_000)

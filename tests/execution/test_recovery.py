@@ -22,7 +22,7 @@ from tidegate.ledger.book import Ledger
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import InvariantError
 from tidegate.model.events import Deposited, TransferSent
-from tidegate.model.replies import NotTaken, TransferStatus, Unclear
+from tidegate.model.replies import NotTaken, Unclear
 
 LONG = Order("alpha.long", ALPHA_BTC, 100, reduce_only=False, reason="test")
 SHORT = Order("beta.short", BETA_BTC, -10_000, reduce_only=False, reason="test")
