@@ -310,3 +310,12 @@ def test_transfer_that_was_certainly_not_taken_is_closed_with_the_reason() -> No
     assert transfers.hear(SENT, TransferStatus("t", "accepted", 0)).leg is Leg.ACCEPTED
     refused = transfers.hear(SENT, TransferStatus("t", "refused", 0, "closed for the day"))
     assert (refused.leg, refused.reason) == (Leg.CLOSED, "closed for the day")
+
+
+@given(side=SIDES)
+def test_fill_of_nothing_contradicts_an_order_of_either_side(side: int) -> None:
+    order = msgspec.structs.replace(ORDER, lots=10 * side)
+    after = filled(OrderRecord(order, "alpha", EXPIRES_MS), 0)
+    assert (after.overfilled, after.open_lots) == (True, 10 * side)
+    single = msgspec.structs.replace(ORDER, lots=side)
+    assert not filled(OrderRecord(single, "alpha", EXPIRES_MS), side).overfilled
