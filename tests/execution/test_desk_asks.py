@@ -43,7 +43,7 @@ def cancels(built: Office, reply: Callable[[str], OrderReply]) -> list[int]:
         heard.append((built.venues.now_ms - NOW_MS) // 1_000)
         return reply(order)
 
-    built.venues.cancel = cancel  # type: ignore[method-assign]
+    built.venues.cancel = cancel  # type: ignore[method-assign,assignment]
     return heard
 
 
@@ -156,8 +156,8 @@ def test_what_a_venue_tells_with_its_answer_to_a_cancellation_is_booked_at_once(
     ticks = MARKS[ALPHA_BTC]
 
     def told(order: str) -> OrderReply:
-        traded = (ALPHA_BTC, 30, ticks, ticks, 0, 0, 0, order, "order")
-        built.venues.log("alpha", Filled(NOW_MS, *traded))
+        traded = Filled(NOW_MS, ALPHA_BTC, 30, ticks, ticks, 0, 0, 0, order, "order")
+        built.venues.log("alpha", traded)
         return OrderStatus(order, "cancelled", 30, NOW_MS)
 
     cancels(built, told)
@@ -171,7 +171,7 @@ def test_approval_that_the_gate_no_longer_knows_is_certainly_not_sent() -> None:
     def refuse(_: object) -> OrderReply:
         raise ApprovalError("used before")
 
-    built.venues.place = refuse  # type: ignore[method-assign]
+    built.venues.place = refuse  # type: ignore[method-assign,assignment]
     begin(built, (LONG,))
     record = built.desk.books.order(LONG.id)
     assert (record.is_open, record.reason) == (False, "used before")

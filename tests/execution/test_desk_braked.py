@@ -103,7 +103,7 @@ def test_question_beyond_the_rate_is_not_asked() -> None:
 def test_order_that_the_brake_will_not_let_pass_ends_the_plan_and_cancels_what_works(
     limits: dict[str, float], rule: str
 ) -> None:
-    built = braked(**limits)
+    built = braked(None, None, **limits)
     begin(built, tuple(order(str(n)) for n in range(3)))
     assert built.venues.placed == ["alpha.0", "alpha.1"]
     assert sorted(built.venues.cancelled) == ["alpha.0", "alpha.1"]

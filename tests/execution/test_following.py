@@ -184,7 +184,7 @@ def test_landing_that_another_has_booked_closes_its_transfer_at_the_next_look() 
     assert len(built.desk.books.open_transfers) == 1
     built.record.take([LANDED])
     built.desk.standing(NOW_MS)
-    assert built.desk.books.open_transfers == ()
+    assert not built.desk.books.open_transfers
     assert not built.desk.books.has_failed(SENDING)
 
 
