@@ -141,7 +141,7 @@ def test_departure_lets_a_landing_that_came_before_it_be_booked_at_once() -> Non
     built.desk.tick(NOW_MS)
     assert built.record.ledger.wallet("alpha", "USDT") == 50_000_000
     built.venues.log("vault", TransferSent(NOW_MS, "x", "vault", "alpha", "USDT", 10, 1))
-    built.desk.tick(NOW_MS)
+    built.desk.stop(NOW_MS, "nothing is under way, and what was told is booked")
     assert built.record.ledger.wallet("alpha", "USDT") == 50_000_009
 
 
@@ -244,3 +244,39 @@ def test_lines_of_two_venues_are_kept_apart() -> None:
     built.wait(1)
     lines = [p["lines"] for kind, p in built.frames() if kind == "events"]
     assert lines == [{"alpha": 1}, {"alpha": 2}, {"beta": 1}]
+
+
+def test_line_that_is_missing_before_one_that_came_is_fetched_at_once() -> None:
+    built = working()
+    heard = listen(built)
+    built.venues.log("alpha", Deposited(NOW_MS, "alpha", "USDT", 7), push=False)
+    built.venues.log("alpha", Deposited(NOW_MS, "alpha", "USDT", 8))
+    built.desk.tick(NOW_MS)
+    assert heard == [("alpha", 0)]
+    assert built.record.ledger.wallet("alpha", "USDT") == 50_000_015
+
+
+def test_line_that_a_reading_of_the_log_brings_is_booked_within_the_same_look() -> None:
+    built = working(LONG)
+    built.venues.fill(LONG, 100, push=False)
+    built.wait(1)
+    assert built.record.ledger.position(ALPHA_BTC).lots == 100
+
+
+def test_absence_is_not_believed_of_a_venue_whose_log_cannot_be_followed() -> None:
+    built = working(LONG)
+    built.venues.log("alpha", Deposited(NOW_MS, "alpha", "BNB", 1))
+    del built.venues.truth[LONG.id]
+    built.wait(200)
+    assert "cannot be booked" in built.desk.breaks["alpha"].stuck
+    assert built.desk.books.order(LONG.id).is_open
+
+
+def test_stuck_venue_is_neither_read_nor_compared_any_more() -> None:
+    built = working(LONG)
+    built.venues.log("alpha", Deposited(NOW_MS, "alpha", "BNB", 1))
+    built.wait(1)
+    heard, compared = listen(built), listen_for_statements(built, set())
+    built.wait(20)
+    built.desk.standing(built.venues.now_ms)
+    assert "alpha" not in {venue for venue, _ in (*heard, *compared)}
