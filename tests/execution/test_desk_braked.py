@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from tests.execution.scripted import NOW_MS, Office, ScriptedVenues, approval
+from tests.execution.scripted import NOW_MS, Office, ScriptedVenues, approval, office
 from tests.risk.desk import ALPHA_BTC, BETA_BTC, INSTRUMENTS, MANDATE
 from tidegate.execution.bookkeeping import Past
 from tidegate.execution.books import Books
@@ -152,3 +152,9 @@ def test_equity_that_is_not_known_holds_what_does_more_than_reduce() -> None:
     begin(built, (order("o"),))
     assert built.venues.placed == []
     assert why_stopped(built) == ["braked: loss: equity is not known"]
+
+
+def test_desk_without_weights_keeps_no_day_though_it_can_tell_equity() -> None:
+    built = office(senses=Senses(equity_usd=lambda _: EQUITY_USD))
+    built.desk.standing(NOW_MS)
+    assert "day" not in built.kinds()
