@@ -137,3 +137,14 @@ def test_day_of_the_brake_is_the_last_that_was_written() -> None:
     days = [Day(1, 10.0), Day(2, 11.0, 5.0, lost=True)]
     frames = [frame("day", {"ts_ms": NOW_MS, "day": day}) for day in days]
     assert recover_run(frames, empty(), INSTRUMENTS).day == days[-1]
+
+
+@pytest.mark.parametrize(("kind", "granted"), [("submitted", APPROVED[0]), ("sent", APPROVED[2])])
+def test_journal_that_ends_with_a_sending_leaves_what_was_sent_unknown(
+    kind: str, granted: Frame
+) -> None:
+    cited = frame(kind, {"approval": granted.value()["id"]})
+    books = recover_run([granted, cited], empty(), INSTRUMENTS).books
+    known = [record.state.value for record in books.open_orders]
+    known += [record.leg.value for record in books.open_transfers]
+    assert known == ["unknown"]
