@@ -280,3 +280,25 @@ def test_stuck_venue_is_neither_read_nor_compared_any_more() -> None:
     built.wait(20)
     built.desk.standing(built.venues.now_ms)
     assert "alpha" not in {venue for venue, _ in (*heard, *compared)}
+
+
+def test_reply_that_contradicts_what_has_traded_is_a_doubt_at_once() -> None:
+    built = working(LONG)
+    built.venues.fill(LONG, 40)
+    built.venues.told.append(OrderStatus(LONG.id, "refused", 30, NOW_MS))
+    built.desk.tick(NOW_MS)
+    assert dict(built.desk.breaks["alpha"].doubts) == {ALPHA_BTC: f"order {LONG.id} is overfilled"}
+
+
+def test_venue_is_stuck_at_the_line_after_those_that_were_booked_and_takes_no_later_one() -> None:
+    built = working()
+    for asset in ("USDT", "USDT", "BNB", "USDT"):
+        built.venues.log("alpha", Deposited(NOW_MS, "alpha", asset, 1))
+    built.desk.tick(NOW_MS)
+    assert "line 4 cannot be booked" in built.desk.breaks["alpha"].stuck
+    for _ in range(2):
+        built.venues.log("alpha", Deposited(NOW_MS, "alpha", "USDT", 1))
+        built.desk.tick(NOW_MS)
+    assert built.record.ledger.wallet("alpha", "USDT") == 50_000_002
+    told = [p["number"] for kind, p in built.frames() if kind == "unbookable"]
+    assert told == [4]
