@@ -248,3 +248,23 @@ def test_missing_mark_of_one_leg_alone_ends_a_plan_at_its_next_step() -> None:
     built.wait(1)
     assert built.venues.placed == [LONG.id]
     assert built.desk.standing(built.venues.now_ms).unfinished
+
+
+def test_one_venue_that_disagrees_ends_a_plan_of_which_others_are_part_too() -> None:
+    built = begin(office(), (LONG,), (SHORT, ETHER))
+    built.venues.truth["beta.stranger"] = OrderStatus("beta.stranger", "working", 0, NOW_MS)
+    built.desk.standing(NOW_MS)
+    built.venues.fill(LONG, 100)
+    built.wait(1)
+    assert built.venues.placed == [LONG.id]
+    stopped = [p["why"] for kind, p in built.frames() if kind == "stopped"]
+    assert stopped == ["a venue disagrees about what the plan stands on"]
+
+
+def test_plan_ends_as_soon_as_its_next_step_may_not_go_though_this_one_still_works() -> None:
+    marks = {ALPHA_BTC: 1_000, BETA_BTC: 1_000}
+    built = begin(office(senses=Senses(marks_at=lambda _: dict(marks))), (LONG,), (SHORT,))
+    marks[BETA_BTC] = 1_100
+    built.wait(1)
+    assert built.venues.cancelled == [LONG.id]
+    assert [p["why"] for kind, p in built.frames() if kind == "stopped"] == ["prices moved"]
