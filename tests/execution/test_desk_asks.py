@@ -268,3 +268,11 @@ def test_plan_ends_as_soon_as_its_next_step_may_not_go_though_this_one_still_wor
     built.wait(1)
     assert built.venues.cancelled == [LONG.id]
     assert [p["why"] for kind, p in built.frames() if kind == "stopped"] == ["prices moved"]
+
+
+def test_time_of_a_step_counts_from_its_first_order_and_not_from_its_last() -> None:
+    built = begin(office([LOST]), (LONG, SHORT))
+    built.wait(40)
+    assert built.venues.placed == [LONG.id, SHORT.id]
+    stopped = [p["ts_ms"] for kind, p in built.frames() if kind == "stopped"]
+    assert stopped == [NOW_MS + 31_000]
