@@ -203,6 +203,9 @@ SHARED_LOTS = st.integers(-12, 12).filter(bool)
 def test_clock_step_is_ten_seconds_and_a_cancellation_is_matched_within_two() -> None:
     """Both are assumptions of the design that an operator reads: a change must be seen."""
     assert (CLOCK_STEP_MS, MATCHING_MS) == (10_000, 2_000)
+    unknown = hear(INTENDED, Unclear("no answer"))
+    assert hear(unknown, status("absent", 0, EXPIRES_MS + 10_000)).is_open
+    assert not hear(unknown, status("absent", 0, EXPIRES_MS + 10_001)).is_open
 
 
 def test_two_words_of_a_cancellation_are_apart_by_their_difference_at_any_time_of_the_clock() -> (
@@ -319,3 +322,4 @@ def test_fill_of_nothing_contradicts_an_order_of_either_side(side: int) -> None:
     assert (after.overfilled, after.open_lots) == (True, 10 * side)
     single = msgspec.structs.replace(ORDER, lots=side)
     assert not filled(OrderRecord(single, "alpha", EXPIRES_MS), side).overfilled
+    assert filled(OrderRecord(single, "alpha", EXPIRES_MS), 2 * side).overfilled
