@@ -285,6 +285,7 @@ def test_stuck_venue_is_neither_read_nor_compared_any_more() -> None:
 def test_reply_that_contradicts_what_has_traded_is_a_doubt_at_once() -> None:
     built = working(LONG)
     built.venues.fill(LONG, 40)
+    built.desk.tick(NOW_MS)
     built.venues.told.append(OrderStatus(LONG.id, "refused", 30, NOW_MS))
     built.desk.tick(NOW_MS)
     assert dict(built.desk.breaks["alpha"].doubts) == {ALPHA_BTC: f"order {LONG.id} is overfilled"}
