@@ -65,3 +65,15 @@ def test_sent_within_a_day_is_the_sum_of_what_left_in_the_last_24_hours(
 def test_landing_and_what_is_yet_to_come_are_not_sent() -> None:
     landed = TransferLanded(NOW, "t", "beta", "USDT", MICRO, "USDC", MICRO, 0)
     assert sent_day_usd([landed, sent(NOW + 1, 9), sent(NOW, 7)], NOW) == {("alpha", "beta"): 7.0}
+
+
+def test_bounds_of_lateness_and_of_the_day_belong_to_what_is_before_them() -> None:
+    young = shipment("young")
+    (parcel,) = in_transit(desk.portfolio({}, shipments=(young,)), desk.PASSAGES, NOW)
+    assert parcel.p99_ms is not None
+    for late_ms in (0, 1):
+        book = desk.portfolio({}, shipments=(young,))
+        (seen,) = in_transit(book, desk.PASSAGES, parcel.p99_ms + late_ms)
+        assert seen.overdue == (late_ms == 1)
+    assert sent_day_usd([sent(NOW - DAY_MS, 9)], NOW) == {}
+    assert sent_day_usd([sent(NOW - DAY_MS + 1, 9)], NOW) == {("alpha", "beta"): 9.0}

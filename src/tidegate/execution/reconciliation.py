@@ -92,7 +92,8 @@ def unsettled(
             _lack(missing, sent.source, sent.asset, sent.quanta)
             arriving[sent.destination] = arriving.get(sent.destination, 0) + sent.quanta
     for venue, found in breaks.items():
-        for name in (*found.lots, *found.costs, *found.doubts):
+        # An instrument may differ and be in doubt too, and is off by its lots once.
+        for name in dict.fromkeys((*found.lots, *found.costs, *found.doubts)):
             _widen(lots, name, found.lots.get(name, 0))
         for asset, difference in found.quanta.items():
             _lack(missing, venue, asset, max(0, -difference))
