@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proof that an account stays solvent over a whole box of markets, or a market in which it does not.
+"""Proof that an account stays solvent over a box of markets, or a market in which it does not.
 
     f(x) = equity(x) - maintenance requirement(x)          proved where min over the box of f > 0
 
@@ -26,6 +26,7 @@ from enum import StrEnum
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.margin.deribit_portfolio import DeribitPortfolio
 from tidegate.margin.derive_portfolio import DerivePortfolio
@@ -47,6 +48,8 @@ from tidegate.risk.certificate_deribit import DeribitHealth
 from tidegate.risk.certificate_derive import DerivePortfolioHealth, DeriveStandardHealth
 from tidegate.risk.certificate_linear import LinearAccount, LinearHealth
 from tidegate.risk.enclosure import VARIABLES
+
+FloatArray = NDArray[np.float64]
 
 WHERE = "certificate"
 VERSION = 1
@@ -207,17 +210,17 @@ def verify(certificate: Certificate, subject: Subject | LinearAccount, box: Box)
         ensure(float(total.min()) > 0.0, "a leaf is not solvent")
 
 
-def _least_of(form: HealthForm, coin: str, box: Box, leaves: Leaves) -> np.ndarray:
+def _least_of(form: HealthForm, coin: str, box: Box, leaves: Leaves) -> FloatArray:
     """Lower bounds by scenario over leaves that cover the coin's ranges."""
     low = np.array(leaves.low, dtype=float).reshape(-1, VARIABLES)
     high = np.array(leaves.high, dtype=float).reshape(-1, VARIABLES)
     ends = box.of(coin).ends
     ensure(covers(low, high, ends[0], ends[1]), f"leaves do not cover the ranges of {coin}")
     tree = CoinTree(form, coin, box)
-    return tree.bounded(low, high).lower.min(axis=0) - tree.allowance
+    return np.asarray(tree.bounded(low, high).lower.min(axis=0) - tree.allowance)
 
 
-def covers(low: np.ndarray, high: np.ndarray, box_low: np.ndarray, box_high: np.ndarray) -> bool:
+def covers(low: FloatArray, high: FloatArray, box_low: FloatArray, box_high: FloatArray) -> bool:
     """Whether cells made by halving cover a box: one is all of it, or a halving parts them."""
     if ((low <= box_low) & (high >= box_high)).all(axis=1).any():
         return True
@@ -237,8 +240,8 @@ def _names(subject: Subject | LinearAccount) -> tuple[str, str, str, str]:
     """The rule's name, and ids of the rule with its parameters, of the account and the market."""
     if isinstance(subject, LinearAccount):
         rule: object = subject.rule
-        name, market = type(rule).__name__, [subject.marks, subject.instruments]
-        return name, _id(rule), _id(subject.account), _id(market)
+        at = _id([subject.marks, subject.instruments])
+        return type(rule).__name__, _id(rule), _id(subject.account), at
     market = [subject.market.now_ms, subject.market.stale_after_ms, subject.market.least_confidence]
     seen = {" ".join(key): figure for key, figure in subject.market.values.items()}
     held = _id(subject.holdings)

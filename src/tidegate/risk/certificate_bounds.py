@@ -179,7 +179,9 @@ def _least_corners(
 ) -> FloatArray:
     """Where the affine part of one scenario is least in each cell, [B, 3]."""
     slopes = bounded.slopes[:, np.arange(len(scenarios)), scenarios].T
-    return np.where(slopes > 0.0, ends[0], np.where(slopes < 0.0, ends[1], 0.5 * (ends[0] + ends[1])))
+    return np.where(
+        slopes > 0.0, ends[0], np.where(slopes < 0.0, ends[1], 0.5 * (ends[0] + ends[1]))
+    )
 
 
 @dataclass(eq=False)
@@ -223,7 +225,7 @@ class Search:
         scores = tree.bounds + rest
         scenarios = scores.argmin(axis=1)
         least = scores[np.arange(len(scores)), scenarios]
-        wide = ((tree.high - tree.low) > NARROWEST * tree.root_width).any(axis=1)
+        wide = np.asarray(((tree.high - tree.low) > NARROWEST * tree.root_width).any(axis=1))
         order = np.argsort(np.where(wide, least, np.inf), kind="stable")[:TOGETHER]
         order = order[wide[order] & (least[order] < target)]
         if not len(order):

@@ -216,7 +216,9 @@ class _Coin:
         held = product(now, self._index_over(options, np.ones(1)))
         if not options.averaged:
             # The index over the forward is the same in every scenario, but for its ratio.
-            return (product(then, self._index_over(options, np.ones(1))) - held.times(counted)).over(0)
+            return (
+                product(then, self._index_over(options, np.ones(1))) - held.times(counted)
+            ).over(0)
         moved = product(then, self._index_over(options, ratios).times(ratios))
         return (moved - held.times(counted)).over(0)
 
@@ -228,7 +230,7 @@ class _Coin:
         return product(self.index.column().row(), reciprocal(options.delivery(self.cells, ratios)))
 
     def _option_marks(self, pool: PoolKey) -> Enclosure:
-        """Sizes times marks of a pool's options by expiry, USD without the dollar's unit, [E, B]."""
+        """Sizes times marks of a pool's options by expiry, dollars or USD of coins, [E, B]."""
         options, worth = self.form.options(pool), self.worth[pool].at((..., slice(-1, None)))
         assert options is not None
         moving, in_coin = options.moving, options.moving.options[0].coin_settled

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options and deliveries of one coin as enclosures over cells, by the kernels of `_option_bounds`."""
+"""Options and deliveries of one coin as enclosures over cells; kernels in `_option_bounds`."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class BoundedOptions:
 
 
 def _enclosed(out: FloatArray, contracts: Enclosure, vol: Enclosure) -> Enclosure:
-    """The kernel's answer as an enclosure: value + slope (price - middle) + slope (vol - middle)."""
+    """The kernel's answer: value + slope (price - middle) + slope (vol - middle)."""
     value, by_price, by_vol, low, high = out
     moved = contracts.plus(-contracts.centre).times(by_price)
     shifted = vol.plus(-vol.centre).times(by_vol)
