@@ -224,7 +224,7 @@ def covers(low: FloatArray, high: FloatArray, box_low: FloatArray, box_high: Flo
     """Whether cells made by halving cover a box: one is all of it, or a halving parts them."""
     if ((low <= box_low) & (high >= box_high)).all(axis=1).any():
         return True
-    for number in range(VARIABLES):
+    for number in np.flatnonzero(box_low < box_high):
         middle = 0.5 * (box_low[number] + box_high[number])
         left, right = high[:, number] <= middle, low[:, number] >= middle
         if (left | right).all() and left.any() and right.any():

@@ -7,8 +7,8 @@ since every rule here takes the worst scenario of sums over coins, and a coin's 
 on its own ratios alone: each coin has a tree of cells of its own, whatever the number of coins. A
 cell's lower bound is that of its enclosures; the points are its corners where the affine part is
 least, valued as cells without width. Cells are split in the middle of the variable that leaves
-most over, until the bound is above nothing and within `gap_usd` of a point, or a point is below
-nothing by the rule's own statement, or the budget is spent.
+most over, until the bound is above nothing or a point is below it by the rule's own statement, and both are
+within `gap_usd`, or the budget is spent.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class HealthForm(Protocol):
 @dataclass(frozen=True, slots=True)
 class Effort:
     """When to stop: `cells` looked at in all, the gap between bounds in USD, and `stop`, which the
-    caller may answer by its clock."""
+    caller may answer by its clock. Without a gap the first proof or counter-example ends it; with
+    one the least health is known within it, which is also what an account lacks."""
 
     cells: int = 20_000
     gap_usd: float = float("inf")
@@ -251,9 +252,9 @@ def least_health(form: HealthForm, box: Box, effort: Effort) -> Found:
             seen, (at, _) = upper, search.worst()
             value = form.exact(at)
             exact, point = (value, at) if value < exact else (exact, point)
-        if exact < 0.0 or (lower > 0.0 and exact - lower <= effort.gap_usd):
+        if (exact < 0.0 or lower > 0.0) and exact - lower <= effort.gap_usd:
             break
-        target = max(0.0, min(upper, exact) - effort.gap_usd)
+        target = min(upper, exact) - effort.gap_usd if effort.gap_usd < np.inf else 0.0
         if not search.step(target if target > lower else np.inf):
             break
     return _found(search, point, exact)
