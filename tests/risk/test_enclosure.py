@@ -78,8 +78,9 @@ def test_lower_bound_of_a_concave_function_of_a_variable_is_its_value_at_an_end(
     low = rng.normal(size=5) * 50.0
     high = low + rng.exponential(size=5) * 100.0
     bent = kinked(variable(low, high, 1), kink, 2.0, -3.0)
-    ends = [2.0 * np.minimum(end - kink, 0.0) - 3.0 * np.maximum(end - kink, 0.0)
-            for end in (low, high)]
+    ends = [
+        2.0 * np.minimum(end - kink, 0.0) - 3.0 * np.maximum(end - kink, 0.0) for end in (low, high)
+    ]
     assert bent.lower == pytest.approx(np.minimum(*ends), rel=1e-9, abs=1e-9)
 
 

@@ -105,7 +105,7 @@ class CoinTree:
         self.values = np.full(self.bounds.shape[1], np.inf)
         self.at = np.zeros((self.bounds.shape[1], VARIABLES))
         self.root_width = high - low
-        self.bends = self._bends(low, high)
+        self.bends, self.floor = self._bends(low, high)
         self.look_at(_corners(low, high))
 
     def bounded(self, low: FloatArray, high: FloatArray) -> Enclosure:
@@ -115,12 +115,16 @@ class CoinTree:
             raise InvariantError(f"a bound of {self.coin} is not finite")
         return bounded
 
-    def _bends(self, low: FloatArray, high: FloatArray) -> FloatArray:
-        """What each variable by itself leaves over, by scenario, [3, S]."""
-        middle = 0.5 * (low + high)
-        rows = np.eye(VARIABLES, dtype=bool)
-        alone = self.bounded(np.where(rows, low, middle), np.where(rows, high, middle))
-        return np.asarray(alone.high - alone.low) + 1e-300
+    def _bends(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What each variable leaves over, by scenario, [3, S]: by itself, or by being there beside
+        the others where that is more, as their product is; and what a point leaves over, [S]."""
+        middle, rows = 0.5 * (low + high), np.eye(VARIABLES, dtype=bool)
+        moves = np.concatenate([rows, ~rows, rows[:1] | True, rows[:1] & False])
+        some = self.bounded(np.where(moves, low, middle), np.where(moves, high, middle))
+        left = some.high - some.low
+        alone, without, whole, nothing = left[:3], left[3:6], left[6], left[7]
+        bends = np.maximum(np.maximum(alone - nothing, whole - without), 0.0)
+        return bends, nothing + self.allowance
 
     def look_at(self, points: FloatArray) -> None:
         """Keeps the least value of each scenario, and where it is."""
@@ -218,7 +222,7 @@ class Search:
     def step(self, target: float) -> bool:
         """Splits cells of the coin that is least sure in the worst scenario; False where none."""
         s = int(self.lower.argmin())
-        unsure = [float(tree.values[s] - tree.least[s]) for tree in self.trees]
+        unsure = [float(tree.values[s] - tree.least[s] - tree.floor[s]) for tree in self.trees]
         if not self.trees or max(unsure) <= 0.0:
             return False
         tree = self.trees[int(np.argmax(unsure))]
@@ -226,7 +230,9 @@ class Search:
         scores = tree.bounds + rest
         scenarios = scores.argmin(axis=1)
         least = scores[np.arange(len(scores)), scenarios]
-        wide = np.asarray(((tree.high - tree.low) > NARROWEST * tree.root_width).any(axis=1))
+        bends = tree.bends.max(axis=1) > 0.0
+        wide = (tree.high - tree.low) > NARROWEST * tree.root_width
+        wide = np.asarray(wide[:, bends].any(axis=1))
         order = np.argsort(np.where(wide, least, np.inf), kind="stable")[:TOGETHER]
         order = order[wide[order] & (least[order] < target)]
         if not len(order):

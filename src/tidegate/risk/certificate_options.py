@@ -76,6 +76,15 @@ class BoundedOptions:
         moved = cells.contracts.column().row()
         return moved.times(live).plus(self.moving.expiries[0][:, None, None])
 
+    def index_over(self, cells: Cells, index_usd: float, ratios: FloatArray) -> Enclosure:
+        """The coin's index over the forward of the delivery average at these ratios, [E, B, R]."""
+        if not self.averaged:
+            # The price cancels: what is left is the spread.
+            over = reciprocal(cells.spread).column().row()
+            return over.times((index_usd / self.forwards)[:, None, None] / ratios)
+        index = cells.price.times(index_usd).column().row()
+        return product(index, reciprocal(self.delivery(cells, ratios)))
+
     @property
     def averaged(self) -> bool:
         """Whether a part of any forward is fixed already."""
