@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates hold at every market of a dense grid that they have never seen, or find where not."""
+"""Certificates hold at every market of a grid that they have never seen, or find where not."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def contradicts_nothing(seed: int, kind: str, steps: int) -> Certificate:
     assert exact == pytest.approx(found.upper_usd, abs=slack(book))
     assert found.lower_usd <= found.upper_usd + slack(book)
     if found.verdict is Verdict.PROVED:
-        assert least > 0.0 and found.lower_usd > 0.0
+        assert least > 0.0
+        assert found.lower_usd > 0.0
     if found.verdict is Verdict.COUNTER_EXAMPLE:
         assert exact < 0.0
     return found
@@ -188,6 +189,9 @@ def test_coin_without_a_range_orders_and_ends_that_are_no_range_are_refused() ->
     waiting = replace(book, holdings=replace(book.holdings, orders=(order,)))
     with pytest.raises(InputError, match="orders"):
         certify(subject(waiting), BOX)
+    for cells, gap in ((0, 1.0), (1, 0.0), (1, -1.0), (1, float("nan"))):
+        with pytest.raises(InputError, match="effort"):
+            Effort(cells, gap)
     for ends in ((1.2, 0.8), (0.0, 1.0), (1.0, float("nan")), (1.0, float("inf"))):
         with pytest.raises(InputError, match="0 < low <= high"):
             CoinBox(ends)

@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from tests.margin.oracle_black import black
 from tests.margin.option_books import (
-    COIN_OPTIONS,
     COIN_PERP,
     COIN_RULE,
-    DOLLAR_OPTIONS,
     DOLLAR_PERP,
     DOLLAR_RULE,
     EXPIRY,
@@ -21,6 +18,7 @@ from tests.margin.option_books import (
     bought,
 )
 from tests.margin.option_books import account as deribit_account
+from tests.margin.oracle_black import black
 from tests.margin.test_dydx import BOTH
 from tests.margin.test_dydx import MARKS as DYDX_MARKS
 from tests.margin.test_dydx import venue as dydx
@@ -141,8 +139,8 @@ def test_account_in_ticks_without_a_mark_or_with_what_it_may_not_hold_is_refused
     marks = {n: t for n, t in venue.marks.items() if n != desk.ALPHA_BTC}
     with pytest.raises(InputError, match="alpha:BTCUSDT"):
         LinearAccount(venue.rule, account, venue.instruments, marks)
+    coins = Account("x", {"USDT": 1, "BTC": 1}, {})
     with pytest.raises(InputError, match="BTC"):
-        coins = Account("x", {"USDT": 1, "BTC": 1}, {})
         LinearAccount(venue.rule, coins, venue.instruments, venue.marks)
     asked = LinearAccount(venue.rule, account, venue.instruments, venue.marks)
     with pytest.raises(InputError, match="ETH: expected ranges"):
@@ -244,7 +242,6 @@ def test_option_of_deribits_standard_margin_without_a_vol_is_named(rule: Deribit
 
 
 def test_account_of_contracts_alone_is_one_without_options() -> None:
-    assert COIN_OPTIONS and DOLLAR_OPTIONS
     for rule, perp in ((COIN_RULE, COIN_PERP), (DOLLAR_RULE, DOLLAR_PERP)):
         plain = DeribitOptions(rule.contracts, {}, {}, {})
         held = {perp.id: bought(perp, -2_000, 120_000)}

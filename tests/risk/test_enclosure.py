@@ -44,7 +44,8 @@ def holds(x: Enclosure, e: np.ndarray, value: np.ndarray) -> None:
     slack = SLACK * (1.0 + np.abs(value) + np.abs(affine) + x.reach)
     assert (value >= affine + x.low - slack).all()
     assert (value <= affine + x.high + slack).all()
-    assert (x.low <= 0.0).all() and (x.high >= 0.0).all()
+    assert (x.low <= 0.0).all()
+    assert (x.high >= 0.0).all()
 
 
 @given(SEEDS, SIZES, SIZES, SIZES)

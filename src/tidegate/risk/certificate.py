@@ -10,8 +10,8 @@ nothing or a point is below it by the rule's own statement (branch and bound: La
 mean-value and slope forms: Neumaier 1990). From every bound 1e-9 of the gross amounts at the far
 end of the box, six times over for the far moves, is taken off for what floats have rounded.
 
-Covered: Deribit portfolio margin (segregated and cross) and standard margin with options, Derive PM2
-and standard, and dollar accounts of linear contracts under any rule of integers that has `lines`
+Covered: Deribit portfolio margin (segregated and cross) and standard margin with options, Derive's
+PM2 and standard, dollar accounts of linear contracts under any rule of integers that has `lines`
 (Binance USD-M, Hyperliquid cross, dYdX). Accounts in ticks are judged now, not past an expiry.
 Any other rule raises `InputError`: what is not covered is not proved. A budget that is spent leaves
 the account undecided, which is never taken as proved.

@@ -7,8 +7,8 @@ since every rule here takes the worst scenario of sums over coins, and a coin's 
 on its own ratios alone: each coin has a tree of cells of its own, whatever the number of coins. A
 cell's lower bound is that of its enclosures; the points are its corners where the affine part is
 least, valued as cells without width. Cells are split in the middle of the variable that leaves
-most over, until the bound is above nothing or a point is below it by the rule's own statement, and both are
-within `gap_usd`, or the budget is spent.
+most over, until the bound is above nothing or a point is below it by the rule's own statement, and
+both are within `gap_usd`, or the budget is spent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.model.errors import InvariantError
+from tidegate.model.errors import InputError, InvariantError
 from tidegate.risk.certificate_box import Box, Cells, Point, cells_at
 from tidegate.risk.enclosure import VARIABLES, Enclosure
 
@@ -30,7 +30,8 @@ FloatArray = NDArray[np.float64]
 ROUNDING = 1e-9
 # The far moves of a scenario rule multiply prices by up to six.
 FARTHEST = 6.0
-TOGETHER = 8
+# Cells split at once: at least so many, and a part of all, so that ordering them stays cheap.
+TOGETHER, PART = 8, 16
 NARROWEST = 1e-7
 
 
@@ -68,6 +69,11 @@ class Effort:
     cells: int = 20_000
     gap_usd: float = float("inf")
     stop: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
+        if not (self.cells >= 1 and self.gap_usd > 0.0):
+            expected = f"expected at least 1 and above 0, got {self.cells} and {self.gap_usd}"
+            raise InputError("certificate effort", "cells, gap_usd", expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +239,8 @@ class Search:
         bends = tree.bends.max(axis=1) > 0.0
         wide = (tree.high - tree.low) > NARROWEST * tree.root_width
         wide = np.asarray(wide[:, bends].any(axis=1))
-        order = np.argsort(np.where(wide, least, np.inf), kind="stable")[:TOGETHER]
+        together = max(TOGETHER, len(least) // PART)
+        order = np.argsort(np.where(wide, least, np.inf), kind="stable")[:together]
         order = order[wide[order] & (least[order] < target)]
         if not len(order):
             return False

@@ -40,7 +40,7 @@ ROUNDED_QUANTA = 4
 
 @dataclass(frozen=True, eq=False)
 class DeribitAccount:
-    """What a certificate of standard margin is about: marks in ticks, and in `market` the indices of
+    """What a certificate of standard margin is about: marks in ticks, and in `market` indices of
     coins, forwards of expiries and vols of options."""
 
     rule: DeribitOptions
