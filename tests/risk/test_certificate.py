@@ -26,6 +26,7 @@ from tidegate.margin.holdings import WorkingOrder
 from tidegate.margin.market_values import forward_of, index_of, mark_of, vol_of
 from tidegate.margin.scenario.shocks import SkewCap
 from tidegate.model.errors import InputError, InvariantError
+from tidegate.model.instruments import Instrument
 from tidegate.model.times import DAY_MS
 from tidegate.risk.certificate import Box, Certificate, Effort, Verdict, certify, verify
 from tidegate.risk.certificate_box import CoinBox
@@ -102,7 +103,10 @@ def test_gap_of_a_book_of_options_is_below_a_fifth_of_a_percent_of_collateral(ki
 
 def test_book_solvent_on_the_grid_of_sixteen_percent_and_not_at_twenty_is_found() -> None:
     """Short calls far out: the venue's own table ends where the loss begins."""
-    legs = [(option("BTC", CASH, 30, 118_000.0, True), -20.0), (perpetual("BTC", CASH), 4.0)]
+    legs: list[tuple[Instrument, float]] = [
+        (option("BTC", CASH, 30, 118_000.0, True), -20.0),
+        (perpetual("BTC", CASH), 4.0),
+    ]
     bare = book_of("deribit-usdc", legs, 0.0)
     at_sixteen = min(health_there(bare, p) for p in grid(NARROW, 9, ["BTC"]))
     book = with_cash(bare, -at_sixteen + 1_000.0)
