@@ -120,3 +120,17 @@ def test_bounds_of_options_without_vol_hold_at_the_kink(kind: str) -> None:
     form = forms(subject(book), Box(VAST.coins))[0][1]
     for coin in form.coins:
         hold(form, coin, np.random.default_rng(7))
+
+
+def test_range_of_d1_is_that_of_a_dense_grid_above_and_below_the_strike() -> None:
+    from tidegate.risk._option_bounds import d1_range
+
+    rng = np.random.default_rng(2)
+    for _ in range(300):
+        x = np.linspace(*np.sort(rng.normal(size=2) * 0.3), 9)
+        s = np.linspace(*np.sort(rng.uniform(0.02, 1.5, 2)), 4_001)
+        d1 = x[:, None] / s + s / 2.0
+        low, high = d1_range(float(x[0]), float(x[-1]), float(s[0]), float(s[-1]))
+        assert low <= d1.min() + 1e-12
+        assert low == pytest.approx(d1.min(), abs=1e-3)
+        assert high == pytest.approx(d1.max(), abs=1e-12)
