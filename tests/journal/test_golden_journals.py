@@ -3,7 +3,8 @@
 
 Each is a short run of the engine in `tests/engine/room.py` through a storm, sealed; the files are
 never written again. `format-1` is of the version before gates journalled what their checks found,
-`format-1-checked` of the first that did; `format-2` of the first whose checksums cover a frame's kind.
+`format-1-checked` of the first that did; `format-2` is of the first whose checksums cover a frame's
+kind.
 """
 
 import json
