@@ -58,7 +58,7 @@ def random_question(seed: int, shape: Shape | None = None, *, hard: bool = False
     """A valid question; `hard` gives no limit a price, and the present book is then flat."""
     rng = np.random.default_rng(seed)
     shape = small_shape(rng) if shape is None else shape
-    moves = rng.normal(0.0, 0.06, (shape.scenarios, shape.points, shape.coins))
+    moves = rng.normal(0.0, 0.1, (shape.scenarios, shape.points, shape.coins))
     moves[0], moves[1] = 0.15, -0.15
     vols = rng.normal(0.0, 0.1, (shape.scenarios, shape.points))
     positions, coin, option = _positions(rng, shape, flat=hard)
@@ -71,12 +71,12 @@ def random_question(seed: int, shape: Shape | None = None, *, hard: bool = False
     equity = float(nodes.amount.sum())
     gross = [
         Gross("gross leverage", positions.derivative.astype(float), np.zeros(nodes.amount.size),
-              max(float(rng.uniform(1.0, 4.0)), float(np.abs(present).sum()))),
+              max(float(rng.uniform(1.0, 6.0)), float(np.abs(present).sum()))),
     ]  # fmt: skip
     for venue in range(shape.venues):
         here, orphan = nodes.venue == venue, (positions.venue == venue) * positions.orphan_rate
         share = float(nodes.amount[here].sum()) + float(orphan @ np.abs(present))
-        cap = max(float(rng.uniform(0.4, 1.0)), share)
+        cap = max(float(rng.uniform(0.4, 1.5)), share)
         gross.append(Gross(f"default of v{venue}", orphan, here.astype(float), cap))
     return Question(
         venues=tuple(f"v{v}" for v in range(shape.venues)),
@@ -88,7 +88,7 @@ def random_question(seed: int, shape: Shape | None = None, *, hard: bool = False
         boxes=_boxes(rng, positions, coin, hard),
         gross=tuple(gross),
         step_years=np.r_[rng.uniform(0.002, 0.01, shape.steps - 1), rng.uniform(0.02, 0.1)],
-        turnover=float(rng.uniform(0.5, 6.0)),
+        turnover=float(rng.choice([0.1, 2.0, 10.0])),
         shrinkage=float(rng.uniform(0.0, 1.0)),
         equity_usd=equity * 1e6,
         reduce_only=bool(not hard and rng.random() < 0.15),
@@ -107,8 +107,8 @@ def _positions(rng: Generator, shape: Shape, flat: bool) -> tuple[Positions, Flo
     ]
     size = coin.size
     option = np.arange(size) >= perpetuals
-    held = np.where(rng.random(size) < 0.5, rng.uniform(-0.3, 0.3, size), 0.0)
-    open_ = rng.uniform(0.1, 1.0, size)
+    held = np.where(rng.random(size) < 0.5, rng.uniform(-1.2, 1.2, size), 0.0)
+    open_ = rng.uniform(0.3, 3.0, size)
     return (
         Positions(
             names=tuple(f"v{v} {'option' if o else 'perpetual'} {i}"
@@ -121,7 +121,7 @@ def _positions(rng: Generator, shape: Shape, flat: bool) -> tuple[Positions, Flo
             error_factor=rng.normal(0.0, 0.04, (size, 2)),
             cost_rate=rng.uniform(2e-4, 1e-3, size),
             impact=np.where(rng.random(size) < 0.7, rng.uniform(1e-4, 4e-3, size), 0.0),
-            orphan_rate=rng.uniform(0.0, 0.02, size),
+            orphan_rate=rng.uniform(0.1, 0.2, size),
             derivative=np.ones(size, dtype=bool),
         ),
         coin,
@@ -183,7 +183,7 @@ def _functions(rng: Generator, positions: Positions, option: NDArray[np.bool_]) 
     """For each perpetual a maintenance of two tiers on either side; for an option one side."""
     size = option.size
     low, high = np.sort(rng.uniform(0.005, 0.05, (2, size)), axis=0)
-    kink = rng.uniform(0.1, 0.5, size) * (high - low)
+    kink = rng.uniform(0.1, 2.0, size) * (high - low)
     long_ = np.where(option, 0.0, 1.0)
     nought = np.zeros(size)
     slope = np.stack([long_ * low, long_ * high, -low, -high, nought], axis=1)
@@ -221,8 +221,9 @@ def _tails(
         }
         mass = float(rng.uniform(1.0, scenarios / 2))
         found.append(Tail(f"solvency at v{venue}", mass=mass, **common, **arrays))
+        allowed = float(rng.choice([0.0, 0.3]))
         stress = {name: value[:2] for name, value in arrays.items()}
-        found.append(Tail(f"stress at v{venue}", mass=1.0, **common, **stress))
+        found.append(Tail(f"stress at v{venue}", limit=allowed, mass=1.0, **common, **stress))
     every = np.arange(positions.held.size)
     found.append(
         Tail(
