@@ -37,8 +37,10 @@ EXACT = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-
 OPTIONS: dict[Solver, tuple[dict[str, Any], ...]] = {
     "CLARABEL": (
         TIGHT,
+        {**TIGHT, "max_step_fraction": 0.95},
         {**TIGHT, "static_regularization_constant": 1e-10},
-        {**TIGHT, "static_regularization_constant": 1e-10, "equilibrate_enable": False},
+        {**TIGHT, "static_regularization_constant": 1e-10, "max_step_fraction": 0.9},
+        {**TIGHT, "static_regularization_constant": 1e-11, "max_step_fraction": 0.95},
     ),
     "HIGHS": ({**EXACT, "threads": 1, "random_seed": 0},),
 }

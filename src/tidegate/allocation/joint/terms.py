@@ -152,7 +152,7 @@ def parts_of(term: Term) -> tuple[Term, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Carry(Term):
-    """Gain sum_k step_years_k carry'x_k (linear). Boyd et al. 2017, section 2.4 (holding)."""
+    """Gain sum_k step_years_k carry'x_k (linear). Source: Boyd et al. 2017 (holding terms)."""
 
     def gain(self, book: Book) -> Expression:
         """Linear."""
@@ -164,7 +164,7 @@ class CorrelatedError(Term):
     """Loss sum_k step_years_k z ||L'x_k||_2 (a norm: convex), what carry may be too high by.
 
     Over the ellipsoid of carries {carry + L e, ||e|| <= z} the least carry of x is
-    carry'x - z ||L'x||. Source: Ben-Tal and Nemirovski 1999, theorem 2.1.
+    carry'x - z ||L'x||. Source: Ben-Tal and Nemirovski 1999.
     """
 
     def gain(self, book: Book) -> Expression | None:
@@ -212,8 +212,8 @@ class Impact(Term):
     """Loss sum_k charge_k with charge >= impact (b + s)^1.5 (convex; a power cone with exponent
     3/2, which two second-order cones state exactly).
 
-    Square-root law: a trade of d costs Y s sqrt(d / V) of its size. Sources: Almgren, Thum,
-    Hauptmann and Li 2005; Boyd et al. 2017, equation 2.3; Alizadeh and Goldfarb 2003, section 2.3.
+    Square-root law: a trade of d costs Y s sqrt(d / V) of its size. Sources: Grinold and Kahn
+    1999, chapter 16; Boyd et al. 2017, section 2.3; the cones, Alizadeh and Goldfarb 2003.
     """
 
     def gain(self, book: Book) -> Expression:
