@@ -44,13 +44,13 @@ class Shape:
 def small_shape(rng: Generator) -> Shape:
     """A shape that a slow solver answers in a tenth of a second."""
     return Shape(
-        venues=int(rng.integers(2, 5)),
+        venues=int(rng.integers(2, 4)),
         coins=int(rng.integers(1, 3)),
         options=int(rng.integers(0, 4)),
         assets=int(rng.integers(1, 3)),
-        scenarios=int(rng.integers(4, 10)),
-        points=int(rng.integers(1, 4)),
-        steps=int(rng.integers(1, 4)),
+        scenarios=int(rng.integers(4, 8)),
+        points=int(rng.integers(1, 3)),
+        steps=int(rng.integers(1, 3)),
     )
 
 

@@ -24,7 +24,7 @@ from tidegate.allocation.joint.evaluation import (
     size_bounds,
 )
 from tidegate.allocation.joint.limits import OPENING, limits_of
-from tidegate.allocation.joint.proof import Conic, prove
+from tidegate.allocation.joint.proof import REACH, Conic, prove
 from tidegate.allocation.joint.question import Answer, FloatArray, Question
 from tidegate.allocation.joint.terms import EARNINGS, Terms, book_of, values_of
 from tidegate.allocation.solve import FEASIBILITY, GAP, SolveError
@@ -67,8 +67,8 @@ def solve_reference(
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw:
-    """A solver's word: status, x (q) and z (r) of the conic form."""
+class Raw:
+    """A solver's word: its status, x (q) and z (r) of the conic form."""
 
     status: str
     x: FloatArray
@@ -122,7 +122,10 @@ class CompiledReference:
 
     def attempt(self, options: Mapping[str, Any]) -> Answer:
         """One solve by the solver's own `options`, proved. Raises: `SolveError`."""
-        conic, offset, raw = self._run(dict(options))
+        money = float(np.abs(self.question.nodes.amount).sum())
+        if money > REACH:
+            raise SolveError(f"money of {money:.3g}: expected shares of equity, not an amount")
+        conic, offset, raw = self.run(options)
         if raw.status not in SOLVED:
             raise SolveError(f"{self._solver}: {raw.status}")
         bound = -(prove(conic, raw.x, raw.z) + offset)
@@ -145,19 +148,19 @@ class CompiledReference:
         for name, value in values_of(self.question, size_bounds(self.question)).items():
             getattr(self._book, name).value = value
 
-    def _run(self, options: dict[str, Any]) -> tuple[Conic, float, _Raw]:
-        """The conic form, its objective's offset, and what the solver says; values are set."""
+    def run(self, options: Mapping[str, Any]) -> tuple[Conic, float, Raw]:
+        """The conic form, its objective's offset, and a solver's own word, which proves nothing."""
         problem = self._problem
-        data, chain, inverse = problem.get_problem_data(self._solver, solver_opts=options)
+        data, chain, inverse = problem.get_problem_data(self._solver, solver_opts=dict(options))
         if data.get("lower_bounds") is not None or data.get("upper_bounds") is not None:
             raise SolveError("a variable's own bounds have no row and so no price")
         answer = chain.solve_via_data(problem, data, solver_opts=dict(options))
         if self._solver == "HIGHS":
             solution = answer["solution"]
             z = -np.array(solution.row_dual)
-            raw = _Raw(answer["model_status"], np.array(solution.col_value), z)
+            raw = Raw(answer["model_status"], np.array(solution.col_value), z)
         else:
-            raw = _Raw(str(answer.status), np.array(answer.x), np.array(answer.z))
+            raw = Raw(str(answer.status), np.array(answer.x), np.array(answer.z))
         if raw.status in SOLVED:
             problem.unpack(chain.invert(answer, inverse))
         dims = data["dims"]
