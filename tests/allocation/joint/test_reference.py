@@ -125,12 +125,8 @@ def test_nothing_is_given_up_under_a_loose_mandate(seed: int) -> None:
 def change_of(question: Question, name: str, ease: float) -> Question:
     if name == "turnover":
         return replace(question, turnover=question.turnover + ease)
-    gross = tuple(
-        replace(g, cap=g.cap + ease) if g.name == name else g for g in question.gross
-    )
-    tails = tuple(
-        replace(t, limit=t.limit + ease) if t.name == name else t for t in question.tails
-    )
+    gross = tuple(replace(g, cap=g.cap + ease) if g.name == name else g for g in question.gross)
+    tails = tuple(replace(t, limit=t.limit + ease) if t.name == name else t for t in question.tails)
     return replace(question, gross=gross, tails=tails)
 
 
@@ -212,7 +208,7 @@ def test_question_that_no_book_meets_raises() -> None:
 def test_limit_that_only_destroyed_money_meets_is_refused_and_says_so() -> None:
     """Equity at a venue counts against its cap and no way leads out: paying more impact than there
     is would meet it, which the relaxation allows and no exchange does."""
-    question = one_coin(impact=0.02, amount=0.5, claim_cap=0.4)
+    question = one_coin(impact=0.02, amount=0.5, claim_cap=0.4, gross=0.05)
     with pytest.raises(SolveError, match="destroying"):
         solve_reference(question)
 

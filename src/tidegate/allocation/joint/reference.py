@@ -4,7 +4,9 @@
 This is the slow statement that the fast solver is judged by. No solver is trusted: an answer
 counts when plain numpy proves its gap from the solver's own dual prices (`proof`), and when the
 trades, put through the equations of the question in plain loops (`evaluation`), break no limit and
-earn what the solver says. cvxpy is needed to import this module.
+earn what the solver says. The programme lets money be destroyed, by buying and selling at once or
+by more impact than there is, where a limit counts money; such an answer is refused as what it is.
+cvxpy is needed to import this module.
 """
 
 from __future__ import annotations
@@ -130,12 +132,13 @@ class CompiledReference:
             raise SolveError(f"{self._solver}: {raw.status}")
         bound = -(prove(conic, raw.x, raw.z) + offset)
         book = self._book
-        trades = Trades(*(np.maximum(_value(v), 0.0) for v in (book.bought, book.sold, book.flow)))
-        trades = replace(trades, flow=trades.flow.reshape(self.question.steps, -1))
+        change = _value(book.bought) - _value(book.sold)
+        flow = np.maximum(_value(book.flow), 0.0).reshape(self.question.steps, -1)
+        trades = Trades(np.maximum(change, 0.0), np.maximum(-change, 0.0), flow)
         found = evaluate(self.question, trades)
-        paid = float(_value(book.charge).sum()) - _impact(self.question, trades)
-        if paid > GAP:
-            raise SolveError(f"a limit on money is met by destroying {paid:.2e} of equity")
+        lost = float(book.spend.value.sum() - found.spend.sum())
+        if lost > GAP:
+            raise SolveError(f"a limit on money is met by destroying {lost:.2e} of equity")
         if not found.violation <= FEASIBILITY:
             raise SolveError(f"{self._solver} breaks a limit by {found.violation:.2e} of equity")
         if not abs(found.objective - bound) <= GAP * max(1.0, abs(bound)):
@@ -190,13 +193,8 @@ class CompiledReference:
             found.objective,
             bound,
             prices,
-            # The dual of "money = amount" of a maximisation has the sign of a cost.
-            -np.asarray(opening.dual_value),
+            np.asarray(opening.dual_value),
         )
-
-
-def _impact(question: Question, trades: Trades) -> float:
-    return float(((trades.bought + trades.sold) ** 1.5 @ question.positions.impact).sum())
 
 
 def _value(variable: Any) -> FloatArray:
