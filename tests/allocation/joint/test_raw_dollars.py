@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trap of raw dollars: a solver's word "solved" is no proof, and shares of equity are asked for.
+"""The trap of raw dollars: a solver's word "solved" is no proof, and shares of equity are wanted.
 
-The programme has the size of reference quant 3.7: 4 venues, 3 assets, 12 perpetuals and 28 options,
-9 price moves by 3 vols of margin beside the scenarios of CVaR.
+The programme is that of reference quant 3.7 in 4 venues, 3 assets, 12 perpetuals and 28 options,
+made smaller in scenarios: 120 of CVaR at each venue and two of stress.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def test_loose_answer_is_refused_and_a_tight_one_of_the_same_programme_is_not(
 ) -> None:
     compiled = CompiledReference(question)
     loose = {"tol_gap_abs": 1e-3, "tol_gap_rel": 1e-3, "tol_feas": 1e-3}
-    with pytest.raises(SolveError, match="not proved|violated"):
+    with pytest.raises(SolveError, match=r"not proved|violated"):
         compiled.attempt(loose)
     assert compiled.solve().bound > 0.0
 

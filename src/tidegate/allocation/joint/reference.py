@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import cvxpy as cp
 import numpy as np
 
 from tidegate.allocation.joint.evaluation import (
