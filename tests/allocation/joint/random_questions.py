@@ -8,6 +8,7 @@ book or nought, and limits that it may break have a finite price.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,11 +211,11 @@ def _tails(
         shape = (scenarios, points, own.size)
         worth = np.minimum(1.0, rng.uniform(0.85, 1.05, own.size)) * np.ones(shape)
         worth[:, :, 1:] *= 1.0 - rng.uniform(0.0, 0.1, (scenarios, points, own.size - 1))
-        common = {
+        common: dict[str, Any] = {
             "venue": venue, "columns": here, "functions": here, "nodes": own,
             "penalty": np.inf if hard else PRICE,
         }  # fmt: skip
-        arrays = {
+        arrays: dict[str, Any] = {
             "slopes": profit[:, :, here],
             "weights": np.ones((scenarios, points, here.size)),
             "worth": worth,

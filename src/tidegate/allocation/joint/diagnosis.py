@@ -123,7 +123,8 @@ def _easings(elastic: Elastic, slack: dict[str, float]) -> tuple[Easing, ...]:
 
 def _conflicts(elastic: Elastic) -> list[Conflict]:
     """Irreducible conflicts one after another, each without the limits that resolved the last."""
-    kept, found = list(elastic.names), []
+    kept = list(elastic.names)
+    found: list[Conflict] = []
     while True:
         core = _irreducible(elastic, kept)
         if not core:

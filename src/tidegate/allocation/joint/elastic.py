@@ -229,12 +229,13 @@ class _Rows:
 
     def _sources(self) -> FloatArray:
         nodes, edges = self._question.nodes, self._question.edges
-        return (np.arange(nodes.amount.size)[:, None] == edges.source).astype(float)
+        here = np.arange(nodes.amount.size)[:, None] == edges.source
+        return np.asarray(here, dtype=np.float64)
 
     def _landing(self) -> FloatArray:
         nodes, edges = self._question.nodes, self._question.edges
         here = np.arange(nodes.amount.size)[:, None] == edges.destination
-        return here * (1.0 - edges.cost_rate)
+        return np.asarray(here * (1.0 - edges.cost_rate), dtype=np.float64)
 
     def _flows(
         self, coefficients: dict[str, FloatArray], step: int, out: FloatArray, landing: FloatArray
@@ -281,7 +282,7 @@ class _Rows:
                 loss[f"{name} {step}"] = np.tile(paid * rate, (height, 1))
             loss[f"charge {step}"] = np.tile(paid.astype(float), (height, 1))
         loss[f"level of {tail.name} {step}"] = -np.ones((height, 1))
-        each = np.kron(np.eye(scenarios), np.ones((points, 1)))
+        each: FloatArray = np.repeat(np.eye(scenarios), points, axis=0)
         loss[f"excess of {tail.name} {step}"] = -each
         self._builder.constrain("", loss, -np.inf, -tail.constant.ravel())
 
