@@ -97,9 +97,7 @@ def random_question(seed: int, shape: Shape | None = None, *, hard: bool = False
     )
 
 
-def _positions(
-    rng: Generator, shape: Shape, flat: bool
-) -> tuple[Positions, IntArray, BoolArray]:
+def _positions(rng: Generator, shape: Shape, flat: bool) -> tuple[Positions, IntArray, BoolArray]:
     """Positions with the coin of each (n) and whether it is an option (n)."""
     coin = np.r_[
         np.tile(np.arange(shape.coins), shape.venues), rng.integers(0, shape.coins, shape.options)
