@@ -22,6 +22,9 @@ from tidegate.allocation.solve import FEASIBILITY, Solution, SolveError, solve
 TURNOVER = "turnover"
 # Most that a limit is eased by, in its scale, and most of a bound that is open.
 FAR = 1e2
+# Most that a step trades of a position beyond twice the span of its bounds, so that none is bought
+# and sold without end where its limits are free.
+BEYOND = 3.0
 ROUNDS = 50
 # Trades at which impact has its first tangents, in shares of equity.
 TANGENTS = (0.01, 0.1, 1.0)
@@ -180,9 +183,13 @@ class _Rows:
     def _declare(self) -> None:
         question, variables = self._question, self._builder.variables
         size = len(question.positions.names)
+        lower, upper = size_bounds(question)
+        most = np.minimum(2.0 * (upper - lower) + BEYOND, FAR)
         for step in range(question.steps):
             variables(f"size {step}", size, 0.0, -np.inf)
-            for name in ("buy", "sell", "charge", "magnitude"):
+            for name in ("buy", "sell"):
+                variables(f"{name} {step}", size, 0.0, 0.0, most)
+            for name in ("charge", "magnitude"):
                 variables(f"{name} {step}", size)
             variables(f"function {step}", question.functions.net.shape[0], 0.0, -np.inf)
             variables(f"flow {step}", len(question.edges.names))
