@@ -103,7 +103,7 @@ class Excesses:
         return np.asarray(keys[new])
 
     def _excesses(self, master: Master, number: int, step: int, scenarios: IntArray) -> IntArray:
-        """Columns of the excesses of scenarios, made where there is none; by the first point's key."""
+        """Columns of scenarios' excesses, made where there is none, by the first point's key."""
         tail = self._tails[number]
         names = (self._first_key[number, step] + scenarios * tail.points).tolist()
         missing = [name for name in names if name not in self._columns]
