@@ -174,7 +174,7 @@ def test_infeasible_question_is_an_error_that_says_so() -> None:
 
 
 def test_limit_on_money_that_only_destroying_it_meets_is_an_error_that_says_so() -> None:
-    question = small_question(4)
+    question = small_question(0)
     limit = Gross("all money", np.zeros(5), np.ones(4), 0.5)
     impact = np.full(5, 1e-3)
     question = replace(question, positions=replace(question.positions, impact=impact))
