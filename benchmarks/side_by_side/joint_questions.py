@@ -245,11 +245,11 @@ def _gross(positions: Positions, nodes: Nodes) -> tuple[Gross, ...]:
     )
 
 
-def other_returns(question: Question, seed: int) -> FloatArray:
-    """Carry as a later forecast might have it: a fifth of its spread away."""
+def other_returns(question: Question, seed: int, share: float) -> FloatArray:
+    """Carry as a later forecast has it: a share of its spread away from the first."""
     carry = question.positions.carry_annual
     random = np.random.default_rng(seed)
-    return cast(FloatArray, 0.98 * carry + 0.2 * carry.std() * random.standard_normal(carry.size))
+    return cast(FloatArray, carry + share * carry.std() * random.standard_normal(carry.size))
 
 
 def other_book(question: Question, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
