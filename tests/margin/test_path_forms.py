@@ -18,6 +18,7 @@ from tidegate.margin.deribit_parameters import TERMS_2026
 from tidegate.margin.deribit_paths import deribit_path_form
 from tidegate.margin.deribit_portfolio import DeribitPortfolio
 from tidegate.margin.derive_paths import derive_path_form
+from tidegate.margin.derive_standard_paths import derive_standard_path_form
 from tidegate.margin.holdings import Holding, Holdings
 from tidegate.margin.market_values import Key, mark_of, vol_of
 from tidegate.margin.scenario.path_form import KNOTS, Knots, PathForm, Scope, chords
@@ -30,6 +31,7 @@ FORMS: dict[str, Any] = {
     "deribit-usdc": deribit_path_form,
     "deribit-cross": deribit_path_form,
     "derive-portfolio": derive_path_form,
+    "derive-standard": derive_standard_path_form,
 }
 KINDS = st.sampled_from(sorted(FORMS))
 
@@ -179,6 +181,22 @@ def test_pm2_form_is_equal_without_skew_scenarios(seed: int, initial: bool) -> N
     book = replace(drawn_book(seed, "derive-portfolio", 4), rule=UNSKEWED)
     case = drawn_case(book, seed, {"initial": initial, "combinations": 4096}, 4)
     np.testing.assert_allclose(found(case), case.exact, rtol=0.0, atol=1e-9 * case.scale)
+
+
+@settings(max_examples=12)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_derive_standard_form_is_equal_for_shorts_that_nothing_offsets(
+    seed: int, initial: bool
+) -> None:
+    book = drawn_book(seed, "derive-standard", 4)
+    short = tuple(
+        replace(each, size=-abs(each.size)) if isinstance(each.instrument, Option) else each
+        for each in book.holdings.positions
+    )
+    book = replace(book, holdings=replace(book.holdings, positions=short))
+    case = drawn_case(book, seed, {"initial": initial})
+    spreads = found(case)[0] - case.exact[0]
+    np.testing.assert_allclose(spreads, 0.0, rtol=0.0, atol=1e-9 * case.scale)
 
 
 def test_chords_make_every_ratio_of_the_knots_beside_it() -> None:
