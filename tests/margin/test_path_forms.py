@@ -221,14 +221,8 @@ def test_size_beyond_the_span_and_negative_collateral_are_refused() -> None:
         case.form.health(3.0 * case.form.span, case.money[0])
     with pytest.raises(InputError, match="at least 0"):
         case.form.health(case.sizes[0], -case.money[0])
+    drawn = drawn_book(3, "deribit-usdc", 2)
+    zero, paths = np.zeros(len(drawn.instruments)), drawn_paths(drawn, 3, 2)
+    rule: Any = drawn.rule
     with pytest.raises(InputError, match="above 0"):
-        drawn = drawn_book(3, "deribit-usdc", 2)
-        zero = np.zeros(len(drawn.instruments))
-        paths = drawn_paths(drawn, 3, 2)
-        deribit_path_form(
-            RULES["deribit-usdc"],  # type: ignore[arg-type]
-            drawn.instruments,
-            drawn.market,
-            paths,
-            Scope(zero, zero),
-        )
+        deribit_path_form(rule, drawn.instruments, drawn.market, paths, Scope(zero, zero))
