@@ -212,16 +212,9 @@ class FormBuilder:
         offsets = np.concatenate([block.offsets for block in blocks], axis=1)
         factor = self.factor[:, None]
         total = (self.equity - self.linear)[:, None, :] - factor[:, :, None] * slopes
-        parts = {"long": self.long, "short": self.short}
         sides = {
-            side: np.concatenate(
-                [
-                    np.repeat((common + factor * getattr(block, side))[:, None, :], count, axis=1)
-                    for block, count in zip(blocks, rows, strict=True)
-                ],
-                axis=1,
-            )
-            for side, common in parts.items()
+            "long": self._rates(self.long, [block.long for block in blocks], rows),
+            "short": self._rates(self.short, [block.short for block in blocks], rows),
         }
         functions, weights = _functions(self.charges, sides, sum(rows))
         return PathForm(
@@ -234,6 +227,17 @@ class FormBuilder:
             weights=weights,
             constant=factor * offsets + self.extra,
         )
+
+    def _rates(
+        self, common: FloatArray, more: Sequence[FloatArray], rows: Sequence[int]
+    ) -> FloatArray:
+        """Rates on q+ or q- [M, R, n]; of one row where no scenario adds its own."""
+        if not any(each.any() for each in more):
+            return common[:, None, :]
+        each_row = [
+            np.repeat(each[:, None, :], n, axis=1) for each, n in zip(more, rows, strict=True)
+        ]
+        return common[:, None, :] + self.factor[:, None, None] * np.concatenate(each_row, axis=1)
 
     def charge_net(self, nets: FloatArray, knots: Knots, growth: Growth) -> None:
         """weights[m] f(|nets[m] q|), by the module's chords; exact of a net of one column."""
@@ -294,28 +298,31 @@ def _functions(
     charges: Sequence[Charge], sides: dict[str, FloatArray], rows: int
 ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], FloatArray]:
     """Nets, slopes and offsets of all functions, and their weights [M, R, A]; those without a
-    weight anywhere are left out."""
-    n = sides["long"].shape[2]
-    eye = np.eye(n)
-    width = max([2, *(len(each.slope) for each in charges)])
-    nets, slopes, offsets, weights = [], [], [], []
+    weight anywhere are left out. Weights that are the same in all rows are one row seen R times."""
+    markets, own, n = np.broadcast_shapes(sides["long"].shape, sides["short"].shape)
+    eye, width = np.eye(n), max([2, *(len(each.slope) for each in charges)])
+    nets, slopes, offsets = [], [], []
     for each in charges:
         more = width - len(each.slope)
         nets.append(each.net)
         slopes.append(np.pad(each.slope, (0, more), mode="edge"))
         offsets.append(np.pad(each.offset, (0, more), mode="edge"))
-        weights.append(np.repeat(each.weights[:, None], rows, axis=1))
+    parts = [np.stack([each.weights for each in charges], axis=1)[:, None, :]] if charges else []
     for side, sign in (("long", 1.0), ("short", -1.0)):
-        for i in np.flatnonzero(sides[side].any(axis=(0, 1))):
-            nets.append(eye[i])
-            slopes.append(np.array([sign, *([0.0] * (width - 1))]))
-            offsets.append(np.zeros(width))
-            weights.append(sides[side][:, :, i])
-    if not nets:
-        shape = sides["long"].shape[:2]
-        empty = (np.zeros((0, n)), np.zeros((0, 2)), np.zeros((0, 2)))
-        return empty, np.zeros((*shape, 0))
-    return (np.stack(nets), np.stack(slopes), np.stack(offsets)), np.stack(weights, axis=2)
+        used = np.flatnonzero(sides[side].any(axis=(0, 1)))
+        parts.append(sides[side][:, :, used])
+        nets += list(eye[used])
+        slopes += [np.array([sign, *([0.0] * (width - 1))])] * len(used)
+        offsets += [np.zeros(width)] * len(used)
+    seen = [np.broadcast_to(part, (markets, own, part.shape[2])) for part in parts]
+    found = np.concatenate(seen, axis=2)
+    shape = (len(nets), width)
+    functions = (
+        np.array(nets).reshape(len(nets), n),
+        np.array(slopes).reshape(shape),
+        np.array(offsets).reshape(shape),
+    )
+    return functions, np.broadcast_to(found, (markets, rows, len(nets)))
 
 
 def _expanded(terms: Sequence[Pieces], layout: Layout) -> _Block:
