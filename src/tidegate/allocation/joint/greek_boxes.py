@@ -1,29 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boxes of a question: delta about a target skew, gamma, vega by tenor, open short wings.
 
-Per USD of the underlying's notional n, long, with S the coin's price and N' the normal density,
+Per USD of the underlying's notional at its index S, long, with F the forward or a contract's mark,
+b = F / S, and N' the normal density,
 
-    delta   dV / d ln S        linear and inverse contracts 1, options N(d1) of calls, -N(-d1) of puts
-    gamma   d delta / d ln S   N'(d1) / (vol sqrt(T)), so that delta moves by it per relative move
-    vega    dV / d vol         N'(d1) sqrt(T), per 1.00 of vol
+    settled in dollars   delta   b N(d1) of calls, -b N(-d1) of puts, b of contracts
+                         gamma   b N'(d1) / (vol sqrt(T)), change of delta per 100 % move
+                         vega    b N'(d1) sqrt(T), USD per 1.00 of vol
+    settled in the coin  the same without b, delta less what the option is worth in coins; contracts
+                         1 / b
 
-in units of equity, as sizes are. Deltas are in USD: what is settled in a coin is worth that coin,
-so its delta is the USD one, and a coin held as collateral has a delta of one beside it. That part
-is moved from the rows to the bounds, which makes them of the collateral now; collateral moves by
-flows between venues, which leave a coin's whole amount as it is. Source: Black (1976); inverse
-options as Alexander, Chen and Imeraj (2023).
+in units of equity, as sizes are. Deltas are in USD: a coin in the account has one of its own, and
+its amount now, with profit and the worth of options settled in it, moves from the rows to the
+bounds. An option is paid from that amount, so what it adds is its premium-adjusted delta
+(Alexander, Chen and Imeraj 2023). Flows between venues leave a coin's whole amount as it is; a
+question that converts it must be asked anew. Greeks: Black (1976).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.allocation.joint.question import Boxes
-from tidegate.margin.market_values import MarketValues
+from tidegate.margin.market_values import MarketValues, index_of, mark_of
 from tidegate.margin.scenario.quotes import option_columns
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Instrument, Option
@@ -66,7 +70,7 @@ class BoxTerms:
 
     def __post_init__(self) -> None:
         ends = self.tenor_days
-        if not ends or any(a >= b for a, b in zip(ends, ends[1:], strict=False)):
+        if not ends or any(a >= b for a, b in pairwise(ends)):
             raise InputError(WHERE, "tenor_days", f"expected rising ends, got {ends}")
         for coin, limits in self.coins.items():
             numbers = (limits.delta, limits.gamma, limits.wing, *limits.vega)
@@ -92,9 +96,10 @@ class Greeks:
 def greeks_of(instruments: Sequence[Instrument], market: MarketValues) -> Greeks:
     """Greeks at the venue's marks; raises `InputError` for a figure that is missing or stale."""
     count = len(instruments)
+    spot = np.array([market.positive(index_of(each.base)) for each in instruments])
     out = Greeks(
         coins=tuple(each.base for each in instruments),
-        delta=np.ones(count),
+        delta=np.array([_contract(each, market) for each in instruments]),
         gamma=np.zeros(count),
         vega=np.zeros(count),
         call=np.zeros(count),
@@ -108,13 +113,23 @@ def greeks_of(instruments: Sequence[Instrument], market: MarketValues) -> Greeks
         is_call = c.sign > 0.0
         found = black76.greeks(c.forward, c.strike, c.expiry_years, c.vol, is_call)
         width = c.vol * np.sqrt(c.expiry_years)
-        out.delta[places] = found.delta
-        out.gamma[places] = found.gamma * c.forward
-        out.vega[places] = found.vega / c.forward
+        in_coin = np.array([each.coin_settled for each in options])
+        basis = np.where(in_coin, 1.0, c.forward / spot[places])
+        out.delta[places] = basis * found.delta - in_coin * found.price / c.forward
+        out.gamma[places] = basis * found.gamma * c.forward
+        out.vega[places] = basis * found.vega / c.forward
         out.call[places] = is_call
         out.z[places] = c.log_strike / np.maximum(width, np.finfo(float).tiny)
         out.days[places] = c.expiry_years * DAYS_PER_YEAR
     return out
+
+
+def _contract(each: Instrument, market: MarketValues) -> float:
+    """Delta of a contract; of options, which have their own, nothing yet."""
+    if isinstance(each, Option):
+        return 0.0
+    basis = market.positive(mark_of(each.id)) / market.positive(index_of(each.base))
+    return 1.0 / basis if each.inverse else basis
 
 
 def greek_boxes(greeks: Greeks, terms: BoxTerms, coin_equity: Mapping[str, float]) -> Boxes:

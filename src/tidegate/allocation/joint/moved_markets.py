@@ -134,11 +134,11 @@ class MovedMarkets:
                 continue
             ratio = self.marks(each)
             coins = self.price(each.base)
+            basis = self._now(mark_of(each.id)) / self._now(index_of(each.base))
             if each.inverse:
-                basis = self._now(index_of(each.base)) / self._now(mark_of(each.id))
-                out[:, i] = basis * (coins - coins / ratio)
+                out[:, i] = (coins - coins / ratio) / basis
             else:
-                out[:, i] = (ratio - 1.0) * self.usd(each.settle)
+                out[:, i] = basis * (ratio - 1.0) * self.usd(each.settle)
             if isinstance(each, Perpetual):
                 out[:, i] -= self.funding(each.base)
         options = [each for each in instruments if isinstance(each, Option)]

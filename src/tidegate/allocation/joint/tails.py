@@ -93,7 +93,9 @@ class Catalogue:
     rows: list[tuple[FloatArray, FloatArray, FloatArray]] = field(default_factory=list)
 
     def place(self, net: FloatArray, slope: FloatArray, offset: FloatArray) -> int:
-        """Number of a function, which is added where it is new."""
+        """Number of a function, which is added where it is new; pieces that repeat are one."""
+        pieces = np.unique(np.stack([slope, offset], axis=1) + 0.0, axis=0)
+        net, slope, offset = net + 0.0, pieces[:, 0].copy(), pieces[:, 1].copy()
         key = b"".join(np.ascontiguousarray(part).tobytes() for part in (net, slope, offset))
         if key not in self.places:
             self.places[key] = len(self.rows)
