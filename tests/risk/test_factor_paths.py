@@ -72,7 +72,7 @@ def test_money_counts_from_the_first_stage_that_begins_after_it_has_landed() -> 
 def test_quasi_random_numbers_fill_the_square_evenly_and_are_the_same_each_time() -> None:
     numbers = quasi(1_000, 2)
     np.testing.assert_array_equal(numbers, quasi(1_000, 2))
-    cells = np.histogram2d(*numbers.T, bins=5, range=[[0, 1], [0, 1]])[0]
+    cells = np.histogram2d(numbers[:, 0], numbers[:, 1], bins=5, range=[[0, 1], [0, 1]])[0]
     assert cells.min() >= 34
     assert cells.max() <= 46
 

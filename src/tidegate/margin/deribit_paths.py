@@ -69,7 +69,7 @@ class _Form:
             columns=tuple(each.id for each in self.instruments),
             assets=self.assets,
             settle=np.array([self.assets.index(e.settle) for e in self.instruments], dtype=int),
-            now=np.array([self._now(each) for each in self.instruments]),
+            value_now=np.array([self._now(each) for each in self.instruments]),
             span=np.asarray(scope.span, dtype=float),
             reference=np.asarray(scope.reference, dtype=float),
             combinations=scope.combinations,

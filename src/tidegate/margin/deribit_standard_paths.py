@@ -57,7 +57,7 @@ def deribit_standard_path_form(
         columns=tuple(names),
         assets=(rule.collateral,),
         settle=np.zeros(len(held), dtype=int),
-        now=np.array([_value(each, np.array(now[each.id])) for each in held]),
+        value_now=np.array([_value(each, np.array(now[each.id])) for each in held]),
         span=np.asarray(scope.span, dtype=float),
         reference=np.asarray(scope.reference, dtype=float),
         combinations=scope.combinations,

@@ -69,7 +69,7 @@ class _Form:
             columns=names[:count],
             assets=self.assets,
             settle=np.full(count, len(self.assets) - 1),
-            now=self.prepared.equity_per_unit[self.order[:count]],
+            value_now=self.prepared.equity_per_unit[self.order[:count]],
             span=np.asarray(scope.span, dtype=float),
             reference=np.asarray(scope.reference, dtype=float),
             combinations=scope.combinations,

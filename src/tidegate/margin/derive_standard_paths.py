@@ -100,7 +100,7 @@ class _Form:
             columns=tuple(each.id for each in instruments),
             assets=assets,
             settle=np.full(len(instruments), len(assets) - 1),
-            now=np.array([self._now(each) for each in instruments]),
+            value_now=np.array([self._now(each) for each in instruments]),
             span=np.asarray(scope.span, dtype=float),
             reference=np.asarray(scope.reference, dtype=float),
             combinations=max(ROWS, scope.combinations),

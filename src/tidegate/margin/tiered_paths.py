@@ -152,7 +152,7 @@ def _layout(columns: Sequence[TieredColumn], assets: tuple[str, ...], scope: Sco
         columns=tuple(each.instrument.id for each in columns),
         assets=assets,
         settle=np.array([assets.index(each.instrument.settle) for each in columns], dtype=int),
-        now=np.array([_value(each) for each in columns]),
+        value_now=np.array([_value(each) for each in columns]),
         span=np.asarray(scope.span, dtype=float),
         reference=np.asarray(scope.reference, dtype=float),
         combinations=scope.combinations,

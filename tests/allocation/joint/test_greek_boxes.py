@@ -37,7 +37,7 @@ def bumped(book: Book, price: float = 1.0, level: float = 1.0) -> FloatArray:
     """Gains per notional with all coins' prices and vols changed, [n]."""
     paths = neutral(NAMES, np.full((1, 1, 2), price), 1.0, "bump")
     paths = replace(paths, vol_level=np.full((1, 1, 2), level))
-    return MovedMarkets(paths, "venue", book.market).gains(book.instruments)[0]
+    return np.asarray(MovedMarkets(paths, "venue", book.market).gains(book.instruments)[0])
 
 
 @settings(max_examples=15)

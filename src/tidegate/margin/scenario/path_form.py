@@ -137,7 +137,7 @@ class Layout:
     columns: tuple[str, ...]
     assets: tuple[str, ...]
     settle: IntArray
-    now: FloatArray
+    value_now: FloatArray
     span: FloatArray
     reference: FloatArray
     combinations: int = COMBINATIONS
@@ -157,10 +157,10 @@ class Layout:
     def from_now(self, rows: FloatArray) -> FloatArray:
         """Rows [..., n + a] of raw sizes and amounts as rows of sizes and of amounts at marks.
 
-        An account of c at marks has the amount c - sum_i now_i q_i in its wallet.
+        An account of c at marks has the amount c - sum_i value_i q_i in its wallet.
         """
         out = np.array(rows, dtype=float)
-        out[..., : self.count] -= self.now * rows[..., self.count + self.settle]
+        out[..., : self.count] -= self.value_now * rows[..., self.count + self.settle]
         return out
 
 
