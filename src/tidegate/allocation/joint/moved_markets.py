@@ -99,11 +99,14 @@ class MovedMarkets:
             out[:, i] = shifted * np.maximum(1.0 + skew * z[i], 0.0)
         return out
 
-    def values(self, instruments: Sequence[Instrument]) -> dict[Key, FloatArray]:
+    def values(
+        self, instruments: Sequence[Instrument], collateral: Sequence[str] = ()
+    ) -> dict[Key, FloatArray]:
         """Every price and vol of these instruments, by key [M], as forms of scenario margin take
-        them; options' marks are left to the rule."""
+        them, and indices of what is collateral beside cash; options' marks are left to the
+        rule."""
         options = [each for each in instruments if isinstance(each, Option)]
-        moved: dict[Key, FloatArray] = {}
+        moved = {index_of(name): self._now(index_of(name)) * self.usd(name) for name in collateral}
         for each in instruments:
             ratio = self.price(each.base)
             moved[index_of(each.base)] = self._now(index_of(each.base)) * ratio
