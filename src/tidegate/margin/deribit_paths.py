@@ -33,6 +33,7 @@ from tidegate.margin.scenario.path_form import (
     Pieces,
     Scope,
 )
+from tidegate.margin.scenario.table import Pool
 from tidegate.model.instruments import Future, Instrument, Option
 
 
@@ -139,15 +140,24 @@ class _Form:
         table = self.moving.prepared.table
         pool, zero = table.pools[c], np.zeros(len(rows))
         gains = table.weights[c, p] * rows[:, p] * per_usd[:, None]
-        linear = (pool.keep, pool.cap_usd) == (1.0, np.inf) and not table.shrink_usd[c, p]
+        capped = self._reaches(rows[:, p], pool)
+        linear = pool.keep == 1.0 and not capped and not table.shrink_usd[c, p]
         if pools == 1 or linear:
             return Pieces(-gains[:, None], zero[:, None])
         if table.shrink_usd[c, p] > 0.0 or pool.keep == 0.0:
             return Pieces(np.stack([-gains, 0.0 * gains], axis=1), np.stack([zero, zero], axis=1))
         slopes, offsets = [-gains, -pool.keep * gains], [zero, zero]
-        if np.isfinite(pool.cap_usd):
+        if capped:
             slopes, offsets = [*slopes, 0.0 * gains], [*offsets, -pool.cap_usd * per_usd]
         return Pieces(np.stack(slopes, axis=1), np.stack(offsets, axis=1))
+
+    def _reaches(self, rows: FloatArray, pool: Pool) -> bool:
+        """Whether what counts of a pool's gains, USD by unit [M, n + a], may come to its cap; of
+        collateral there may be any amount."""
+        if rows[:, self.layout.count :].any():
+            return bool(np.isfinite(pool.cap_usd))
+        most = np.abs(rows[:, : self.layout.count]) @ self.layout.span
+        return bool(pool.keep * most.max() > pool.cap_usd)
 
     def _nets(self, members: Sequence[Instrument]) -> FloatArray:
         """Coins of delta of the members alone, [M, n]."""

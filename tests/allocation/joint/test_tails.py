@@ -167,7 +167,7 @@ def exact_health(case: Drawn, place: int) -> float:
     market = market_at(case.book, values, place)
     (asset,) = case.venue.nodes
     price = case.venue.price_usd[asset]
-    sizes = case.x * EQUITY_USD / case.venue.notional_usd
+    sizes = case.venue.sizes(case.x, EQUITY_USD)
     amount = float(case.c[0]) * EQUITY_USD / price
     held, rule = [], case.book.rule
     own: Any = rule
@@ -272,7 +272,7 @@ def test_drawdown_tail_is_what_the_book_at_black_s_marks_has_lost(seed: int, kin
     (asset,) = venue.nodes
     # The form's own gains without a margin requirement: the row that loses nothing is its last.
     form = venue.form(moved, False)
-    sizes = case.x * EQUITY_USD / venue.notional_usd
+    sizes = venue.sizes(case.x, EQUITY_USD)
     usd = venue.price_usd[asset] * moved.usd(asset)
     black = venue.form(MovedMarkets(still(case.paths), "venue", case.book.market), False)
     earned = (form.gains[:, -1] - black.gains[:1, -1]) @ sizes * usd / EQUITY_USD

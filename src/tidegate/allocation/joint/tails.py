@@ -44,7 +44,8 @@ class VenueBook:
 
     Args: `columns` int64 [n'], places of its instruments among the question's positions;
         `notional_usd` [n'], USD of the underlying of one unit now; `nodes` by asset of the form;
-        `price_usd` by asset now; `unit`, the asset that the rule counts in, or "USD".
+        `price_usd` by asset now; `unit`, the asset that the rule counts in, or "USD". The form's
+        span must hold every size between the question's bounds.
     """
 
     name: str
@@ -57,6 +58,11 @@ class VenueBook:
     unit: str
     market: MarketValues
     form: FormOf
+
+    def sizes(self, x: FloatArray, equity_usd: float) -> FloatArray:
+        """Contracts' sizes of positions x [..., n] of the question, [..., n'], for the span and the
+        reference of a form."""
+        return np.asarray(x[..., self.columns] * equity_usd / self.notional_usd)
 
 
 @dataclass(frozen=True, slots=True)
