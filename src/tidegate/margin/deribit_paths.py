@@ -132,7 +132,9 @@ class _Form:
         for p in range(len(table.names)):
             terms = [self._pool(rows[c], c, p, per_usd[:, p], len(active)) for c in active]
             if terms:
-                self.builder.scenario(terms)
+                # With a cap there is a third piece, which may be above both.
+                pairs = all(term.offsets.shape[1] == 2 for term in terms)
+                self.builder.scenario(terms, gaining=pairs)
 
     def _pool(self, rows: FloatArray, c: int, p: int, per_usd: FloatArray, pools: int) -> Pieces:
         """A pool's loss; of gains the share kept or the cap, nothing where they are shrunk. Of one

@@ -238,7 +238,7 @@ def test_question_has_every_tail_of_every_venue_and_each_function_once() -> None
     assert by["outer crash at other"].landed.all()
     assert not by["inner crash at other"].landed.any()
     assert by["solvency at venue"].mass == 2.0
-    assert by["withdrawal at other"].penalty == np.inf
+    assert by["withdrawal at other"].penalty == TERMS.inner_penalty
     assert by["outer crash at other"].penalty == TERMS.outer_penalty
 
 

@@ -217,7 +217,9 @@ def question_tails(
     tails: list[Tail] = []
     for book in books:
         tails += _venue_tails(book, stresses, terms, equity_usd, catalogue)
-        tails.append(_withdrawal(book, stresses, equity_usd, catalogue))
+        bound = _withdrawal(book, stresses, equity_usd, catalogue)
+        # A book may stand below initial margin already; then nothing may leave, and it may shrink.
+        tails.append(replace(bound, penalty=terms.inner_penalty))
     if terms.drawdown is not None:
         sets = [stresses.history] if stresses.history is not None else list(stresses.inner)
         tails += [_drawdown(books, paths, terms, terms.drawdown) for paths in sets]

@@ -159,6 +159,8 @@ class Layout:
 
         An account of c at marks has the amount c - sum_i value_i q_i in its wallet.
         """
+        if not rows[..., self.count :].any():
+            return rows
         out = np.array(rows, dtype=float)
         out[..., : self.count] -= self.value_now * rows[..., self.count + self.settle]
         return out
@@ -188,9 +190,13 @@ class FormBuilder:
         """Number of markets."""
         return len(self.equity)
 
-    def scenario(self, terms: Sequence[Pieces]) -> None:
-        """One scenario of the maximum, as the sum of these losses."""
-        self.blocks.append(_expanded(terms, self.layout))
+    def scenario(self, terms: Sequence[Pieces], gaining: bool = False) -> None:
+        """One scenario of the maximum, as the sum of these losses.
+
+        `gaining` says that each term is l or k l with 0 <= k <= 1, in this order; then the choice
+        of the latter in every term is left out, as another choice or nothing at all is above it.
+        """
+        self.blocks.append(_expanded(terms, self.layout, gaining))
 
     def charge(self, net: FloatArray, sides: tuple[float, float], weights: FloatArray) -> None:
         """weights (long (net'q)+ + short (net'q)-) besides the maximum."""
@@ -208,10 +214,11 @@ class FormBuilder:
         n = self.layout.count
         blocks = [*self.blocks, _nothing(self.equity, n)]
         rows = [len(block.offsets[0]) for block in blocks]
-        slopes = np.concatenate([block.slopes for block in blocks], axis=1)
-        offsets = np.concatenate([block.offsets for block in blocks], axis=1)
-        factor = self.factor[:, None]
-        total = (self.equity - self.linear)[:, None, :] - factor[:, :, None] * slopes
+        total = np.concatenate([block.slopes for block in blocks], axis=1)
+        constant = np.concatenate([block.offsets for block in blocks], axis=1)
+        constant *= self.factor[:, None]
+        total *= -self.factor[:, None, None]
+        total += (self.equity - self.linear)[:, None, :]
         sides = {
             "long": self._rates(self.long, [block.long for block in blocks], rows),
             "short": self._rates(self.short, [block.short for block in blocks], rows),
@@ -225,7 +232,7 @@ class FormBuilder:
             gains=np.ascontiguousarray(total[:, :, :n]),
             worth=np.ascontiguousarray(total[:, :, n:]),
             weights=weights,
-            constant=factor * offsets + self.extra,
+            constant=constant + self.extra,
         )
 
     def _rates(
@@ -308,11 +315,13 @@ def _functions(
         slopes.append(np.pad(each.slope, (0, more), mode="edge"))
         offsets.append(np.pad(each.offset, (0, more), mode="edge"))
     parts = [np.stack([each.weights for each in charges], axis=1)[:, None, :]] if charges else []
-    for side, sign in (("long", 1.0), ("short", -1.0)):
-        used = np.flatnonzero(sides[side].any(axis=(0, 1)))
-        parts.append(sides[side][:, :, used])
+    both = np.minimum(sides["long"], sides["short"])
+    rates = (both, sides["long"] - both, sides["short"] - both)
+    for rate, first, last in zip(rates, (1.0, 1.0, -1.0), (-1.0, 0.0, 0.0), strict=True):
+        used = np.flatnonzero(rate.any(axis=(0, 1)))
+        parts.append(rate[:, :, used])
         nets += list(eye[used])
-        slopes += [np.array([sign, *([0.0] * (width - 1))])] * len(used)
+        slopes += [np.array([first, *([last] * (width - 1))])] * len(used)
         offsets += [np.zeros(width)] * len(used)
     seen = [np.broadcast_to(part, (markets, own, part.shape[2])) for part in parts]
     found = np.concatenate(seen, axis=2)
@@ -325,7 +334,7 @@ def _functions(
     return functions, np.broadcast_to(found, (markets, rows, len(nets)))
 
 
-def _expanded(terms: Sequence[Pieces], layout: Layout) -> _Block:
+def _expanded(terms: Sequence[Pieces], layout: Layout, gaining: bool) -> _Block:
     """Rows for every choice of pieces of the terms that are exact, the others bounded."""
     n = layout.count
     single = [term for term in terms if len(term.offsets[0]) == 1]
@@ -349,6 +358,8 @@ def _expanded(terms: Sequence[Pieces], layout: Layout) -> _Block:
         exact.append(each.term)
     chosen = [range(term.offsets.shape[1]) for term in exact]
     picks = list(product(*chosen))
+    if gaining and 0 < len(exact) == len(terms):
+        picks = picks[:-1]
     added = [
         np.sum([t.slopes[:, j] for t, j in zip(exact, pick, strict=True)], 0) for pick in picks
     ]
