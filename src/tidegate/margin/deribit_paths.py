@@ -26,9 +26,9 @@ from tidegate.margin.scenario.convex import bends
 from tidegate.margin.scenario.moving import Paths
 from tidegate.margin.scenario.path_form import (
     FormBuilder,
-    Growth,
     Knots,
     Layout,
+    MovedGrowth,
     PathForm,
     Pieces,
     Scope,
@@ -180,7 +180,7 @@ class _Form:
         for (pool, expiry_ms), members in expiries.items():
             rate = self.book.roll_rate(pool, expiry_ms) * self.factor
             weights = rate * self.state.per_coin(pool[0])
-            growth = Growth(np.ones(1), np.zeros(1), weights)
+            growth = MovedGrowth(np.ones(1), np.zeros(1), weights)
             self.builder.charge_net(self._nets(members), self._knots(pool[0]), growth)
 
     def _delta_shocks(self) -> None:
@@ -193,7 +193,7 @@ class _Form:
             pieces = bends(rates, float((np.abs(nets) @ self.layout.span).max()))
             if pieces.any():
                 weights = self.factor * self.state.per_coin(coin)
-                growth = Growth(pieces[:, 0], pieces[:, 1], weights)
+                growth = MovedGrowth(pieces[:, 0], pieces[:, 1], weights)
                 self.builder.charge_net(nets, self._knots(coin), growth)
 
     def _haircuts(self) -> None:

@@ -23,9 +23,9 @@ from tidegate.margin.deribit import CHORDS, SizedRate
 from tidegate.margin.deribit_options import DeribitOptions, OptionRates
 from tidegate.margin.scenario.path_form import (
     WHERE,
-    Charge,
     FormBuilder,
     Layout,
+    MovedCharge,
     PathForm,
     Scope,
 )
@@ -97,13 +97,13 @@ def _charges(
     marks: Mapping[str, FloatArray],
     at: tuple[Layout, int],
     initial: bool,
-) -> list[Charge]:
+) -> list[MovedCharge]:
     layout, i = at
     if isinstance(each, Option):
         underlying = marks[rule.underlyings[each.id].id]
         needs = option_rates(each, rule.rates[each.base], marks[each.id], underlying)
         short, none = np.array([0.0, -1.0]), np.zeros(2)
-        return [Charge(np.eye(layout.count)[i], short, none, needs[0 if initial else 1])]
+        return [MovedCharge(np.eye(layout.count)[i], short, none, needs[0 if initial else 1])]
     margins = rule.contracts.margins[each.id]
     return _sized(each, margins.initial if initial else margins.maintenance, marks[each.id], at)
 
@@ -139,7 +139,7 @@ def option_rates(
 
 def _sized(
     each: Instrument, rate: SizedRate, mark: FloatArray, at: tuple[Layout, int]
-) -> list[Charge]:
+) -> list[MovedCharge]:
     """The part that grows with size and that with its square."""
     layout, i = at
     per = 1.0 / mark if each.inverse else mark
@@ -148,7 +148,7 @@ def _sized(
     left, right = knots[:-1], knots[1:]
     slope, offset = np.concatenate([left + right, -left - right]), np.tile(left * right, 2)
     net, one = np.eye(layout.count)[i], np.array([1.0, -1.0])
-    charges = [Charge(net, one, np.zeros(2), float(rate.at_zero) * per)]
+    charges = [MovedCharge(net, one, np.zeros(2), float(rate.at_zero) * per)]
     if rate.per_base:
-        charges.append(Charge(net, slope, offset, float(rate.per_base) * squared))
+        charges.append(MovedCharge(net, slope, offset, float(rate.per_base) * squared))
     return charges

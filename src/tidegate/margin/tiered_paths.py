@@ -25,9 +25,9 @@ from tidegate.margin.dydx import DydxCross
 from tidegate.margin.linear import HYPERLIQUID_WITHDRAW_FLOOR, HyperliquidCross, LinearCross
 from tidegate.margin.scenario.path_form import (
     WHERE,
-    Charge,
     FormBuilder,
     Layout,
+    MovedCharge,
     PathForm,
     Scope,
     chords,
@@ -140,7 +140,7 @@ def tiered_path_form(
         unit = np.broadcast_to(np.asarray((prices or worth)[asset], dtype=float), len(moves))
         for charge in _charges(each, i, moves[:, i], len(columns)):
             weights = charge.weights * unit
-            builder.charges.append(Charge(charge.net, charge.slope, charge.offset, weights))
+            builder.charges.append(MovedCharge(charge.net, charge.slope, charge.offset, weights))
     return builder.build()
 
 
@@ -173,7 +173,7 @@ def _equity(
     return np.concatenate([held, counted], axis=1)
 
 
-def _charges(each: TieredColumn, i: int, ratios: FloatArray, n: int) -> list[Charge]:
+def _charges(each: TieredColumn, i: int, ratios: FloatArray, n: int) -> list[MovedCharge]:
     """The requirement at every knot, with the chord weights."""
     grown = 1.0 / ratios if each.instrument.inverse else ratios
     knots = np.unique([grown.min(), 1.0, grown.max()])
@@ -185,5 +185,5 @@ def _charges(each: TieredColumn, i: int, ratios: FloatArray, n: int) -> list[Cha
         slope = rate * knot * abs(_value(each))
         both, less = np.concatenate([slope, -slope, [0.0]]), np.concatenate([cut, cut, [0.0]])
         if shares[:, k].any():
-            out.append(Charge(np.eye(n)[i], both, less, shares[:, k]))
+            out.append(MovedCharge(np.eye(n)[i], both, less, shares[:, k]))
     return out

@@ -109,7 +109,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Charge:
+class MovedCharge:
     """weights[m] max_j (slope_j net'q - offset_j), weights [M] >= 0, net [n]."""
 
     net: FloatArray
@@ -178,7 +178,7 @@ class FormBuilder:
     factor: FloatArray
     extra: float = 0.0
     blocks: list[_Block] = field(default_factory=list)
-    charges: list[Charge] = field(default_factory=list)
+    charges: list[MovedCharge] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         shape = (len(self.equity), self.layout.count)
@@ -202,7 +202,7 @@ class FormBuilder:
         """weights (long (net'q)+ + short (net'q)-) besides the maximum."""
         if any(sides) and net.any():
             slope = np.array([sides[0], -sides[1]])
-            self.charges.append(Charge(net, slope, np.zeros(2), weights))
+            self.charges.append(MovedCharge(net, slope, np.zeros(2), weights))
 
     def on_size(self, rates: FloatArray, nets: FloatArray) -> None:
         """rates [M] |nets [M, n] q|, option by option: an upper bound, exact of one column."""
@@ -246,7 +246,7 @@ class FormBuilder:
         ]
         return common[:, None, :] + self.factor[:, None, None] * np.concatenate(each_row, axis=1)
 
-    def charge_net(self, nets: FloatArray, knots: Knots, growth: Growth) -> None:
+    def charge_net(self, nets: FloatArray, knots: Knots, growth: MovedGrowth) -> None:
         """weights[m] f(|nets[m] q|), by the module's chords; exact of a net of one column."""
         used = np.flatnonzero(nets.any(axis=0))
         if len(used) == 1 and growth.is_linear:
@@ -261,11 +261,11 @@ class FormBuilder:
             both = (np.concatenate([growth.slope, -growth.slope, [0.0]]), growth.offset)
             offset = np.concatenate([both[1], both[1], [0.0]])
             if net.any() and share.any():
-                self.charges.append(Charge(net, both[0], offset, share))
+                self.charges.append(MovedCharge(net, both[0], offset, share))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Growth:
+class MovedGrowth:
     """weights[m] max_j (slope_j |d| - offset_j)+, slopes >= 0; weights [M]."""
 
     slope: FloatArray
@@ -302,7 +302,7 @@ def _nothing(equity: FloatArray, n: int) -> _Block:
 
 
 def _functions(
-    charges: Sequence[Charge], sides: dict[str, FloatArray], rows: int
+    charges: Sequence[MovedCharge], sides: dict[str, FloatArray], rows: int
 ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], FloatArray]:
     """Nets, slopes and offsets of all functions, and their weights [M, R, A]; those without a
     weight anywhere are left out. Weights that are the same in all rows are one row seen R times."""
