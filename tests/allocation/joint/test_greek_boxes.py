@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.allocation.joint.test_tails import NAMES
+from tests.allocation.joint.test_scenario_tails import NAMES
 from tests.margin.account_books import Book, drawn_book
 from tidegate.allocation.joint.greek_boxes import (
     BoxTerms,

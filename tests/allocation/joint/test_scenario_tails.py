@@ -17,7 +17,7 @@ from tests.margin.account_books import NOW_MS, SPOT, Book, drawn_book
 from tests.margin.test_moving_markets import market_at
 from tidegate.allocation.joint.moved_markets import MovedMarkets
 from tidegate.allocation.joint.question import Functions, Tail
-from tidegate.allocation.joint.tails import (
+from tidegate.allocation.joint.scenario_tails import (
     Catalogue,
     Stresses,
     TailTerms,
