@@ -142,6 +142,20 @@ def test_shipment_without_a_deposit_cannot_be_settled_as_returned() -> None:
     assert built.record.ledger.equity_micro == 49_000_000
 
 
+@pytest.mark.parametrize(
+    ("name", "finding"), [("t", "Returned"), ("t", ""), ("T", "unfounded"), ("", "unfounded")]
+)
+def test_finding_that_is_none_or_of_nothing_in_doubt_is_refused_and_leaves_no_trace(
+    name: str, finding: Finding
+) -> None:
+    built = credited(sending(), 4_000_000)
+    with pytest.raises(InvariantError):
+        built.desk.settle(name, finding, "anna", built.venues.now_ms)
+    assert built.record.ledger.equity_micro == 53_000_000
+    assert is_locked(built)
+    assert "settled" not in built.kinds()
+
+
 def test_restart_forgets_no_doubt_and_says_it_again() -> None:
     built = credited(sending(), 4_000_000)
     again = restarted(built)

@@ -121,7 +121,7 @@ class Desk:
 
     def settle(self, name: str, finding: Finding, who: str, now_ms: int) -> None:
         """Take in what a person found of an instrument or a transfer in doubt, or of an overdue
-        one; raises `InvariantError` where no such money is under way."""
+        one; raises `InvariantError` where nothing such is in doubt or under way."""
         self._keeper.settle(name, finding, who, now_ms)
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:

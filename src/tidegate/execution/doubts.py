@@ -69,6 +69,10 @@ class Doubts:
         held = {venue for venue, fills in self._fills.items() if fills}
         return frozenset(held | {back.venue for back in self.returns.values()})
 
+    def holds(self, name: str) -> bool:
+        """Whether an instrument or a transfer is in doubt."""
+        return name in self.returns or any(name in fills for fills in self._fills.values())
+
     def take(self, event: Event, books: Books, venue: str) -> None:
         """An event of a venue that was booked; `books` knows it already."""
         match event:
