@@ -103,6 +103,18 @@ def test_transfer_that_lands_after_all_ends_the_doubt() -> None:
     assert judged_micro(built) == 53_000_000
 
 
+def test_deposit_whose_transfer_lands_after_all_may_still_be_another_one_like_it() -> None:
+    built = sending()
+    built.venues.log("alpha", msgspec.structs.replace(SENT, id="u"))
+    credited(built, 4_000_000)
+    (first,) = built.desk.returned
+    built.venues.log("alpha", msgspec.structs.replace(LANDED, id=first))
+    built.wait(1)
+    for there in (built, restarted(built)):
+        assert there.desk.returned == {"t", "u"} - {first}
+        assert judged_micro(there) == 48_000_000
+
+
 @pytest.mark.parametrize(
     ("finding", "capital", "equity", "under_way"),
     [

@@ -83,11 +83,16 @@ class Doubts:
                 self._doubt(venue, event.instrument, why)
             case TransferSent():
                 self._sent[event.id] = event
-            case TransferLanded() | TransferReturned():
+            case TransferLanded():
+                self._sent.pop(event.id, None)
+                # The deposit was not that transfer, and may still be another one.
+                if back := self.returns.pop(event.id, None):
+                    self._doubt_return(back.venue, back.asset, back.quanta)
+            case TransferReturned():
                 self._sent.pop(event.id, None)
                 self.returns.pop(event.id, None)
             case Deposited():
-                self._deposited(event)
+                self._doubt_return(event.venue, event.asset, event.quanta)
             case _:
                 """Nothing that can contradict what was sent."""
 
@@ -106,18 +111,18 @@ class Doubts:
     def _doubt(self, venue: str, name: InstrumentId, why: str) -> None:
         self._fills.setdefault(venue, {}).setdefault(name, why)
 
-    def _deposited(self, event: Deposited) -> None:
+    def _doubt_return(self, venue: str, asset: str, quanta: int) -> None:
         """A deposit is the largest shipment from there that it can be: what arrived, give or take
         the fee, which may be back with it or taken again."""
         like = [
             sent
             for sent in self._sent.values()
-            if (sent.source, sent.asset) == (event.venue, event.asset)
+            if (sent.source, sent.asset) == (venue, asset)
             and sent.id not in self.returns
-            and abs(event.quanta - (sent.quanta - sent.fee_quanta)) <= sent.fee_quanta
+            and abs(quanta - (sent.quanta - sent.fee_quanta)) <= sent.fee_quanta
         ]
         if not like:
             return
         sent = max(like, key=lambda sent: sent.quanta)
-        why = f"a deposit of {event.quanta} quanta of {event.asset} may be transfer {sent.id}, back"
-        self.returns[sent.id] = Return(event.venue, event.asset, event.quanta, why)
+        why = f"a deposit of {quanta} quanta of {asset} may be transfer {sent.id}, back"
+        self.returns[sent.id] = Return(venue, asset, quanta, why)
