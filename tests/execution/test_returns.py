@@ -17,7 +17,7 @@ from tidegate.journal.writer import Journal
 from tidegate.ledger.book import Ledger
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import InvariantError
-from tidegate.model.events import Deposited, TransferLanded
+from tidegate.model.events import Deposited, Event, TransferLanded, TransferReturned
 
 LANDED = TransferLanded(NOW_MS, "t", "vault", "USDT", 4_000_000, "USDT", 4_000_000, 0)
 
@@ -145,6 +145,35 @@ def test_overdue_shipment_that_a_person_gives_up_is_lost_and_no_other_can_be() -
     for finding in ("lost", "returned"):
         with pytest.raises(InvariantError, match="not under way"):
             built.desk.settle("t", finding, "anna", built.venues.now_ms)
+
+
+@pytest.mark.parametrize(
+    "came", [LANDED, TransferReturned(NOW_MS, "t", "alpha", "USDT", 4_000_000)]
+)
+def test_money_that_comes_after_it_was_given_up_is_booked_and_no_loss(came: Event) -> None:
+    built = sending()
+    built.desk.settle("t", "lost", "anna", built.venues.now_ms)
+    built = restarted(built)
+    built.venues.log("alpha", came)
+    built.wait(1)
+    assert not is_locked(built)
+    again = restarted(built)
+    for there in (built, again):
+        ledger = there.record.ledger
+        assert ledger.equity_micro == sum(ledger.waterfall.values()) == 49_000_000
+        assert ledger.waterfall["lost in transit"] == 0
+        assert there.desk.books.open_transfers == ()
+    again.venues.log("alpha", came)
+    again.wait(1)
+    assert again.record.ledger.equity_micro == 49_000_000
+
+
+def test_money_that_lands_after_it_came_back_is_not_booked_and_says_so() -> None:
+    built = credited(sending(), 4_000_000)
+    built.desk.settle("t", "returned", "anna", built.venues.now_ms)
+    built.venues.log("alpha", LANDED)
+    built.wait(1)
+    assert "t is not under way" in built.desk.breaks["alpha"].stuck
 
 
 def test_shipment_without_a_deposit_cannot_be_settled_as_returned() -> None:

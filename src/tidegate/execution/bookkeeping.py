@@ -224,8 +224,10 @@ class Bookkeeper:
             self._doubts.take(event, self.books, sent.source)
 
     def _may_book(self, event: Event) -> bool:
-        """A landing waits for the line of its departure."""
-        return not isinstance(event, TransferLanded) or event.id in self._record.ledger.shipments
+        """A landing waits for the line of its departure, if one may still come."""
+        if not isinstance(event, TransferLanded):
+            return True
+        return self._record.ledger.may_land(event.id) or self.books.is_over(event.id)
 
     def _compare(self, venue: str, now_ms: int) -> None:
         """Hold a venue's statement against the ledger after the same line of its log."""
