@@ -247,9 +247,7 @@ def read_plan_mandate(text: str, where: str) -> Mandate:
     return _checked(text, where, _PLAN_CHECKS)
 
 
-def _checked(
-    text: str, where: str, checks: tuple[Callable[[Mandate, str], None], ...]
-) -> Mandate:
+def _checked(text: str, where: str, checks: tuple[Callable[[Mandate, str], None], ...]) -> Mandate:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
