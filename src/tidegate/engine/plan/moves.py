@@ -155,9 +155,7 @@ def _models(columns: OptionColumns, options: Sequence[Option]) -> FloatArray:
     return np.where(coin, values / columns.forward, values)
 
 
-def spread_against(
-    market: MarketValues, holdings: Holdings, spread: float
-) -> MarketValues:
+def spread_against(market: MarketValues, holdings: Holdings, spread: float) -> MarketValues:
     """Marks of contracts moved against the positions held by a share; indices stay."""
     values = dict(market.values)
     for each in holdings.positions:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an account's rule counts and requires at one market, convex in the sizes traded.
 
-Sizes traded d (n) are as of `Holding`, at the present marks, and pay for themselves in the settlement
-asset. Amounts are USD at the market asked for:
+Sizes traded d (n) are as of `Holding`, at the present marks, and pay for themselves in the asset
+that they settle in. Amounts are USD at the market asked for:
 
     equity(d)      = held + gains'd                       per dollar at a node: `worth`
     requirement(d) <= `Pieces`                            nowhere below the exact rule within span
@@ -40,17 +40,20 @@ SCENARIO_RULES = (DeribitPortfolio, DerivePortfolio, DeriveStandard, ParadexPort
 ScenarioRule = DeribitPortfolio | DerivePortfolio | DeriveStandard | ParadexPortfolio
 # Cash is a column too; no book holds as much of it.
 BOUNDLESS = 1e15
+NO_SLOPE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standing:
-    """An account at one market; see the module's head. `held_usd` is equity of the book held."""
+    """An account at one market; see the module's head. `held_usd` is equity of the book held;
+    `cash_free` says that the requirement is the same whatever money comes or goes."""
 
     held_usd: float
     gains: FloatArray
     worth: float
     maintenance: Pieces
     initial: Pieces
+    cash_free: bool = True
 
 
 def has_convex_form(account: PlanAccount) -> bool:
@@ -130,7 +133,14 @@ def _scenario_standing(
         worth=_worth(account, there),
         maintenance=_scaled(_form_pieces(form, columns, initial=False), price),
         initial=_scaled(_form_pieces(form, columns, initial=True), price),
+        cash_free=_cash_free(form, prepared.columns.index(account.asset)),
     )
+
+
+def _cash_free(form: BookForm, cash: int) -> bool:
+    charged = [form.charges, *([form.floor] if form.floor is not None else [])]
+    moved = [each.weights[:, cash] for each in charged] + [t.slopes[:, cash] for t in form.terms]
+    return not any((np.abs(each) > NO_SLOPE).any() for each in moved)
 
 
 class _Columns:
