@@ -75,9 +75,7 @@ class Compiled:
         self._strategy = PRIMAL
         return self
 
-    def with_book(
-        self, held: FloatArray, amount: FloatArray, withdrawable: FloatArray
-    ) -> Compiled:
+    def with_book(self, held: FloatArray, amount: FloatArray, withdrawable: FloatArray) -> Compiled:
         """Another book (n), (m), (m) at the same returns and scenarios."""
         old = self.question
         check_finite("held", held, old.positions.held)
@@ -146,10 +144,7 @@ class Compiled:
 
     def _answer(self, vertex: Vertex, book: Replay, bound: float) -> Answer:
         prices = vertex.row_prices
-        named = {
-            name: float(np.abs(prices[rows]).sum())
-            for name, rows in self._names.items()
-        }
+        named = {name: float(np.abs(prices[rows]).sum()) for name, rows in self._names.items()}
         for number, tail in enumerate(self.question.tails):
             named[tail.name] = float(np.abs(prices[self._fixed :][self._owner == number]).sum())
         opening = -self._master.reduced(prices)[self._layout.money[0]]

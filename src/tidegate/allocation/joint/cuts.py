@@ -83,7 +83,9 @@ def seeds(question: Question, layout: Layout) -> Block:
 
 
 def cut(
-    question: Question, layout: Layout, columns: tuple[tuple[Column, ...], ...],
+    question: Question,
+    layout: Layout,
+    columns: tuple[tuple[Column, ...], ...],
     found: tuple[tuple[TailMatrix, ...], Replay, FloatArray],
 ) -> tuple[Block, IntArray]:
     """Planes at a replayed book where master's x is below them, and the tail of each row or -1."""

@@ -33,7 +33,9 @@ class Vertex:
 class Master:
     """minimise cost'x, lower <= x <= upper, row bounds; rows are added, costs and bounds change."""
 
-    def __init__(self, cost: FloatArray, bounds: tuple[FloatArray, FloatArray], rows: Block) -> None:
+    def __init__(
+        self, cost: FloatArray, bounds: tuple[FloatArray, FloatArray], rows: Block
+    ) -> None:
         self.cost, (self.lower, self.upper) = cost.copy(), (bounds[0].copy(), bounds[1].copy())
         self._row, self._column, self._value = rows.row, rows.column, rows.value
         self.row_lower, self.row_upper = rows.lower.copy(), rows.upper.copy()

@@ -47,7 +47,9 @@ class Replay:
 
 
 def replay(
-    question: Question, tails: tuple[TailMatrix, ...], trades: tuple[FloatArray, FloatArray],
+    question: Question,
+    tails: tuple[TailMatrix, ...],
+    trades: tuple[FloatArray, FloatArray],
     flow: FloatArray,
 ) -> Replay:
     """The book that `trades` (bought, sold; both (k, n)) and `flow` (k, e) make."""
@@ -58,7 +60,9 @@ def replay(
     impact = positions.impact * traded**1.5
     spend = _by_venue(question, positions.cost_rate * traded + impact)
     net = size @ functions.net.T
-    function = (net[:, :, np.newaxis] * functions.slope - functions.offset).max(axis=2, initial=-np.inf)
+    function = (net[:, :, np.newaxis] * functions.slope - functions.offset).max(
+        axis=2, initial=-np.inf
+    )
     arrival = arrivals(question, flow)
     money = _money(question, flow, arrival, spend)
     factor = size @ positions.error_factor

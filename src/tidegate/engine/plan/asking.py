@@ -19,6 +19,7 @@ from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.bounds import Bound, bounds_of
 from tidegate.engine.plan.limits import (
     BookGreeks,
+    Box,
     as_boxes,
     belongs,
     book_greeks,
@@ -26,7 +27,7 @@ from tidegate.engine.plan.limits import (
     gross_limits,
     orphan_rate,
 )
-from tidegate.engine.plan.moves import STILL, Move, moved, moves_of
+from tidegate.engine.plan.moves import STILL, VOLS, Move, moved, moves_of
 from tidegate.engine.plan.requirement import Standing, has_convex_form, standing
 from tidegate.engine.plan.shared_functions import Scale, SharedFunctions
 from tidegate.engine.plan.tails import Place, Point, points_of, stress_tail, with_weights
@@ -51,6 +52,7 @@ class Asked:
     book: PlanBook
     terms: PlanTerms
     bounds: tuple[Bound, ...]
+    boxes: tuple[Box, ...]
     accounts: tuple[PlanAccount, ...]
     greeks: BookGreeks
     statements: tuple[Statement, ...]
@@ -119,8 +121,9 @@ class _Work:
     total: float
 
     def asked(self, kept: Mapping[str, float]) -> Asked:
-        functions = SharedFunctions(len(self.bounds))
         greeks = book_greeks(self.book, self.bounds)
+        boxes = boxes_of(self.book, self.terms, self.bounds, greeks)
+        functions = SharedFunctions(len(self.bounds))
         amounts = self.equities / self.total
         tails, fixed = self.tails(functions, kept)
         question = Question(
@@ -130,9 +133,7 @@ class _Work:
             nodes=self.nodes(amounts),
             edges=self.edges(fixed),
             tails=tuple(tails),
-            boxes=as_boxes(
-                boxes_of(self.book, self.terms, self.bounds, greeks), self.total, len(self.bounds)
-            ),
+            boxes=as_boxes(boxes, self.total, len(self.bounds)),
             gross=tuple(gross_limits(self.book, self.terms, self.bounds, greeks, amounts)),
             step_years=self.step_years(),
             turnover=self.terms.mandate.limits.turnover_per_day,
@@ -145,6 +146,7 @@ class _Work:
             self.book,
             self.terms,
             self.bounds,
+            tuple(boxes),
             self.accounts,
             greeks,
             self.statements,
@@ -348,7 +350,7 @@ class _Work:
         for coins in groups:
             for sign in (-1.0, 1.0):
                 ratios = {coin: 1.0 + sign * outer[coin] for coin in coins}
-                for vols in (0, 1, -1):
+                for vols in VOLS:
                     found[tuple(ratios.items()), vols] = Move("", ratios, vols)
         return list(found.values())
 

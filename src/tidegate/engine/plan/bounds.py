@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tidegate.engine.margin_book.exact_account import lot_of
 from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.requirement import has_convex_form
 from tidegate.model.instruments import Expiring, Instrument, Option
@@ -25,6 +26,11 @@ class Bound:
     upper_usd: float
     closes: bool
     why: str | None
+
+    @property
+    def lot_usd(self) -> float:
+        """Notional of one lot."""
+        return float(lot_of(self.instrument)) * self.per_size
 
     @property
     def span_size(self) -> float:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,25 +67,44 @@ def book_greeks(book: PlanBook, bounds: Sequence[Bound]) -> BookGreeks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Box:
-    """lower <= row'x <= upper, USD for notionals x."""
+    """lower <= row'x <= upper, USD for notionals x; `slack` is what a lot of each instrument moves
+    it by. With `said` the limit is the mandate's, else it is what is held."""
 
     name: str
     row: FloatArray
     lower: float
     upper: float
+    slack: float = 0.0
+    said: bool = True
+
+    def inner(self) -> tuple[float, float]:
+        """The limit less one lot of each instrument, so that whole lots stay within it."""
+        if not self.said or self.upper - self.lower <= 4.0 * self.slack:
+            return self.lower, self.upper
+        return self.lower + self.slack, self.upper - self.slack
+
+    def broken(self, notional_usd: FloatArray) -> float:
+        """By how much notionals lie outside; lots may pass what is held, not what is said."""
+        value = float(self.row @ notional_usd)
+        free = 0.0 if self.said and self.upper > self.lower else self.slack
+        noise = 1e-9 * float(np.abs(self.row) @ np.abs(notional_usd)) + 1e-6
+        out = max(self.lower - value, value - self.upper) - free - noise
+        return max(0.0, out)
 
 
 def boxes_of(
     book: PlanBook, terms: PlanTerms, bounds: Sequence[Bound], greeks: BookGreeks
 ) -> list[Box]:
     """All linear limits, USD."""
-    return [
+    lots = np.array([bound.lot_usd for bound in bounds])
+    found = [
         *_delta_boxes(book, terms, bounds, greeks),
         *_gamma_boxes(book, terms, bounds, greeks),
         *_vega_boxes(book, terms, bounds, greeks),
         *_wing_boxes(book, terms, bounds),
         *_closing_boxes(bounds),
     ]
+    return [replace(box, slack=float(np.abs(box.row) @ lots)) for box in found]
 
 
 def _delta_boxes(
@@ -137,7 +156,7 @@ def _around(name: str, row: FloatArray, said: float | None, held: FloatArray) ->
     """At most what is said either way; else at most what is held."""
     present = float(row @ held)
     if said is None:
-        return Box(name, row, min(0.0, present), max(0.0, present))
+        return Box(name, row, min(0.0, present), max(0.0, present), said=False)
     return Box(name, row, -said, said)
 
 
@@ -155,7 +174,8 @@ def _wing_boxes(book: PlanBook, terms: PlanTerms, bounds: Sequence[Bound]) -> It
                 held = float(row @ np.array([b.held_usd for b in bounds]))
                 said = terms.option.short_wings_coins.get(coin)
                 least = min(0.0, held) if said is None else -said
-                yield Box(f"short {side} {coin}", row, least, np.inf)
+                name = f"short {side} {coin}"
+                yield Box(name, row, least, np.inf, said=said is not None)
 
 
 def _closing_boxes(bounds: Sequence[Bound]) -> Iterator[Box]:
@@ -172,8 +192,9 @@ def as_boxes(found: Sequence[Box], equity_usd: float, count: int) -> Boxes:
     for place, box in enumerate(found):
         steep = float(np.abs(box.row).max())
         rows[place] = box.row / steep
-        lower.append(box.lower / (equity_usd * steep))
-        upper.append(box.upper / (equity_usd * steep))
+        ends = box.inner()
+        lower.append(ends[0] / (equity_usd * steep))
+        upper.append(ends[1] / (equity_usd * steep))
     names = tuple(box.name for box in found)
     hard = np.full(len(found), np.inf)
     return Boxes(names, rows, np.array(lower), np.array(upper), hard)

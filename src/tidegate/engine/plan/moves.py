@@ -5,10 +5,9 @@ venue's prices apart from all others'.
 A move multiplies a coin's index, forwards and marks; the vol of an option with T years left and
 forward F on strike K becomes
 
-    vol (1 + up min(2, (30 d / T)^term)) + skew |ln(K / F)|        vol (1 - down min(2, ...))
+    vol (1 + up f) + skew |ln(K / F)|        or vol (1 - down f),    f = (30 d / T)^term in [1, 2]
 
-floored at a hundredth of itself, and its mark moves by what Black-76 changes on its own forward
-(Black 1976, eq. 16). `spread` moves every mark of a contract against the position held.
+and beside that all vols go by `up` or `down` alone. No vol falls below a hundredth of itself. A mark of an option moves by what Black-76 changes on its own forward (Black 1976, eq. 16). `spread` moves every mark of a contract against the position held.
 """
 
 from __future__ import annotations
@@ -33,12 +32,15 @@ LEAST_VOL_SHARE = 0.01
 # Shares of the full move that a book with options is looked at, as it need not be worst at the end.
 PARTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 ENDS = (-1.0, 1.0)
+VOLS = (0, 1, -1, 2, -2)
 CORNER_COINS = 6
+VOL_WORDS = {1: "vols up", -1: "vols down", 2: "vols up, bent", -2: "vols down, bent"}
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Price ratios by coin (1 where there is none), and the way that vols go: up 1, down -1."""
+    """Price ratios by coin (1 where there is none), and the way that vols go: up 1, down -1, and 2
+    or -2 where they bend with tenor and strike."""
 
     name: str
     ratios: Mapping[str, float]
@@ -57,7 +59,7 @@ def moves_of(account: PlanAccount, outer: Mapping[str, float]) -> tuple[Move, ..
     between, and vols both ways. Raises `KeyError` for a coin without a move."""
     has_options = any(isinstance(each, Option) for each in account.dealt)
     shares = PARTS if has_options else ENDS
-    vols = (0, 1, -1) if has_options else (0,)
+    vols = VOLS if has_options else (0,)
     found = []
     for ratios in _ratios(account.coins, outer, shares):
         for way in vols:
@@ -87,7 +89,7 @@ def _ratios(
 
 def _name(ratios: Mapping[str, float], way: int) -> str:
     words = [f"{coin} {ratio - 1.0:+.1%}" for coin, ratio in ratios.items()]
-    words += {1: ["vols up"], -1: ["vols down"], 0: []}[way]
+    words += [VOL_WORDS[way]] if way else []
     return ", ".join(words) or "now"
 
 
@@ -137,9 +139,11 @@ def _vols(columns: OptionColumns, move: Move, stress: VolStress) -> FloatArray:
     """Vols after the move, [n]."""
     if not move.vols or not len(columns.vol):
         return columns.vol
-    tenor = np.minimum(2.0, (MONTH_YEARS / columns.expiry_years) ** stress.term)
+    bent = abs(move.vols) > 1
+    exponent = stress.term if bent else 0.0
+    tenor = np.clip((MONTH_YEARS / columns.expiry_years) ** exponent, 1.0, 2.0)
     if move.vols > 0:
-        wings = stress.skew * np.abs(columns.log_strike)
+        wings = stress.skew * np.abs(columns.log_strike) if bent else 0.0
         return np.asarray(columns.vol * (1.0 + stress.up * tenor) + wings)
     least = LEAST_VOL_SHARE * columns.vol
     return np.maximum(columns.vol * (1.0 - stress.down * tenor), least)
