@@ -171,9 +171,7 @@ def _remainder(forwards: Any, full: Any, centre: Any, s: Any) -> Any:
 
 
 @inner
-def _add(
-    total: FloatArray, option: FloatArray, forwards: Any, logs: Any, moved: Any
-) -> None:
+def _add(total: FloatArray, option: FloatArray, forwards: Any, logs: Any, moved: Any) -> None:
     """Adds one option to the sums of its expiry in a cell and scenario; rows as in `expiry`."""
     cell, s, by_vol, by_price, live = moved
     size, log_strike = option[SIZE], option[LOG_STRIKE]
@@ -186,7 +184,9 @@ def _add(
     vega = (forwards[1] * vegas[0], forwards[1] * vegas[1])
     in_vol = (vega[0] * by_vol[0], vega[1] * by_vol[1])
     in_price = _interval_product(vega[0], vega[1], by_price[0], by_price[1])
-    total[1] += size * (live * (0.5 * (deltas[0] + deltas[1]) - put) + 0.5 * (in_price[0] + in_price[1]))
+    total[1] += size * (
+        live * (0.5 * (deltas[0] + deltas[1]) - put) + 0.5 * (in_price[0] + in_price[1])
+    )
     total[2] += size * 0.5 * (in_vol[0] + in_vol[1])
     price_reach = max(cell[PRICE_HIGH] - cell[PRICE_MID], cell[PRICE_MID] - cell[PRICE_LOW])
     vol_reach = max(cell[VOL_HIGH] - cell[VOL_MID], cell[VOL_MID] - cell[VOL_LOW])

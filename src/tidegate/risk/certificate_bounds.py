@@ -179,7 +179,9 @@ def _least_corners(
 ) -> FloatArray:
     """Where the affine part of one scenario is least in each cell, [B, 3]."""
     slopes = bounded.slopes[:, np.arange(len(scenarios)), scenarios].T
-    return np.where(slopes > 0.0, ends[0], np.where(slopes < 0.0, ends[1], 0.5 * (ends[0] + ends[1])))
+    return np.where(
+        slopes > 0.0, ends[0], np.where(slopes < 0.0, ends[1], 0.5 * (ends[0] + ends[1]))
+    )
 
 
 @dataclass(eq=False)

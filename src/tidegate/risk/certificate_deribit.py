@@ -216,7 +216,9 @@ class _Coin:
         held = product(now, self._index_over(options, np.ones(1)))
         if not options.averaged:
             # The index over the forward is the same in every scenario, but for its ratio.
-            return (product(then, self._index_over(options, np.ones(1))) - held.times(counted)).over(0)
+            return (
+                product(then, self._index_over(options, np.ones(1))) - held.times(counted)
+            ).over(0)
         moved = product(then, self._index_over(options, ratios).times(ratios))
         return (moved - held.times(counted)).over(0)
 

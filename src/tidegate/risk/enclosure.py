@@ -58,7 +58,10 @@ class Enclosure:
     def column(self) -> Enclosure:
         """The same with an axis behind, along which many scenarios may stand."""
         return Enclosure(
-            self.centre[..., None], self.slopes[..., None], self.low[..., None], self.high[..., None]
+            self.centre[..., None],
+            self.slopes[..., None],
+            self.low[..., None],
+            self.high[..., None],
         )
 
     def row(self) -> Enclosure:
@@ -89,7 +92,9 @@ class Enclosure:
     def plus(self, value: ArrayLike) -> Enclosure:
         """A known figure more."""
         return Enclosure(
-            self.centre + np.asarray(value), self.slopes + 0.0 * np.asarray(value), self.low,
+            self.centre + np.asarray(value),
+            self.slopes + 0.0 * np.asarray(value),
+            self.low,
             self.high,
         )
 
@@ -131,7 +136,10 @@ def product(x: Enclosure, y: Enclosure) -> Enclosure:
     x_most, y_most = np.maximum(-x.low, x.high), np.maximum(-y.low, y.high)
     mixed = x.reach * y.reach + x.reach * y_most + x_most * y.reach + x_most * y_most
     return Enclosure(
-        x.centre * y.centre, slopes, first.low + second.low - mixed, first.high + second.high + mixed
+        x.centre * y.centre,
+        slopes,
+        first.low + second.low - mixed,
+        first.high + second.high + mixed,
     )
 
 

@@ -28,7 +28,7 @@ from tidegate.engine.plan.limits import (
     orphan_rate,
 )
 from tidegate.engine.plan.moves import STILL, VOLS, Move, moved, moves_of
-from tidegate.engine.plan.requirement import Standing, has_convex_form, standing
+from tidegate.engine.plan.requirement import Standing, has_convex_form, may_change, standing
 from tidegate.engine.plan.shared_functions import Scale, SharedFunctions
 from tidegate.engine.plan.tails import Place, Point, points_of, stress_tail, with_weights
 from tidegate.margin.statement import Statement
@@ -85,7 +85,7 @@ def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = Non
         expected = f"expected equity above 0 over all accounts, got {total:,.2f} USD"
         raise InputError(book.where, "accounts", expected)
     bounds = bounds_of(book, terms, total)
-    work = _Work(book, terms, bounds, accounts, statements, np.array(equities), total)
+    work = _Work(book, terms, bounds, accounts, statements, np.array(equities), total, {})
     return work.asked(kept or {})
 
 
@@ -119,6 +119,7 @@ class _Work:
     statements: tuple[Statement, ...]
     equities: FloatArray
     total: float
+    known: dict[tuple[int, tuple[tuple[str, float], ...], int], Standing]
 
     def asked(self, kept: Mapping[str, float]) -> Asked:
         greeks = book_greeks(self.book, self.bounds)
@@ -265,7 +266,7 @@ class _Work:
         """Solvency and opening of every account that can change; loss of the book and sleeves."""
         tails, fixed = [], []
         for place, account in enumerate(self.accounts):
-            if not has_convex_form(account) or self.equities[place] < 0.0:
+            if not may_change(account) or self.equities[place] < 0.0:
                 fixed.append(True)
                 continue
             still, found = self.account_tails(place, functions, kept.get(account.venue, 0.0))
@@ -280,6 +281,19 @@ class _Work:
         held = np.array([self.bounds[i].held_usd for i in columns]) / self.total
         return Scale(columns, per_size, held, self.total)
 
+    def standing(self, place: int, move: Move) -> Standing:
+        """An account at a move of its own coins, made once."""
+        account = self.accounts[place]
+        own = {coin: ratio for coin, ratio in move.ratios.items() if coin in account.coins}
+        key = (place, tuple(sorted(own.items())), move.vols if self.has_options(place) else 0)
+        if key not in self.known:
+            market = moved(account, Move("", own, key[2]), self.terms.vol)
+            self.known[key] = standing(account, market, self.span(place))
+        return self.known[key]
+
+    def has_options(self, place: int) -> bool:
+        return any(isinstance(each, Option) for each in self.accounts[place].dealt)
+
     def columns(self, place: int) -> NDArray[np.int64]:
         account = self.accounts[place]
         found = [i for i, bound in enumerate(self.bounds) if bound.account is account]
@@ -293,12 +307,11 @@ class _Work:
     ) -> tuple[Standing, list[Tail]]:
         account, scale = self.accounts[place], self.scale(place)
         amount = float(max(0.0, self.equities[place]) / self.total)
-        span = self.span(place)
-        still = standing(account, moved(account, STILL, self.terms.vol), span)
+        still = self.standing(place, STILL)
         opening = points_of(still, still.initial, scale, functions, amount)
         stressed = []
         for move in moves_of(account, self.terms.mandate.stress.outer):
-            there = standing(account, moved(account, move, self.terms.vol), span)
+            there = self.standing(place, move)
             points = points_of(there, there.maintenance, scale, functions, amount)
             stressed.append(with_weights(points, self.spreads(place, move, functions)))
         where = (place, scale.columns, (place,), len(self.book.ways))
@@ -359,7 +372,7 @@ class _Work:
         gains, base = np.zeros(len(self.bounds)), 0.0
         for place, account in enumerate(self.accounts):
             if has_convex_form(account):
-                there = standing(account, moved(account, move, self.terms.vol), self.span(place))
+                there = self.standing(place, move)
                 gains[self.columns(place)] = there.gains / self.scale(place).per_size
                 base += (there.held_usd - self.equities[place]) / self.total
         return gains, base

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tidegate.engine.margin_book.exact_account import lot_of
 from tidegate.engine.plan.book import PlanAccount, PlanBook
-from tidegate.engine.plan.requirement import has_convex_form
+from tidegate.engine.plan.requirement import may_change
 from tidegate.model.instruments import Expiring, Instrument, Option
 from tidegate.model.plan_terms import PlanTerms
 from tidegate.model.times import SECOND_MS
@@ -51,7 +51,7 @@ def _bounds(book: PlanBook, terms: PlanTerms, equity_usd: float) -> Iterator[Bou
         held = account.held(each.id) * per_size
         why = _reduce_only(book, terms, account, each)
         closes = expires_soon(book, terms, each)
-        if not has_convex_form(account):
+        if not may_change(account):
             lower = upper = held
         elif why is not None or closes:
             lower, upper = min(0.0, held), max(0.0, held)
@@ -75,8 +75,8 @@ def expires_soon(book: PlanBook, terms: PlanTerms, each: Instrument) -> bool:
 def _reduce_only(
     book: PlanBook, terms: PlanTerms, account: PlanAccount, each: Instrument
 ) -> str | None:
-    if not has_convex_form(account):
-        return f"{account.book.card.name} has no convex form for what is held: it stays as it is"
+    if not may_change(account):
+        return f"no proof covers {account.book.card.name} with what may be held: it stays as it is"
     if terms.venue(account.venue) is None:
         return f"{account.venue} is not in the mandate"
     if each.id not in book.costs:

@@ -47,7 +47,7 @@ class Lots:
 
 def notional_usd(asked: Asked, lots: IntArray) -> FloatArray:
     """Notionals of whole lots, USD (n)."""
-    return lots * np.array([bound.lot_usd for bound in asked.bounds])
+    return np.asarray(lots * np.array([bound.lot_usd for bound in asked.bounds]))
 
 
 def held_lots(asked: Asked) -> IntArray:

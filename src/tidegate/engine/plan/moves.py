@@ -7,7 +7,9 @@ forward F on strike K becomes
 
     vol (1 + up f) + skew |ln(K / F)|        or vol (1 - down f),    f = (30 d / T)^term in [1, 2]
 
-and beside that all vols go by `up` or `down` alone. No vol falls below a hundredth of itself. A mark of an option moves by what Black-76 changes on its own forward (Black 1976, eq. 16). `spread` moves every mark of a contract against the position held.
+and beside that all vols go by `up` or `down` alone. No vol falls below a hundredth of itself. A
+mark of an option moves by what Black-76 changes on its own forward (Black 1976, eq. 16). `spread`
+moves every mark of a contract against the position held.
 """
 
 from __future__ import annotations

@@ -33,10 +33,11 @@ from tidegate.margin.scenario.convex import BookForm, ConvexCharges, book_form
 from tidegate.margin.scenario.prepared import Prepared
 from tidegate.model.account import Account, Position
 from tidegate.model.instruments import Instrument, InstrumentId, Option
-from tidegate.model.units import MICRO
+from tidegate.model.units import MICRO, unit_quanta
 
 FloatArray = NDArray[np.float64]
 SCENARIO_RULES = (DeribitPortfolio, DerivePortfolio, DeriveStandard, ParadexPortfolio)
+CERTIFIED_RULES = (DeribitPortfolio, DerivePortfolio, DeriveStandard)
 ScenarioRule = DeribitPortfolio | DerivePortfolio | DeriveStandard | ParadexPortfolio
 # Cash is a column too; no book holds as much of it.
 BOUNDLESS = 1e15
@@ -64,6 +65,16 @@ def has_convex_form(account: PlanAccount) -> bool:
             each.id in rule.instruments for each in account.dealt
         )
     return isinstance(rule, (*SCENARIO_RULES, WalletAccount))
+
+
+def may_change(account: PlanAccount) -> bool:
+    """Whether a plan may trade in an account: its rule has a convex form, and certificates cover
+    what it may hold."""
+    rule = account.book.rule
+    if isinstance(rule, ExactAccount):
+        dollars = unit_quanta(rule.unit) == MICRO
+        return dollars and has_convex_form(account) and not any(i.inverse for i in account.dealt)
+    return isinstance(rule, (*CERTIFIED_RULES, WalletAccount))
 
 
 def standing(account: PlanAccount, market: MarketValues, span: FloatArray) -> Standing:
