@@ -63,7 +63,10 @@ def question_of(shape: Shape) -> Question:
     most = np.where(perp, 1.0, 0.2)
     carry = np.where(perp, random.normal(0.0, 0.15, count), random.normal(0.0, 0.10, count))
     positions = Positions(
-        tuple(f"v{v} {'perp' if p else 'option'} {i}" for v, p, i in zip(venue, perp, number)),
+        tuple(
+            f"v{v} {'perp' if p else 'option'} {i}"
+            for v, p, i in zip(venue, perp, number, strict=True)
+        ),
         venue,
         held,
         -most,

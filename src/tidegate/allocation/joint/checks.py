@@ -18,8 +18,9 @@ WHERE = "joint programme"
 
 def check(question: Question) -> None:
     """Raises `InputError`, naming the part and the field, for what cannot be solved."""
-    parts = [question.positions, question.functions, question.nodes, question.edges, question.boxes]
-    for part in (question, *parts, *question.tails, *question.gross):
+    positions, functions, nodes = question.positions, question.functions, question.nodes
+    others = question.edges, question.boxes, *question.tails, *question.gross
+    for part in (question, positions, functions, nodes, *others):
         kind = type(part).__name__.lower()
         for each in fields(part):
             _check_field(f"{WHERE}, {kind}", each.name, getattr(part, each.name))
@@ -44,9 +45,10 @@ def _check_field(where: str, name: str, value: object) -> None:
         raise InputError(where, name, "expected numbers not negative")
 
 
-def check_finite(name: str, values: FloatArray, like: FloatArray) -> None:
+def check_known(name: str, values: FloatArray, like: FloatArray) -> None:
     """Raises `InputError` unless `values` are numbers in the shape of `like`."""
     if values.shape != like.shape:
         raise InputError(WHERE, name, f"expected shape {like.shape}, got {values.shape}")
-    if np.isnan(values).any() or (name != "withdrawable" and not np.isfinite(values).all()):
+    known = ~np.isnan(values) if name in OPEN else np.isfinite(values)
+    if not known.all():
         raise InputError(WHERE, name, "expected known numbers, got one that is missing")

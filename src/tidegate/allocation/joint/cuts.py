@@ -3,12 +3,10 @@
 
 A convex function lies above each of its tangents, so a plane never cuts off a book that the
 programme allows. None depends on what is held or on what nodes hold today, which are bounds of the
-master: so planes stay valid when returns or the book change.
+master: so planes stay valid when returns or the book change. Tails are in `excesses`.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +14,6 @@ from tidegate.allocation.joint.layout import Layout
 from tidegate.allocation.joint.question import FloatArray, IntArray, Question
 from tidegate.allocation.joint.replay import Replay
 from tidegate.allocation.joint.rows import Block, Sheet
-from tidegate.allocation.joint.tails import TailMatrix
 
 # A function this far above its column is cut.
 LEAST = 1e-9
@@ -24,92 +21,77 @@ LEAST = 1e-9
 # of one factor's error to all of it at which the norm has.
 TRADE_SEEDS = (1e-3, 1e-2, 5e-2, 0.25, 1.0)
 RATIO_SEEDS = (-1.0, -0.5, 0.5, 1.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Column:
-    """Where the quantities of one tail stand in one step: the master's `columns`, and for each
-    entry of the plane its slot among them, which coefficient it takes and with what sign."""
-
-    columns: IntArray
-    slot: IntArray
-    take: IntArray
-    sign: FloatArray
-    own: FloatArray
-
-    def row(self, plane: FloatArray) -> FloatArray:
-        """Coefficients of the columns."""
-        weights = self.sign * plane[self.take]
-        row: FloatArray = self.own + np.bincount(self.slot, weights, self.columns.size)
-        return row
-
-
-def column(question: Question, layout: Layout, matrix: TailMatrix, step: int) -> Column:
-    """The columns of tail `matrix` in a step."""
-    tail = matrix.tail
-    number = [each.name for each in question.tails].index(tail.name)
-    parts = (
-        layout.size[step, tail.columns],
-        layout.function[step, tail.functions],
-        layout.money[step, tail.nodes],
-    )
-    sent = step - question.edges.lag[matrix.edges]
-    landed = np.flatnonzero(sent >= 0)
-    arriving = layout.flow[sent[landed], matrix.edges[landed]]
-    place, edge = matrix.leaving
-    width = tail.columns.size + tail.functions.size
-    straight = sum(part.size for part in parts)
-    take = np.concatenate([np.arange(straight), straight + landed, width + place])
-    sign = np.concatenate([np.ones(straight + landed.size), -np.ones(place.size)])
-    own = np.append(layout.spend[step, matrix.spending], layout.tail_shortfall[step, number])
-    at = np.concatenate([*parts, arriving, layout.flow[step, edge]])
-    columns, slot = np.unique(np.concatenate([at, own]), return_inverse=True)
-    weights = np.zeros(columns.size)
-    weights[slot[at.size :]] = np.append(np.ones(matrix.spending.size), -1.0)
-    return Column(columns, slot[: at.size], take, sign, weights)
+# A curve is touched on either side of the master's point as well, at this share of the distance
+# whose tangent would meet the gap seen: so the next point lies in a span much shorter than half.
+SPREAD = 0.7
+_SIDES = (-1.0, 0.0, 1.0)
+Places = tuple[IntArray, IntArray, FloatArray]
 
 
 def seeds(question: Question, layout: Layout) -> Block:
-    """Tangents that a master begins with."""
+    """Planes that a master begins with: those of the present book, and tangents at some sizes."""
     sheet = Sheet()
-    shape = layout.charge.shape
+    held = np.broadcast_to(question.positions.held, layout.size.shape)
+    _functions(question, layout, sheet, (held, np.full(layout.function.shape, -np.inf)))
+    _magnitudes(layout, sheet, (held, np.full(layout.magnitude.shape, -np.inf)))
     for size in TRADE_SEEDS:
-        step, place = np.nonzero(np.ones(shape, dtype=bool))
+        step, place = np.indices(layout.charge.shape).reshape(2, -1)
         _impact(question, layout, sheet, (step, place, np.full(step.size, size)))
     for ratio in RATIO_SEEDS:
-        step, factor = np.nonzero(np.ones(layout.share.shape, dtype=bool))
+        step, factor = np.indices(layout.share.shape).reshape(2, -1)
         _norm(layout, sheet, (step, factor, np.full(step.size, ratio)))
     return sheet.block()
 
 
-def cut(
-    question: Question,
-    layout: Layout,
-    columns: tuple[tuple[Column, ...], ...],
-    found: tuple[tuple[TailMatrix, ...], Replay, FloatArray],
-) -> tuple[Block, IntArray]:
-    """Planes at a replayed book where master's x is below them, and the tail of each row or -1."""
-    matrices, book, x = found
+def cut(question: Question, layout: Layout, book: Replay, x: FloatArray) -> Block:
+    """Planes at the replayed book of master's `x`, where x is below a function."""
     sheet = Sheet()
-    traded = x[layout.buy] + x[layout.sell]
+    _functions(question, layout, sheet, (book.size, x[layout.function]))
+    _magnitudes(layout, sheet, (book.size, x[layout.magnitude]))
+    _cut_impact(question, layout, sheet, (book, x))
+    if layout.error.size:
+        _cut_norm(layout, sheet, x)
+    return sheet.block()
+
+
+def _functions(
+    question: Question, layout: Layout, sheet: Sheet, at: tuple[FloatArray, FloatArray]
+) -> None:
+    """The piece that makes u at a book, where the column is below it."""
+    functions, (size, column) = question.functions, at
+    if not column.size:
+        return
+    value = (size @ functions.net.T)[:, :, np.newaxis] * functions.slope - functions.offset
+    step, number = np.nonzero(value.max(axis=2) - column > LEAST)
+    chosen = value.argmax(axis=2)[step, number]
+    rows = sheet.open("functions", -functions.offset[number, chosen], np.inf)
+    sheet.put(rows, layout.function[step, number], 1.0)
+    slope = functions.slope[number, chosen, np.newaxis] * functions.net[number]
+    sheet.put(rows[:, np.newaxis], layout.size[step], -slope)
+
+
+def _magnitudes(layout: Layout, sheet: Sheet, at: tuple[FloatArray, FloatArray]) -> None:
+    """|x| >= x or -x, whichever the column is below."""
+    size, column = at[0][:, layout.sized], at[1]
+    step, place = np.nonzero(np.abs(size) - column > LEAST)
+    rows = sheet.open("magnitudes", np.zeros(step.size), np.inf)
+    sheet.put(rows, layout.magnitude[step, place], 1.0)
+    sheet.put(rows, layout.size[step, layout.sized[place]], -np.sign(size[step, place]))
+
+
+def _cut_impact(
+    question: Question, layout: Layout, sheet: Sheet, found: tuple[Replay, FloatArray]
+) -> None:
+    book, x = found
     short = book.impact[:, layout.charged] - x[layout.charge]
     step, place = np.nonzero(short > LEAST)
-    _impact(question, layout, sheet, (step, place, traded[:, layout.charged][step, place]))
-    if layout.share.size:
-        _cut_norm(layout, sheet, x)
-    owner = [np.full(sheet.height, -1)]
-    for number, (matrix, steps) in enumerate(zip(matrices, columns, strict=True)):
-        for k, where in enumerate(steps):
-            worst = book.worst[number][k]
-            if worst.excess - x[layout.tail_shortfall[k, number]] > LEAST:
-                plane, constant = matrix.plane(worst.rows, worst.weights)
-                row = sheet.open("tail", -np.inf, matrix.tail.limit - constant)
-                sheet.put(row, where.columns, where.row(plane))
-                owner.append(np.array([number]))
-    return sheet.block(), np.concatenate(owner)
-
-
-Places = tuple[IntArray, IntArray, FloatArray]
+    traded = (x[layout.buy] + x[layout.sell])[:, layout.charged][step, place]
+    # Half the second derivative of impact d^1.5 is (3 / 8) impact / d^.5.
+    bend = 0.375 * question.positions.impact[layout.charged[place]] / np.sqrt(traded)
+    spread = SPREAD * np.sqrt(0.5 * short[step, place] / bend)
+    for side in _SIDES:
+        size = np.maximum(traded + side * spread, 0.3 * traded)
+        _impact(question, layout, sheet, (step, place, size))
 
 
 def _impact(question: Question, layout: Layout, sheet: Sheet, at: Places) -> None:
@@ -130,8 +112,11 @@ def _cut_norm(layout: Layout, sheet: Sheet, x: FloatArray) -> None:
     ratio = factor / np.where(error > 0.0, error, 1.0)[:, np.newaxis]
     value = np.maximum(x[layout.error], 0.0)
     below = 2.0 * ratio * factor - ratio**2 * value - x[layout.share]
-    step, place = np.nonzero((below > LEAST / max(1, factor.shape[1])) & low[:, np.newaxis])
-    _norm(layout, sheet, (step, place, ratio[step, place]))
+    step, place = np.nonzero((below > LEAST / factor.shape[1]) & low[:, np.newaxis])
+    spread = SPREAD * np.sqrt(0.5 * below[step, place] / np.maximum(error[step], LEAST))
+    for side in _SIDES:
+        near = np.clip(ratio[step, place] + side * spread, -1.0, 1.0)
+        _norm(layout, sheet, (step, place, near))
 
 
 def _norm(layout: Layout, sheet: Sheet, at: Places) -> None:

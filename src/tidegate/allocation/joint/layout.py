@@ -20,7 +20,8 @@ from tidegate.allocation.joint.question import FloatArray, IntArray, Question
 class Layout:
     """Columns by quantity, step first: int64 (k, ...); `money` has one step more, c_0 first.
 
-    `charged` are the positions with impact, `sized` those in a gross limit.
+    `charged` are the positions with impact, `sized` those in a gross limit; `quantile` (k, tails)
+    stands where a tail begins.
     """
 
     size: IntArray
@@ -36,6 +37,7 @@ class Layout:
     share: IntArray
     error: IntArray
     tail_shortfall: IntArray
+    quantile: IntArray
     box_shortfall: IntArray
     gross_shortfall: IntArray
     charged: IntArray
@@ -65,6 +67,7 @@ def lay_out(question: Question) -> Layout:
         "share": factors,
         "error": int(blurred),
         "tail_shortfall": len(question.tails),
+        "quantile": len(question.tails),
         "box_shortfall": len(question.boxes.names),
         "gross_shortfall": len(question.gross),
     }
@@ -100,7 +103,7 @@ def bounds(question: Question, layout: Layout) -> tuple[FloatArray, FloatArray]:
     """Least and most of each column."""
     lower, upper = np.zeros(layout.columns), np.full(layout.columns, np.inf)
     lower[layout.size], upper[layout.size] = size_bounds(question)
-    lower[layout.function] = lower[layout.factor] = -np.inf
+    lower[layout.function] = lower[layout.factor] = lower[layout.quantile] = -np.inf
     upper[layout.flow] = question.edges.cap
     lower[layout.money[0]] = upper[layout.money[0]] = question.nodes.amount
     for columns, penalty in (
@@ -113,11 +116,9 @@ def bounds(question: Question, layout: Layout) -> tuple[FloatArray, FloatArray]:
 
 
 def size_bounds(question: Question) -> tuple[FloatArray, FloatArray]:
-    """Least and most size of each position (n)."""
+    """Least and most size of each position (n): one outside its bounds may only move inward."""
     positions = question.positions
-    lower = np.minimum(positions.lower, positions.held)
-    upper = np.maximum(positions.upper, positions.held)
     if question.reduce_only:
-        lower = np.maximum(lower, np.minimum(positions.held, 0.0))
-        upper = np.minimum(upper, np.maximum(positions.held, 0.0))
-    return lower, upper
+        return np.minimum(positions.held, 0.0), np.maximum(positions.held, 0.0)
+    lower = np.minimum(positions.lower, positions.held)
+    return lower, np.maximum(positions.upper, positions.held)

@@ -18,6 +18,11 @@ from tidegate.allocation.solve import REACH, SolveError
 # Tighter than what is asked of the answer, since errors of many rows add up.
 TOLERANCE = 1e-9
 PRIMAL, DUAL = 4, 1
+_FINAL = (
+    highspy.HighsModelStatus.kOptimal,
+    highspy.HighsModelStatus.kInfeasible,
+    highspy.HighsModelStatus.kTimeLimit,
+)
 _BASIC = highspy.HighsBasisStatus.kBasic
 
 
@@ -65,6 +70,20 @@ class Master:
         self.row_lower = np.concatenate([self.row_lower, rows.lower])
         self.row_upper = np.concatenate([self.row_upper, rows.upper])
 
+    def add_columns(self, row: IntArray, value: FloatArray) -> IntArray:
+        """Append columns that cost nothing, not negative, each with one entry; returns them."""
+        count, zero = row.size, np.zeros(row.size)
+        columns = self.cost.size + np.arange(count)
+        above = np.full(count, np.inf)
+        starts, rows = np.arange(count, dtype=np.int32), row.astype(np.int32)
+        self._solver.addCols(count, zero, zero, above, count, starts, rows, value)
+        self.cost = np.concatenate([self.cost, zero])
+        self.lower, self.upper = np.append(self.lower, zero), np.append(self.upper, above)
+        self._row = np.concatenate([self._row, row])
+        self._column = np.concatenate([self._column, columns])
+        self._value = np.concatenate([self._value, value])
+        return columns
+
     def drop(self, rows: IntArray) -> IntArray:
         """Delete those of `rows` that are slack, and return which: with its slack in the basis, a
         row leaves the rest of the basis one, and the minimiser what it is."""
@@ -96,7 +115,8 @@ class Master:
     def set_row_bounds(self, rows: IntArray, lower: FloatArray, upper: FloatArray) -> None:
         """Change bounds of rows."""
         self.row_lower[rows], self.row_upper[rows] = lower, upper
-        self._solver.changeRowsBounds(rows.size, rows.astype(np.int32), lower, upper)
+        for each in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            self._solver.changeRowBounds(*each)
 
     def minimise(self, strategy: int, seconds: float) -> Vertex:
         """Solve from the basis at hand; raises `SolveError` unless HiGHS reports an optimum."""
@@ -104,6 +124,10 @@ class Master:
         solver.setOptionValue("simplex_strategy", strategy)
         solver.setOptionValue("time_limit", solver.getRunTime() + seconds)
         solver.run()
+        if solver.getModelStatus() not in _FINAL:
+            # A basis worn out by rounding says nothing of the programme; slacks are always one.
+            solver.setBasis()
+            solver.run()
         status = solver.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             raise SolveError(f"HiGHS: {solver.modelStatusToString(status)}")

@@ -27,19 +27,17 @@ class Worst:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replay:
-    """A book over all steps: size (k, n), function (k, a), spend (k, v), money (k + 1, m),
-    arrival (k, e) of flows before costs, impact (k, n), error (k, f), worst by step and tail.
+    """A book over all steps: size (k, n), impact paid (k, n), money (k + 1, m), flow (k, e), and
+    the worst of each tail by step.
 
-    `shortfall` by name, summed over steps; `violation` is the largest of a limit without price.
+    `shortfall` by name, summed over steps; `violation` is the largest of a limit without price, NaN
+    where a number is.
     """
 
     size: FloatArray
-    function: FloatArray
     impact: FloatArray
-    spend: FloatArray
     money: FloatArray
     flow: FloatArray
-    factor: FloatArray
     worst: tuple[tuple[Worst, ...], ...]
     shortfall: dict[str, float]
     objective: float
@@ -49,47 +47,52 @@ class Replay:
 def replay(
     question: Question,
     tails: tuple[TailMatrix, ...],
-    trades: tuple[FloatArray, FloatArray],
-    flow: FloatArray,
+    trades: tuple[FloatArray, FloatArray, FloatArray],
 ) -> Replay:
-    """The book that `trades` (bought, sold; both (k, n)) and `flow` (k, e) make."""
-    positions, functions = question.positions, question.functions
-    bought, sold = trades
+    """The book that `trades` make: bought (k, n), sold (k, n), flow (k, e), none negative."""
+    bought, sold, flow = trades
+    size = question.positions.held + np.cumsum(bought - sold, axis=0)
     traded = bought + sold
-    size = positions.held + np.cumsum(bought - sold, axis=0)
-    impact = positions.impact * traded**1.5
-    spend = _by_venue(question, positions.cost_rate * traded + impact)
-    net = size @ functions.net.T
-    function = (net[:, :, np.newaxis] * functions.slope - functions.offset).max(
-        axis=2, initial=-np.inf
-    )
+    impact = question.positions.impact * traded**1.5
+    spend = _by_venue(question, question.positions.cost_rate * traded + impact)
     arrival = arrivals(question, flow)
     money = _money(question, flow, arrival, spend)
-    factor = size @ positions.error_factor
-    worst = tuple(
-        _worst(question, each, (size, function, spend, money, flow, arrival)) for each in tails
-    )
+    function = _functions(question, size)
+    book = size, function, spend, money, flow, arrival
+    worst = tuple(_worst(question, tail, book) for tail in tails)
     limits = [
         *_tail_gaps(question, worst),
         *_box_gaps(question, size),
         *_gross_gaps(question, size, money),
     ]
-    hard = [gap.max(initial=0.0) for _, penalty, gap in limits if not np.isfinite(penalty)]
-    soft = [(name, penalty, gap.sum()) for name, penalty, gap in limits if np.isfinite(penalty)]
-    shortfall = {name: 0.0 for name, _, _ in soft}
-    for name, _, given in soft:
-        shortfall[name] += float(given)
-    gained = question.step_years @ (
-        size @ positions.carry_annual
-        - question.shrinkage * np.sqrt((factor**2).sum(axis=1))
-        + money[1:] @ question.nodes.yield_annual
-    )
-    lost = spend.sum() + (flow @ question.edges.cost_rate).sum()
-    objective = float(gained - lost - sum(penalty * given for _, penalty, given in soft))
-    violation = max(0.0, *hard, *_plain_gaps(question, size, traded, money, flow))
+    hard = [gap.max(initial=0.0) for _, penalty, gap in limits if penalty == np.inf]
+    soft = [(name, penalty, float(gap.sum())) for name, penalty, gap in limits if penalty < np.inf]
+    earned = _earned(question, size, money) - float(spend.sum())
+    earned -= float((flow @ question.edges.cost_rate).sum())
     return Replay(
-        size, function, impact, spend, money, flow, factor, worst, shortfall, objective, violation
+        size,
+        impact,
+        money,
+        flow,
+        worst,
+        {name: given for name, _, given in soft},
+        earned - sum(penalty * given for _, penalty, given in soft),
+        float(np.max([*hard, *_plain_gaps(question, traded, book)], initial=0.0)),
     )
+
+
+def _earned(question: Question, size: FloatArray, money: FloatArray) -> float:
+    """Carry less what it may be too high by, and what lending yields."""
+    positions = question.positions
+    error = np.sqrt(((size @ positions.error_factor) ** 2).sum(axis=1))
+    a_year = size @ positions.carry_annual - question.shrinkage * error
+    return float(question.step_years @ (a_year + money[1:] @ question.nodes.yield_annual))
+
+
+def _functions(question: Question, size: FloatArray) -> FloatArray:
+    functions = question.functions
+    value = (size @ functions.net.T)[:, :, np.newaxis] * functions.slope - functions.offset
+    return np.asarray(value.max(axis=2, initial=-np.inf))
 
 
 def arrivals(question: Question, flow: FloatArray) -> FloatArray:
@@ -175,20 +178,18 @@ def _gross_gaps(question: Question, size: FloatArray, money: FloatArray) -> list
 
 
 def _plain_gaps(
-    question: Question, size: FloatArray, traded: FloatArray, money: FloatArray, flow: FloatArray
+    question: Question, traded: FloatArray, book: tuple[FloatArray, ...]
 ) -> tuple[float, ...]:
     """Violations of bounds, turnover, balances and withdrawals."""
+    size, _, _, money, flow, arrival = book
     nodes, edges = question.nodes, question.edges
     lower, upper = size_bounds(question)
-    away = (nodes.venue[edges.source] != nodes.venue[edges.destination]).astype(float)
-    arrival = arrivals(question, flow)
-    out, _ = _moved(question, flow * away, arrival)
-    _, landed = _moved(question, flow, arrival)
+    away = nodes.venue[edges.source] != nodes.venue[edges.destination]
+    out, landed = _moved(question, flow * away, arrival)
     before = np.cumsum(landed, axis=0) - landed
     gaps = (
         lower - size,
         size - upper,
-        -flow,
         flow - edges.cap,
         -money[1:],
         np.cumsum(out, axis=0) - before - nodes.withdrawable,

@@ -77,10 +77,10 @@ def linear_rows(question: Question, layout: Layout) -> tuple[Block, dict[str, In
     _spends(question, layout, sheet)
     _balances(question, layout, sheet)
     _withdrawals(question, layout, sheet)
-    _functions(question, layout, sheet)
     _boxes(question, layout, sheet)
     _gross(question, layout, sheet)
     _errors(question, layout, sheet)
+    _tails(question, layout, sheet)
     names = {name: np.concatenate([r.ravel() for r in rows]) for name, rows in sheet.names.items()}
     return sheet.block(), names
 
@@ -136,17 +136,6 @@ def _withdrawals(question: Question, layout: Layout, sheet: Sheet) -> None:
             sheet.put(row[edges.destination[edge]], landed, edges.cost_rate[edge] - 1.0)
 
 
-def _functions(question: Question, layout: Layout, sheet: Sheet) -> None:
-    functions = question.functions
-    for number, net in enumerate(functions.net):
-        pieces = np.unique(np.c_[functions.slope[number], functions.offset[number]], axis=0)
-        held = np.flatnonzero(net)
-        for slope, offset in pieces:
-            rows = sheet.open("functions", np.full(question.steps, -offset), np.inf)
-            sheet.put(rows, layout.function[:, number], 1.0)
-            sheet.put(rows[:, np.newaxis], layout.size[:, held], -slope * net[held])
-
-
 def _boxes(question: Question, layout: Layout, sheet: Sheet) -> None:
     boxes = question.boxes
     for number, name in enumerate(boxes.names):
@@ -160,10 +149,6 @@ def _boxes(question: Question, layout: Layout, sheet: Sheet) -> None:
 
 
 def _gross(question: Question, layout: Layout, sheet: Sheet) -> None:
-    for sign in (1.0, -1.0):
-        rows = sheet.open("magnitudes", np.zeros(layout.magnitude.shape), np.inf)
-        sheet.put(rows, layout.magnitude, 1.0)
-        sheet.put(rows, layout.size[:, layout.sized], sign)
     for number, limit in enumerate(question.gross):
         cap = np.full(question.steps, limit.cap - limit.constant)
         rows = sheet.open(limit.name, -np.inf, cap)
@@ -183,3 +168,13 @@ def _errors(question: Question, layout: Layout, sheet: Sheet) -> None:
     total = sheet.open("errors", np.zeros(question.steps), np.inf)
     sheet.put(total, layout.error[:, 0], 1.0)
     sheet.put(total[:, np.newaxis], layout.share, -1.0)
+
+
+def _tails(question: Question, layout: Layout, sheet: Sheet) -> None:
+    for number, tail in enumerate(question.tails):
+        rows = sheet.open(tail.name, -np.inf, np.full(question.steps, tail.limit))
+        sheet.put(rows, layout.quantile[:, number], 1.0)
+        sheet.put(rows, layout.tail_shortfall[:, number], -1.0)
+        if tail.spends:
+            paid = layout.spend if tail.venue < 0 else layout.spend[:, [tail.venue]]
+            sheet.put(rows[:, np.newaxis], paid, 1.0)

@@ -288,7 +288,8 @@ class _Work:
         key = (place, tuple(sorted(own.items())), move.vols if self.has_options(place) else 0)
         if key not in self.known:
             market = moved(account, Move("", own, key[2]), self.terms.vol)
-            self.known[key] = standing(account, market, self.span(place))
+            opening = not own and not key[2]
+            self.known[key] = standing(account, market, self.span(place), opening=opening)
         return self.known[key]
 
     def has_options(self, place: int) -> bool:

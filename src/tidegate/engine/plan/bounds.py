@@ -28,6 +28,11 @@ class Bound:
     why: str | None
 
     @property
+    def hedges(self) -> bool:
+        """Whether it may take what lots leave over of its coin's delta."""
+        return self.why is None and not isinstance(self.instrument, Option)
+
+    @property
     def lot_usd(self) -> float:
         """Notional of one lot."""
         return float(lot_of(self.instrument)) * self.per_size

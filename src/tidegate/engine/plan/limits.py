@@ -104,7 +104,21 @@ def boxes_of(
         *_wing_boxes(book, terms, bounds),
         *_closing_boxes(bounds),
     ]
-    return [replace(box, slack=float(np.abs(box.row) @ lots)) for box in found]
+    return [replace(box, slack=_slack(box, bounds, lots)) for box in found]
+
+
+def _slack(box: Box, bounds: Sequence[Bound], lots: FloatArray) -> float:
+    """What whole lots move a limit by: of delta, which lots are hedged in, the smallest lot that
+    may trade among its contracts; else a lot of each instrument."""
+    moved = np.abs(box.row) * lots
+    if not box.name.startswith("delta "):
+        return float(moved.sum())
+    total = 0.0
+    for coin in {bound.instrument.base for bound in bounds}:
+        rows = [i for i, b in enumerate(bounds) if b.instrument.base == coin and moved[i]]
+        hedges = [moved[i] for i in rows if bounds[i].hedges]
+        total += float(min(hedges) if hedges else sum(moved[i] for i in rows))
+    return total
 
 
 def _delta_boxes(

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from tidegate.engine.plan.asking import Asked
 from tidegate.engine.plan.bounds import Bound
-from tidegate.model.instruments import Option
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -83,7 +82,7 @@ def _hedge(asked: Asked, coin: str, usd: FloatArray, target: IntArray) -> None:
     over = sum(delta[i] * (usd[i] - target[i] * asked.bounds[i].lot_usd) for i in rows)
     for i in sorted(rows, key=lambda i: asked.bounds[i].lot_usd):
         bound = asked.bounds[i]
-        if isinstance(bound.instrument, Option) or bound.why is not None or delta[i] <= 0.0:
+        if not bound.hedges:
             continue
         more = round(over / (delta[i] * bound.lot_usd))
         if more and _within(bound, int(target[i]) + more):

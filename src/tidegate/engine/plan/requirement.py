@@ -42,6 +42,7 @@ ScenarioRule = DeribitPortfolio | DerivePortfolio | DeriveStandard | ParadexPort
 # Cash is a column too; no book holds as much of it.
 BOUNDLESS = 1e15
 NO_SLOPE = 1e-9
+NOTHING = Pieces((), ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,15 +78,18 @@ def may_change(account: PlanAccount) -> bool:
     return isinstance(rule, (*CERTIFIED_RULES, WalletAccount))
 
 
-def standing(account: PlanAccount, market: MarketValues, span: FloatArray) -> Standing:
-    """The account at a market, for sizes of at most `span` (n) of its instruments.
+def standing(
+    account: PlanAccount, market: MarketValues, span: FloatArray, *, opening: bool = True
+) -> Standing:
+    """The account at a market, for sizes of at most `span` (n) of its instruments; without
+    `opening` initial margin is left out, as it only binds now.
 
     Raises: `InputError` as the rule does; `TypeError` where it has no convex form.
     """
     there = _at(account, market)
     rule = there.book.rule
     if isinstance(rule, SCENARIO_RULES):
-        return _scenario_standing(account, there, rule, span)
+        return _scenario_standing(account, there, rule, span, opening=opening)
     if isinstance(rule, ExactAccount):
         return _exact_standing(account, there, rule, span)
     if isinstance(rule, WalletAccount):
@@ -125,7 +129,12 @@ def _present_costs(account: PlanAccount) -> dict[InstrumentId, float]:
 
 
 def _scenario_standing(
-    account: PlanAccount, there: PlanAccount, rule: ScenarioRule, span: FloatArray
+    account: PlanAccount,
+    there: PlanAccount,
+    rule: ScenarioRule,
+    span: FloatArray,
+    *,
+    opening: bool,
 ) -> Standing:
     dealt = account.dealt
     assets = [n for n, a in account.book.holdings.collateral.items() if a != 0.0]
@@ -143,7 +152,7 @@ def _scenario_standing(
         gains=price * columns.row(prepared.equity_per_unit).slopes,
         worth=_worth(account, there),
         maintenance=_scaled(_form_pieces(form, columns, initial=False), price),
-        initial=_scaled(_form_pieces(form, columns, initial=True), price),
+        initial=_scaled(_form_pieces(form, columns, initial=True), price) if opening else NOTHING,
         cash_free=_cash_free(form, prepared.columns.index(account.asset)),
     )
 
