@@ -19,9 +19,10 @@ from tidegate.model.plan_terms import PlanTerms, tenor_days
 
 FloatArray = NDArray[np.float64]
 DAYS_YEAR = 365.0
-# What one unit of a claim above its cap costs: more than any carry, so that what is there already
-# comes down as fast as money can leave, and never rises.
-CLAIM_PENALTY = 5.0
+# What one unit of a claim above its cap costs in each step: more than any carry, so that what is
+# there already comes down as fast as money can leave, and less than the money itself over all
+# steps, so that none is burnt to have less of it there.
+CLAIM_PENALTY = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions whose limits give way at a price: what contradicts, and a book that only reduces.
 
-Where nothing is feasible, every limit gives way at one price per unit of its own violation while
-nothing else is worth anything. What is then given up is the least violation, summed over limits,
-that leaves a book; the limits that give way are in conflict, and easing each by so much cures it.
-Source: elastic filtering, Chinneck and Dravnieks (1991).
+Where nothing is feasible, every limit gives way at one price per unit of its own violation, so high
+that nothing else counts beside it. What is then given up is the least violation, summed over limits
+and steps, that leaves a book; the limits that give way are in conflict, and easing each by so much
+cures it. Claims on venues keep their own price, below one: at a higher one it would pay to burn
+money so as to have less of it at a venue. Source: elastic filtering, Chinneck and Dravnieks (1991).
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidegate.allocation.joint.question import Answer, Question
+from tidegate.allocation.joint.question import Answer, Gross, Question
 from tidegate.allocation.solve import SolveError
 
 NOTHING_LEFT = 1e-7
-ELASTIC = 1.0
+ELASTIC = 100.0
 # Reducing, solvency is worth more than every limit of the mandate together.
 REDUCE_TAIL, REDUCE_LIMIT = 1_000.0, 10.0
 
@@ -48,17 +49,8 @@ def conflicts(question: Question, solve: Callable[[Question], Answer]) -> tuple[
 
 
 def elastic(question: Question) -> Question:
-    """Every limit at the same price, and no carry, cost or yield beside it."""
-    p, nodes = question.positions, question.nodes
-    nothing = np.zeros_like(p.carry_annual)
-    positions = replace(p, carry_annual=nothing, error_factor=0.0 * p.error_factor, impact=nothing)
-    relaxed = _with_penalties(question, ELASTIC, ELASTIC)
-    return replace(
-        relaxed,
-        positions=positions,
-        nodes=replace(nodes, yield_annual=np.zeros_like(nodes.yield_annual)),
-        shrinkage=0.0,
-    )
+    """Every limit at the same price."""
+    return _with_penalties(question, ELASTIC, ELASTIC)
 
 
 def reducing(question: Question) -> Question:
@@ -72,5 +64,9 @@ def _with_penalties(question: Question, tails: float, limits: float) -> Question
         question,
         tails=tuple(replace(tail, penalty=tails) for tail in question.tails),
         boxes=replace(boxes, penalty=np.full(len(boxes.names), limits)),
-        gross=tuple(replace(each, penalty=limits) for each in question.gross),
+        gross=tuple(_soft(each, limits) for each in question.gross),
     )
+
+
+def _soft(each: Gross, penalty: float) -> Gross:
+    return each if each.claim.any() else replace(each, penalty=penalty)
