@@ -34,6 +34,8 @@ class Drawn:
     def __init__(self, seed: int, *, options: bool) -> None:
         self.rng = np.random.default_rng(seed)
         self.options = options
+        # A quarter of all books are short of money, so that some hold no limit or no maintenance.
+        self.strained = bool(self.rng.random() < 0.25)
         self.edges: dict[str, Any] = {}
         self.costs: dict[str, Any] = {}
         accounts = [self.linear("binance"), self.linear("hyperliquid")]
@@ -78,7 +80,8 @@ class Drawn:
             positions.append(row)
             self.terms(venue, symbol, 0.25)
         rule = "binance_usdm" if venue == "binance" else "hyperliquid_cross"
-        wallet = f"{self.uniform(40_000, 400_000):.2f}"
+        poor = self.strained and self.rng.random() < 0.6
+        wallet = f"{self.uniform(2_000, 30_000) if poor else self.uniform(40_000, 400_000):.2f}"
         account = {"venue": venue, "rule": rule, "collateral": asset, "leverage": 20}
         return account | {"balances": {asset: wallet}, "positions": positions}
 
@@ -115,7 +118,7 @@ class Drawn:
         self.terms("deribit", "BTC-PERPETUAL", 0.2)
         account = {"venue": "deribit", "rule": "deribit_portfolio", "collateral": "BTC"}
         return account | {
-            "balances": {"BTC": f"{self.uniform(3.0, 9.0):.3f}"},
+            "balances": {"BTC": f"{self.uniform(0.8 if self.strained else 3.0, 9.0):.3f}"},
             "realised": {"BTC": "0"},
             "positions": rows,
             "coins": {"BTC": _coin()},
@@ -162,6 +165,7 @@ class Drawn:
         """The mandate's text."""
         btc, naked = self.uniform(0.05, 0.2), 10 ** self.uniform(4.2, 5.0)
         target = self.uniform(-60_000, 60_000) * (self.rng.random() < 0.3)
+        naked = 20.0 if self.rng.random() < 0.05 else naked
         caps = {a["venue"]: self.uniform(0.4, 1.0) for a in self.accounts}
         rules = {a["venue"]: (a["rule"], a["collateral"]) for a in self.accounts}
         venues = "".join(
@@ -181,6 +185,7 @@ class Drawn:
                 target=f"{target:.0f}",
                 gross=f"{self.uniform(1.5, 8):.2f}",
                 naked=f"{naked:.0f}",
+                least=f"{min(2_000.0, naked):.0f}",
                 btc=f"{btc:.3f}",
                 eth=f"{btc * 1.4:.3f}",
                 inner=f"{btc / 2:.3f}",
@@ -215,6 +220,7 @@ target_delta_usd = "{target}"
 [limits]
 gross_leverage = {gross}
 naked_usd = {naked}
+minimum_trade_usd = {least}
 [stress]
 outer = {{ BTC = {btc}, ETH = {eth} }}
 inner = {{ BTC = {inner}, ETH = {inner} }}

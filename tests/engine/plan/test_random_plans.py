@@ -16,10 +16,10 @@ from tidegate.engine.plan.deciding import Decision, Outcome, decide
 from tidegate.engine.plan.proving import breaches
 from tidegate.model.plan_terms import PlanTerms
 
-# Books of 20 seeds; every fifth has options, which cost ten times as much.
+# Books of 20 seeds; every third has options, which cost ten times as much.
 BLOCKS, BLOCK = 10, 20
-OPTIONS_EVERY = 5
-POINTS = 25
+OPTIONS_EVERY = 3
+POINTS = 40
 ACTING = (Outcome.PLAN, Outcome.REDUCE)
 
 

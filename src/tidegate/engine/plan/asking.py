@@ -48,7 +48,8 @@ LEAST_SHRINKAGE, LEAST_ERROR = 1e-6, 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """A question with what its indices mean: `bounds` by position, accounts by node and venue."""
+    """A question with what its indices mean: `bounds` by position, accounts by node and venue.
+    `fixed` are venues of which nothing is traded: no proof covers them, or their equity is gone."""
 
     question: Question
     book: PlanBook
@@ -60,6 +61,7 @@ class Asked:
     statements: tuple[Statement, ...]
     equity_usd: float
     horizon_years: float
+    fixed: frozenset[str]
 
     @property
     def held(self) -> FloatArray:
@@ -84,7 +86,7 @@ def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = Non
     equities = [s.equity * a.price(s.unit) for a, s in zip(accounts, statements, strict=True)]
     total = sum(equities)
     if not total > 0.0:
-        expected = f"expected equity above 0 over all accounts, got {total:,.2f} USD"
+        expected = f"expected equity above 0 over all, got {total:,.2f} USD: bring that much first"
         raise InputError(book.where, "accounts", expected)
     bounds = bounds_of(book, terms, total)
     work = _Work(book, terms, bounds, accounts, statements, np.array(equities), total, {})
@@ -155,6 +157,7 @@ class _Work:
             self.statements,
             self.total,
             horizon,
+            frozenset(a.venue for i, a in enumerate(self.accounts) if not self.may_change(i)),
         )
 
     # Positions.
@@ -269,13 +272,16 @@ class _Work:
         """Solvency and opening of every account that can change; loss of the book and sleeves."""
         tails, fixed = [], []
         for place, account in enumerate(self.accounts):
-            if not may_change(account) or self.equities[place] < 0.0:
+            if not self.may_change(place):
                 fixed.append(True)
                 continue
             still, found = self.account_tails(place, functions, kept.get(account.venue, 0.0))
             fixed.append(not still.cash_free)
             tails += found
         return [*tails, *self.loss_tails()], fixed
+
+    def may_change(self, place: int) -> bool:
+        return may_change(self.accounts[place]) and self.equities[place] > 0.0
 
     def scale(self, place: int) -> Scale:
         """Sizes of an account's instruments as notionals in units of equity."""

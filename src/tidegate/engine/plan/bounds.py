@@ -56,7 +56,7 @@ def _bounds(book: PlanBook, terms: PlanTerms, equity_usd: float) -> Iterator[Bou
         held = account.held(each.id) * per_size
         why = _reduce_only(book, terms, account, each)
         closes = expires_soon(book, terms, each)
-        if not may_change(account):
+        if not may_change(account) or account.statement().equity <= 0.0:
             lower = upper = held
         elif why is not None or closes:
             lower, upper = min(0.0, held), max(0.0, held)
@@ -80,6 +80,8 @@ def expires_soon(book: PlanBook, terms: PlanTerms, each: Instrument) -> bool:
 def _reduce_only(
     book: PlanBook, terms: PlanTerms, account: PlanAccount, each: Instrument
 ) -> str | None:
+    if account.statement().equity <= 0.0:
+        return f"{account.venue} has no equity left: money must come before anything is traded"
     if not may_change(account):
         return f"no proof covers {account.book.card.name} with what may be held: it stays as it is"
     if terms.venue(account.venue) is None:

@@ -25,7 +25,6 @@ from tidegate.engine.plan.leaving_out import LeftOut, left_out
 from tidegate.engine.plan.lots import Lots, held_lots, notional_usd, rounded
 from tidegate.engine.plan.proving import Breach, Proof, breaches, proof
 from tidegate.engine.plan.relaxing import Conflict, conflicts, reducing
-from tidegate.engine.plan.requirement import may_change
 from tidegate.model.plan_terms import PlanTerms
 
 Solver = Callable[[Question], Answer]
@@ -132,7 +131,7 @@ def _tried(
             if changed.empty:
                 outcome = Outcome.HOLD if reduces else Outcome.NOTHING
             return Decision(outcome, asked, answer, changed, outs, proofs, before, (), (), broken)
-        if not short:
+        if not short or all(each.venue in asked.fixed for each in short):
             break
         for each in short:
             more = (1.0 + MORE) * each.short_usd / asked.equity_usd + LEAST_MORE
@@ -150,8 +149,7 @@ def checked(
     short, proofs = list[Breach](), dict(before)
     for account in asked.accounts:
         if not changes_account(asked, changed, account):
-            if not before[account.venue].holds and may_change(account):
-                short += _unproved(before[account.venue])
+            short += _as_it_stands(asked, account, before[account.venue])
             continue
         found = breaches(asked, account, changed)
         short += found
@@ -162,6 +160,16 @@ def checked(
         if not proofs[account.venue].holds:
             short += _unproved(proofs[account.venue])
     return short, proofs
+
+
+def _as_it_stands(asked: Asked, account: PlanAccount, found: Proof) -> list[Breach]:
+    """What is wrong with an account that nothing changes: a proof that fails, or the exact rule
+    where no proof covers it."""
+    if found.holds:
+        return []
+    if found.certificate is not None:
+        return _unproved(found)
+    return breaches(asked, account, nothing_done(asked))
 
 
 def _unproved(found: Proof) -> list[Breach]:

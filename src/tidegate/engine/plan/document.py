@@ -106,6 +106,14 @@ class ConflictLine(msgspec.Struct, frozen=True):
     unit: str
 
 
+class CureLine(msgspec.Struct, frozen=True):
+    """Money that an account lacks as it stands, and for what."""
+
+    venue: str
+    usd: float
+    what: str
+
+
 class LeftOutLine(msgspec.Struct, frozen=True):
     """Trades that are not worth making now."""
 
@@ -155,5 +163,6 @@ class PlanDocument(msgspec.Struct, frozen=True):
     shortfalls: tuple[LimitLine, ...]
     left_out: tuple[LeftOutLine, ...]
     conflicts: tuple[ConflictLine, ...]
+    cures: tuple[CureLine, ...]
     refusals: tuple[RefusalLine, ...]
     unknown: tuple[Unknown, ...]

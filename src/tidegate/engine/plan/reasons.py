@@ -14,11 +14,12 @@ import numpy as np
 from tidegate.engine.plan.after import account_after
 from tidegate.engine.plan.asking import DAYS_YEAR
 from tidegate.engine.plan.book import PlanAccount
-from tidegate.engine.plan.deciding import Decision, changes_account
+from tidegate.engine.plan.deciding import Decision, changes_account, nothing_done
 from tidegate.engine.plan.document import (
     SCHEMA,
     AccountLine,
     ConflictLine,
+    CureLine,
     DistanceLine,
     GreekLine,
     LeftOutLine,
@@ -32,7 +33,7 @@ from tidegate.engine.plan.document import (
 )
 from tidegate.engine.plan.leaving_out import economics
 from tidegate.engine.plan.lots import notional_usd
-from tidegate.engine.plan.proving import Proof
+from tidegate.engine.plan.proving import Breach, Proof, breaches
 from tidegate.margin.liquidation_distance import liquidation_ratios
 from tidegate.model.errors import InputError
 from tidegate.model.times import format_time
@@ -76,6 +77,7 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
         shortfalls=tuple(_shortfalls(decision)),
         left_out=tuple(LeftOutLine(o.coin, o.names, o.why) for o in decision.left_out),
         conflicts=tuple(_conflicts(decision)),
+        cures=tuple(_cures(decision)),
         refusals=tuple(RefusalLine(r.step, r.why) for r in decision.refusals),
         unknown=asked.book.unknown,
     )
@@ -261,3 +263,16 @@ def _conflicts(decision: Decision) -> Iterator[ConflictLine]:
     for each in decision.conflicts:
         unit = "coins" if each.name.startswith("short ") else "USD"
         yield ConflictLine(each.name, each.by_usd * steep.get(each.name, 1.0), unit)
+
+
+def _cures(decision: Decision) -> Iterator[CureLine]:
+    """Where nothing else helps, or the present book does not stand: the money that does."""
+    asked = decision.asked
+    for account in asked.accounts:
+        found = breaches(asked, account, nothing_done(asked))
+        proof = decision.before[account.venue]
+        if proof.certificate is not None and not proof.holds:
+            short = max(0.0, -proof.certificate.lower_usd)
+            found.append(Breach(account.venue, f"proof over the stress box, {proof.worst}", short))
+        for each in found:
+            yield CureLine(each.venue, each.short_usd, each.what)

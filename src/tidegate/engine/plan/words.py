@@ -62,6 +62,13 @@ def _refusals(found: PlanDocument) -> Iterator[str]:
         )
 
 
+    for cure in found.cures:
+        yield (
+            f"[bold]Lacks[/] {escape(cure.venue)}, as it stands: {_usd(cure.usd)} for "
+            f"{escape(cure.what)}"
+        )
+
+
 def _summary(found: PlanDocument) -> Iterator[str]:
     if found.outcome in ("plan", "reduce only"):
         yield (
