@@ -223,7 +223,7 @@ def test_frame_chained_on_behind_the_seal_fails_the_seal() -> None:
     [
         ("fill", HEADER[1]),
         ("header", b"{}"),
-        ("header", b'{"durability":"fsync","format":"tidegate-journal/2"}'),
+        ("header", b'{"durability":"fsync","format":"tidegate-journal/3"}'),
         ("header", b'{"durability":"never","format":"tidegate-journal/1"}'),
         ("header", b'{"durability":["fsync"],"format":"tidegate-journal/1"}'),
     ],

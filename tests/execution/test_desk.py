@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.execution.scripted import NOW_MS, TAKES, Office, approval, office
-from tests.risk.desk import ALPHA_BTC, BETA_BTC, MARKS
+from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, MARKS
 from tidegate.execution.desk import Senses, Steps
 from tidegate.execution.orders import State
 from tidegate.model.actions import Order, Transfer
@@ -211,6 +211,28 @@ def test_legs_that_a_plan_left_apart_are_told_whatever_steps_they_stood_in() -> 
     built.venues.replies = [NotTaken("too many requests")]
     built.wait(1)
     assert built.desk.standing(built.venues.now_ms).loose == {"BTC"}
+
+
+def test_leg_of_an_earlier_step_is_told_where_the_plan_ends_in_the_step_of_another_coin() -> None:
+    other = Order("alpha.eth", ALPHA_ETH, 1, reduce_only=False, reason="test")
+    built = begun(office(), ((approval(LONG),), (approval(other, place="1.1"),)))
+    built.venues.fill(LONG, 100)
+    built.venues.replies = [NotTaken("too many requests")]
+    built.wait(1)
+    assert built.desk.standing(built.venues.now_ms).loose == {"BTC", "ETH"}
+
+
+def test_order_said_to_be_absent_stays_open_while_its_venues_log_cannot_be_read() -> None:
+    built = office([LOST])
+    built.venues.takes = lambda _: False
+    read = built.venues.entries
+    built.venues.entries = lambda venue, after: LOST  # type: ignore[method-assign,assignment]
+    begun(built, ((approval(LONG),),))
+    built.wait(300)
+    assert built.desk.books.order(LONG.id).is_open
+    built.venues.entries = read  # type: ignore[method-assign]
+    built.wait(300)
+    assert not built.desk.books.order(LONG.id).is_open
 
 
 def test_plan_that_takes_the_place_of_another_ends_it_and_its_legs_are_told() -> None:

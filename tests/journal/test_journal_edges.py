@@ -33,10 +33,10 @@ def refusal(path: Path, content: bytes) -> str:
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ('{"format":"other/1","durability":"fsync"}', "format 'tidegate-journal/1'"),
-        ('{"durability":"fsync"}', "format 'tidegate-journal/1'"),
-        ('{"format":"tidegate-journal/1","durability":"never"}', "durability 'fsync' or"),
-        ('{"format":"tidegate-journal/1"}', "durability 'fsync' or"),
+        ('{"format":"other/1","durability":"fsync"}', "format 'tidegate-journal/2'"),
+        ('{"durability":"fsync"}', "format 'tidegate-journal/2'"),
+        ('{"format":"tidegate-journal/2","durability":"never"}', "durability 'fsync' or"),
+        ('{"format":"tidegate-journal/2"}', "durability 'fsync' or"),
     ],
 )
 def test_header_of_another_format_or_durability_is_refused(

@@ -95,7 +95,7 @@ def test_header_states_format_and_durability(tmp_path: Path) -> None:
         header = next(read_frames(tmp_path / mode)).value()
         assert ("nonce" in header) == durable
         header.pop("nonce", None)
-        assert header == {"book": "b", "durability": mode, "format": "tidegate-journal/1"}
+        assert header == {"book": "b", "durability": mode, "format": "tidegate-journal/2"}
 
 
 def test_header_that_states_its_own_format_is_refused_and_nothing_written(tmp_path: Path) -> None:

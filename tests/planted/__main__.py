@@ -30,7 +30,7 @@ from tests.planted.bugs import HOME, Bug, plant, read_bugs
 DEFAULT = (
     "python -m pytest -q -x -p no:cacheprovider tests/engine/test_memory.py tests/ledger"
     " tests/audit/test_restart.py tests/engine/test_cycle.py tests/audit/test_replay.py tests/risk"
-    " tests/execution tests/simulation/faults/test_fault_runs.py tests/journal"
+    " tests/execution tests/engine tests/simulation/faults/test_fault_runs.py tests/journal"
     " tests/simulation/faults -m 'not soak'"
 )
 FOUND_SHARE = 0.95

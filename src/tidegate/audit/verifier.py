@@ -2,7 +2,7 @@
 """Check Tidegate journals with the standard library alone: `python verifier.py JOURNAL...`
 
 A frame is `length u32 | sequence u64 | crc32 u32 | previous hash 32 | kind length u8 | kind |
-payload`, little-endian; SHA-256 leaves out length and crc32. Exit: 0 passed, 1 failed, 2 not run.
+payload`; crc32 from kind length on (format 1: payload). Exit: 0 passed, 1 failed, 2 not run.
 """
 
 import argparse
@@ -13,9 +13,11 @@ from collections import Counter
 from functools import reduce
 from hashlib import sha256, sha512
 from pathlib import Path
+from struct import unpack_from
 from typing import Any, NamedTuple
 from zlib import crc32
 
+FORMATS, MODES = ("tidegate-journal/1", "tidegate-journal/2"), ("fsync", "seal-at-close")
 BYTES = "structure", "checksum", "sequence", "hash chain"
 WHOLE = HEADER, SEAL, POINTS = "header", "seal", "checkpoints"
 GATE = APPROVALS, LIMITS = "approvals precede actions", "limits held at every decision"
@@ -63,13 +65,13 @@ class _Audit:
         need, offset = self.need, 0
         while offset < len(data):
             self.place, start = f"frame {self.sequence} at byte {offset}", offset + 4
-            length = int.from_bytes(data[offset:start], "little")
+            length, sequence, crc = unpack_from("<IQI", data, offset)
             offset, body = start + length, data[start : start + length]
             need("structure", 48 <= length == len(body) <= (1 << 24) - 4, f"length {length}")
             kind, payload = body[45 : 45 + body[44]].decode("latin-1"), body[45 + body[44] :]
-            need("sequence", int.from_bytes(body[:8], "little") == self.sequence, "another is due")
+            need("sequence", sequence == self.sequence, "another is due")
             need("hash chain", body[12:44] == self.head, "it holds not the hash of frame before")
-            need("checksum", crc32(payload) == int.from_bytes(body[8:12], "little"), "it differs")
+            need("checksum", crc in (crc32(body[44:]), crc32(payload)), "it differs")
             value = JSON.decode(payload.decode())
             need("structure", type(value) is dict and KIND.fullmatch(kind), "no kind and object")
             self.judge(kind, value)
@@ -79,8 +81,7 @@ class _Audit:
     def grow(self, node: bytes, carried: int) -> None:
         while carried & 1:
             node, carried = sha256(b"\x01" + self.peaks.pop() + node).digest(), carried >> 1
-        self.peaks.append(node)
-        self.sequence += 1
+        self.peaks, self.sequence = [*self.peaks, node], self.sequence + 1
         if roots := self.points.pop(self.sequence, None):
             self.need(POINTS, roots == {self.root()}, "a fork: one of this size has another root")
 
@@ -95,9 +96,8 @@ class _Audit:
         need(SEAL, not self.sealed, "it stands after the seal")
         need(FOLD, kind == SEAL or not self.ended, "it stands between the result and the seal")
         if kind == "header":
-            mode, self.pinned, self.law = get("durability"), get("checks", []), get("mandate", "")
-            known = mode in ("fsync", "seal-at-close") and entry["format"] == "tidegate-journal/1"
-            need(HEADER, known, "no known format and durability")
+            said, self.pinned, self.law = get("format"), get("checks", []), get("mandate", "")
+            need(HEADER, said in FORMATS and get("durability") in MODES, "no known format or mode")
         elif kind == "seal":
             self.sealed, true = True, {"frames": self.sequence, "merkle_root": self.root().hex()}
             need(SEAL, entry == true and type(entry["frames"]) is int, f"it must be {true}")

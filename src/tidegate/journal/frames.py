@@ -3,12 +3,15 @@
 
     length u32 | sequence u64 | crc32 u32 | previous hash 32 | kind length u8 | kind | payload
 
-Numbers are little-endian; `length` counts the bytes after itself; the checksum is over the
-payload. The length lets a reader skip and find a torn tail, the checksum tells rot from
-tampering cheaply, the sequence shows a lost frame, and the previous hash chains them. The
-frame hash is sha256(sequence | previous hash | kind length | kind | payload): the kind's length
-is hashed, so that no two splits of the same bytes into kind and payload share a hash. A payload
-is a JSON object, since no beginning of an object is itself an object: a cut one cannot pass.
+Numbers are little-endian; `length` counts the bytes after itself; the checksum is over all from the
+kind's length on. In format 1 it was over the payload alone, so a bit that rotted in the kind of a
+last frame went unseen; such journals are still read, by either checksum, since a frame of format 2
+passes by the older one with a chance of one in four billion. The length lets a reader skip and find
+a torn tail, the checksum tells rot from tampering cheaply, the sequence shows a lost frame, and the
+previous hash chains them. The frame hash is sha256(sequence | previous hash | kind length | kind |
+payload): the kind's length is hashed, so that no two splits of the same bytes into kind and payload
+share a hash. A payload is a JSON object, since no beginning of an object is itself an object: a cut
+one cannot pass.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from zlib import crc32
 
 import msgspec
 
-FORMAT = "tidegate-journal/1"
+FORMAT = "tidegate-journal/2"
+READABLE = ("tidegate-journal/1", FORMAT)
 HEADER = "header"
 SEAL = "seal"
 FSYNC = "fsync"
@@ -88,7 +92,7 @@ def encode_frame(sequence: int, previous: bytes, tag: bytes, payload: bytes) -> 
     if length > LENGTH_MAX:
         raise FrameError(f"a frame of at most {FRAME_BYTES_MAX} bytes, not {length}")
     digest = sha256(_SEQUENCE.pack(sequence) + linked).digest()
-    return _HEAD.pack(length, sequence, crc32(payload)) + linked, digest
+    return _HEAD.pack(length, sequence, crc32(tag + payload)) + linked, digest
 
 
 def decode_frame(body: bytes, offset_bytes: int) -> Frame:
@@ -102,8 +106,8 @@ def decode_frame(body: bytes, offset_bytes: int) -> Frame:
     sequence, crc, previous, kind_bytes = _HEAD_BODY.unpack_from(body)
     kind = body[FIXED_BYTES : FIXED_BYTES + kind_bytes].decode("latin-1")
     payload = body[FIXED_BYTES + kind_bytes :]
-    if crc32(payload) != crc:
-        raise FrameError("a payload that matches its checksum")
+    if crc not in (crc32(body[FIXED_BYTES - 1 :]), crc32(payload)):
+        raise FrameError("a kind and payload that match their checksum")
     if len(kind) != kind_bytes or not _KIND.fullmatch(kind):
         raise FrameError("a kind of lower-case ascii")
     _ensure_object(payload)
@@ -126,11 +130,11 @@ def is_torn(body: bytes, sequence: int, previous: bytes) -> bool:
     start = FIXED_BYTES + body[FIXED_BYTES - 1]
     if not _KIND_BEGINNING.fullmatch(body[FIXED_BYTES:start]):
         return False
-    return not _holds_whole_payload(body[start:], int.from_bytes(body[8:12], "little"))
+    crc, tag = int.from_bytes(body[8:12], "little"), body[FIXED_BYTES - 1 : start]
+    return not any(_holds_whole_payload(body[start:], crc, begun) for begun in (0, crc32(tag)))
 
 
-def _holds_whole_payload(rest: bytes, crc: int) -> bool:
-    running = 0
+def _holds_whole_payload(rest: bytes, crc: int, running: int) -> bool:
     for piece in rest.split(b"}")[:-1]:
         running = crc32(piece + b"}", running)
         if running == crc:

@@ -22,6 +22,7 @@ from tidegate.journal.frames import (
     LENGTH_MAX,
     LENGTH_MIN,
     ORIGIN,
+    READABLE,
     SEAL,
     SEAL_AT_CLOSE,
     Frame,
@@ -194,7 +195,7 @@ def _next_frame(file: BinaryIO, offset_bytes: int, size_bytes: int, chain: _Chai
 
 def _check_header(frame: Frame) -> None:
     header = frame.value()
-    if header.get("format") != FORMAT:
+    if header.get("format") not in READABLE:
         raise FrameError(f"format {FORMAT!r}")
     if header.get("durability") not in (FSYNC, SEAL_AT_CLOSE):
         raise FrameError(f"durability {FSYNC!r} or {SEAL_AT_CLOSE!r}")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.journal import Journal, read_content, whole
@@ -73,6 +73,7 @@ def test_journal_on_a_disk_that_fails_takes_nothing_more_and_keeps_what_it_force
     assert len(kept) in (3, 4)
 
 
+@example(30416)  # In the kind of the last frame, which nothing follows.
 @given(st.integers(0, 2**16))
 def test_bit_that_rots_anywhere_is_refused(seed: int) -> None:
     disk = Disk(seed, Boundaries())
