@@ -16,6 +16,7 @@ from enum import StrEnum
 import numpy as np
 
 from tidegate.allocation.joint.compiled import Compiled
+from tidegate.allocation.joint.diagnosis import Diagnosis
 from tidegate.allocation.joint.question import Answer, Question
 from tidegate.allocation.solve import SolveError
 from tidegate.engine.plan.after import Changes, account_after, changes
@@ -24,7 +25,7 @@ from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.leaving_out import LeftOut, left_out
 from tidegate.engine.plan.lots import Lots, held_lots, notional_usd, rounded
 from tidegate.engine.plan.proving import Breach, Proof, breaches, proof
-from tidegate.engine.plan.relaxing import Conflict, conflicts, reducing
+from tidegate.engine.plan.relaxing import conflicts, reducing
 from tidegate.model.plan_terms import PlanTerms
 
 Solver = Callable[[Question], Answer]
@@ -63,7 +64,7 @@ class Decision:
     left_out: tuple[LeftOut, ...]
     proofs: Mapping[str, Proof]
     before: Mapping[str, Proof]
-    conflicts: tuple[Conflict, ...]
+    diagnosis: Diagnosis | None
     refusals: tuple[Refusal, ...]
     broken: Mapping[str, float]
 
@@ -72,7 +73,7 @@ class Decision:
         """Whether the answer is a negative one: no plan, or a book that is not proved to stand."""
         if self.outcome is Outcome.NONE:
             return True
-        return self.outcome is Outcome.HOLD and bool(self.conflicts or self.broken)
+        return self.outcome is Outcome.HOLD and bool(self.diagnosis or self.broken)
 
 
 def fast(question: Question) -> Answer:
@@ -85,11 +86,11 @@ def decide(book: PlanBook, terms: PlanTerms, solve: Solver = fast) -> Decision:
     asked = ask(book, terms)
     before = {each.venue: proof(each, terms) for each in asked.accounts}
     refusals = list[Refusal]()
-    found: tuple[Conflict, ...] = ()
+    found: Diagnosis | None = None
     try:
         tried = _tried(asked, solve, _plain, before)
     except SolveError as error:
-        found = conflicts(asked.question, solve)
+        found = conflicts(asked.question)
         refusals.append(Refusal("plan", _infeasible(found, str(error))))
         tried = None
     if isinstance(tried, Decision):
@@ -99,11 +100,11 @@ def decide(book: PlanBook, terms: PlanTerms, solve: Solver = fast) -> Decision:
     return _ladder(asked, solve, before, found, refusals)
 
 
-def _infeasible(found: tuple[Conflict, ...], said: str) -> str:
-    if not found:
+def _infeasible(found: Diagnosis | None, said: str) -> str:
+    if found is None or not found.conflicts:
         return said
-    names = ", ".join(each.name for each in found)
-    return f"limits contradict each other or the book: {names}"
+    names = "; ".join(", ".join(each.limits) for each in found.conflicts)
+    return f"these limits cannot hold together: {names}"
 
 
 def _plain(question: Question) -> Question:
@@ -130,7 +131,7 @@ def _tried(
             outcome = Outcome.REDUCE if reduces else Outcome.PLAN
             if changed.empty:
                 outcome = Outcome.HOLD if reduces else Outcome.NOTHING
-            return Decision(outcome, asked, answer, changed, outs, proofs, before, (), (), broken)
+            return Decision(outcome, asked, answer, changed, outs, proofs, before, None, (), broken)
         if not short or all(each.venue in asked.fixed for each in short):
             break
         for each in short:
@@ -195,7 +196,7 @@ def _ladder(
     asked: Asked,
     solve: Solver,
     before: Mapping[str, Proof],
-    found: tuple[Conflict, ...],
+    found: Diagnosis | None,
     refusals: list[Refusal],
 ) -> Decision:
     """The present book if it is proved, else a plan that only reduces, else none."""
@@ -213,7 +214,7 @@ def _ladder(
     except SolveError as error:
         tried = Refusal("reduce only", str(error))
     if isinstance(tried, Decision):
-        return replace(tried, conflicts=found, refusals=tuple(refusals))
+        return replace(tried, diagnosis=found, refusals=tuple(refusals))
     parts = (nothing, (), before, before, found, (*refusals, tried), broken)
     return Decision(Outcome.NONE, asked, None, *parts)
 

@@ -98,12 +98,19 @@ class LimitLine(msgspec.Struct, frozen=True):
     usd_annual: float
 
 
-class ConflictLine(msgspec.Struct, frozen=True):
-    """A limit that cannot hold with the others, and the least easing that cures it, in its unit."""
+class EasingLine(msgspec.Struct, frozen=True):
+    """A limit and by how much it must give way, in its unit."""
 
     name: str
-    ease_by: float
+    by: float
     unit: str
+
+
+class ConflictLine(msgspec.Struct, frozen=True):
+    """Limits that cannot hold together, any one less can; each of `cures` alone resolves it."""
+
+    limits: tuple[str, ...]
+    cures: tuple[EasingLine, ...]
 
 
 class CureLine(msgspec.Struct, frozen=True):
@@ -163,6 +170,7 @@ class PlanDocument(msgspec.Struct, frozen=True):
     shortfalls: tuple[LimitLine, ...]
     left_out: tuple[LeftOutLine, ...]
     conflicts: tuple[ConflictLine, ...]
+    least_violation: tuple[EasingLine, ...]
     cures: tuple[CureLine, ...]
     refusals: tuple[RefusalLine, ...]
     unknown: tuple[Unknown, ...]

@@ -7,12 +7,13 @@ price per unit is divided by H to be a year's; a box's row was scaled, which is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from tidegate.allocation.joint.diagnosis import Easing
 from tidegate.engine.plan.after import account_after
-from tidegate.engine.plan.asking import DAYS_YEAR
+from tidegate.engine.plan.asking import DAYS_YEAR, Asked
 from tidegate.engine.plan.book import PlanAccount
 from tidegate.engine.plan.deciding import Decision, changes_account, nothing_done
 from tidegate.engine.plan.document import (
@@ -21,6 +22,7 @@ from tidegate.engine.plan.document import (
     ConflictLine,
     CureLine,
     DistanceLine,
+    EasingLine,
     GreekLine,
     LeftOutLine,
     LimitLine,
@@ -77,6 +79,7 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
         shortfalls=tuple(_shortfalls(decision)),
         left_out=tuple(LeftOutLine(o.coin, o.names, o.why) for o in decision.left_out),
         conflicts=tuple(_conflicts(decision)),
+        least_violation=tuple(_least(decision)),
         cures=tuple(_cures(decision)),
         refusals=tuple(RefusalLine(r.step, r.why) for r in decision.refusals),
         unknown=asked.book.unknown,
@@ -258,11 +261,22 @@ def _shortfalls(decision: Decision) -> Iterator[LimitLine]:
 
 
 def _conflicts(decision: Decision) -> Iterator[ConflictLine]:
-    asked = decision.asked
+    for each in decision.diagnosis.conflicts if decision.diagnosis else ():
+        yield ConflictLine(each.limits, tuple(_easings(decision.asked, each.cures)))
+
+
+def _least(decision: Decision) -> Iterator[EasingLine]:
+    """What cures all conflicts together."""
+    if decision.diagnosis is not None:
+        yield from _easings(decision.asked, decision.diagnosis.least)
+
+
+def _easings(asked: Asked, eased: Iterable[Easing]) -> Iterator[EasingLine]:
     steep = {box.name: float(np.abs(box.row).max()) for box in asked.boxes}
-    for each in decision.conflicts:
+    for each in eased:
         unit = "coins" if each.name.startswith("short ") else "USD"
-        yield ConflictLine(each.name, each.by_usd * steep.get(each.name, 1.0), unit)
+        by = each.amount * asked.equity_usd * steep.get(each.name, 1.0)
+        yield EasingLine(each.name, by, unit)
 
 
 def _cures(decision: Decision) -> Iterator[CureLine]:

@@ -1,72 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions whose limits give way at a price: what contradicts, and a book that only reduces.
-
-Where nothing is feasible, every limit gives way at one price per unit of its own violation, so high
-that nothing else counts beside it. What is then given up is the least violation, summed over limits
-and steps, that leaves a book; the limits that give way are in conflict, and easing each by so much
-cures it. Claims on venues keep their own price, below one: at a higher one it would pay to burn
-money so as to have less of it at a venue. Source: elastic filtering, Chinneck and Dravnieks (1991).
-"""
+"""Questions asked otherwise where the first has no answer: what contradicts, and only reducing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from tidegate.allocation.joint.question import Answer, Gross, Question
+from tidegate.allocation.joint.diagnosis import (
+    NOUGHT,
+    Conflict,
+    Diagnosis,
+    Easing,
+    diagnose,
+)
+from tidegate.allocation.joint.elastic import Elastic
+from tidegate.allocation.joint.question import Gross, Question
 from tidegate.allocation.solve import SolveError
 
-NOTHING_LEFT = 1e-7
-ELASTIC = 100.0
 # Reducing, solvency is worth more than every limit of the mandate together.
 REDUCE_TAIL, REDUCE_LIMIT = 1_000.0, 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A limit that must give way, and the least by which that cures it: a share of equity, in the
-    unit of its row, and USD."""
-
-    name: str
-    by_share: float
-    by_usd: float
-
-
-def conflicts(question: Question, solve: Callable[[Question], Answer]) -> tuple[Conflict, ...]:
-    """The limits that cannot all hold, with the least violation; none where even that fails."""
+def conflicts(question: Question) -> Diagnosis | None:
+    """The limits that cannot hold together and what cures them, claims that give way left aside;
+    None where even easing them leaves no book, or nothing is proved."""
+    hard = tuple(each for each in question.gross if not np.isfinite(each.penalty))
+    asked = replace(question, gross=hard)
     try:
-        answer = solve(elastic(question))
+        return diagnose(asked)
     except SolveError:
-        return ()
-    found = [
-        Conflict(name, by, by * question.equity_usd)
-        for name, by in answer.shortfall.items()
-        if by > NOTHING_LEFT
-    ]
-    return tuple(sorted(found, key=lambda each: -each.by_share))
+        return _least(asked)
 
 
-def elastic(question: Question) -> Question:
-    """Every limit at the same price."""
-    return _with_penalties(question, ELASTIC, ELASTIC)
+def _least(question: Question) -> Diagnosis | None:
+    """The least violation alone, where which limits conflict could not be proved."""
+    elastic = Elastic(question)
+    try:
+        slack, _ = elastic.least(elastic.names)
+    except SolveError:
+        return None
+    eased = [Easing(n, s) for n, s in slack.items() if s > NOUGHT * elastic.scale[n]]
+    names = tuple(each.name for each in eased)
+    return Diagnosis((Conflict(names, ()),), tuple(eased), ()) if eased else None
 
 
 def reducing(question: Question) -> Question:
-    """Positions move only toward nought; limits give way before solvency does."""
-    return replace(_with_penalties(question, REDUCE_TAIL, REDUCE_LIMIT), reduce_only=True)
-
-
-def _with_penalties(question: Question, tails: float, limits: float) -> Question:
+    """Positions move only toward nought; limits give way before solvency does. Claims keep their
+    own price, below one: at a higher one it would pay to burn money so as to have less of it."""
     boxes = question.boxes
     return replace(
         question,
-        tails=tuple(replace(tail, penalty=tails) for tail in question.tails),
-        boxes=replace(boxes, penalty=np.full(len(boxes.names), limits)),
-        gross=tuple(_soft(each, limits) for each in question.gross),
+        tails=tuple(replace(tail, penalty=REDUCE_TAIL) for tail in question.tails),
+        boxes=replace(boxes, penalty=np.full(len(boxes.names), REDUCE_LIMIT)),
+        gross=tuple(_soft(each) for each in question.gross),
+        reduce_only=True,
     )
 
 
-def _soft(each: Gross, penalty: float) -> Gross:
-    return each if each.claim.any() else replace(each, penalty=penalty)
+def _soft(each: Gross) -> Gross:
+    return each if each.claim.any() else replace(each, penalty=REDUCE_LIMIT)

@@ -56,17 +56,17 @@ def _refusals(found: PlanDocument) -> Iterator[str]:
     for each in found.refusals:
         yield f"[bold red]Refused[/] {escape(each.step)}: {escape(each.why)}"
     for conflict in found.conflicts:
-        yield (
-            f"[bold red]Conflict[/] {escape(conflict.name)}: eased by {conflict.ease_by:,.2f} "
-            f"{conflict.unit} (with the others named, the least that cures it)"
-        )
+        limits = escape(", ".join(conflict.limits))
+        yield f"[bold red]Conflict[/]: these cannot hold together: {limits}"
+        for cure in conflict.cures:
+            yield f"  cured by easing {escape(cure.name)} by {cure.by:,.2f} {cure.unit}"
+    if found.least_violation:
+        words = [f"{each.name} by {each.by:,.2f} {each.unit}" for each in found.least_violation]
+        yield f"Least violation that cures all: {escape(', '.join(words))}"
 
-
-    for cure in found.cures:
-        yield (
-            f"[bold]Lacks[/] {escape(cure.venue)}, as it stands: {_usd(cure.usd)} for "
-            f"{escape(cure.what)}"
-        )
+    for lack in found.cures:
+        what = f"{_usd(lack.usd)} for {escape(lack.what)}"
+        yield f"[bold]Lacks[/] {escape(lack.venue)}, as it stands: {what}"
 
 
 def _summary(found: PlanDocument) -> Iterator[str]:
