@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from html import escape
+from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -93,7 +94,7 @@ def _ensure_folder(out: Path) -> None:
 
 def _write(found: PlanDocument, out: Path) -> None:
     """`plan.json`, and the same tables as a page; each whole or not there."""
-    paper = Console(record=True, width=WIDTH, highlight=False, quiet=True)
+    paper = Console(record=True, file=StringIO(), width=WIDTH, highlight=False)
     show(found, paper)
     page = PAGE.format(text=escape(paper.export_text()))
     try:
