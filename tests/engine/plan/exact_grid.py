@@ -17,7 +17,7 @@ from tidegate.margin.market_values import MarketValues, mark_of
 from tidegate.model.instruments import Option
 from tidegate.model.plan_terms import PlanTerms
 
-NOISE_USD = 1e-3
+LEAST_NOISE_USD = 1e-3
 
 
 def accounts_after(decision: Decision) -> Iterator[PlanAccount]:
@@ -26,6 +26,16 @@ def accounts_after(decision: Decision) -> Iterator[PlanAccount]:
         after = account_after(decision.asked, account, decision.changed, landed=False)
         holdings = replace(after.book.holdings, orders=())
         yield replace(after, book=replace(after.book, holdings=holdings))
+
+
+def noise_usd(account: PlanAccount) -> float:
+    """What rules of integers round marks by, which a box of prices knows nothing of: a tick of
+    each position, against it."""
+    if not isinstance(account.book.rule, ExactAccount):
+        return LEAST_NOISE_USD
+    held = account.book.holdings.positions
+    ticks = sum(abs(each.size) * float(each.instrument.tick) for each in held)
+    return LEAST_NOISE_USD + ticks
 
 
 def least_health_usd(account: PlanAccount, terms: PlanTerms, points: int, seed: int) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.engine.plan.exact_grid import NOISE_USD, accounts_after, least_health_usd
+from tests.engine.plan.exact_grid import accounts_after, least_health_usd, noise_usd
 from tests.engine.plan.random_books import Drawn
 from tidegate.engine.plan.deciding import Decision, Outcome, decide
 from tidegate.engine.plan.proving import breaches
@@ -85,6 +85,6 @@ def _require_certificates(decision: Decision, terms: PlanTerms, points: int, see
             assert proof.holds, (account.venue, proof.verdict)
         if proof.holds:
             least = least_health_usd(account, terms, points, seed)
-            assert least >= -NOISE_USD
+            assert least >= -noise_usd(account)
             if proof.lower_usd is not None:
-                assert least >= proof.lower_usd - NOISE_USD
+                assert least >= proof.lower_usd - noise_usd(account)
