@@ -86,7 +86,7 @@ class Drawn:
         return account | {"balances": {asset: wallet}, "positions": positions}
 
     def option_rows(self, venue: str, settle: str) -> list[dict[str, Any]]:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for _ in range(int(self.rng.integers(2, 6))):
             expiry = str(self.rng.choice(list(EXPIRIES)))
             strike = 1_000 * int(self.rng.integers(45, 80))

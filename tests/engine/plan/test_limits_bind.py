@@ -140,7 +140,7 @@ def test_short_wings_bind_what_calls_are_sold(tmp_path: Path) -> None:
 def test_unknown_cost_or_edge_lets_an_instrument_only_be_reduced(tmp_path: Path) -> None:
     def forget(book: dict[str, dict[str, object]]) -> None:
         del book["costs"]["hyperliquid:ETH"]
-        book["edges"]["hyperliquid:BTC"] = None  # type: ignore[assignment]
+        book["edges"]["hyperliquid:BTC"] = None
 
     decision = decided(tmp_path, book_values(forget), mandate_text())
     found = document(decision, "m")

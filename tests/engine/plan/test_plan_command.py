@@ -105,6 +105,20 @@ def test_book_without_equity_at_a_venue_is_exit_1_and_says_what_it_lacks(
     assert re.search(r"Lacks binance, as it stands: \$14,100 for maintenance margin now", ended.out)
 
 
+def test_book_without_any_equity_is_exit_1_and_says_what_each_account_lacks(
+    run: Run, tmp_path: Path
+) -> None:
+    poor = [set_balance(place, "USDT" if place == 0 else "USDC", "10") for place in (0, 1)]
+    values = book_values(*poor, set_field(0, 0, entry="51000"), options=False)
+    ended = run(*written(tmp_path, values, mandate_text(options=False)), "--json")
+    found = msgspec.json.decode(ended.out, type=PlanDocument)
+    assert ended.status == 1
+    assert found.outcome == "no plan"
+    lacks = {line.venue: line.usd for line in found.cures}
+    assert lacks["binance"] == pytest.approx(72_000 - 10 + 2_100)
+    assert lacks["hyperliquid"] == pytest.approx(6_000 - 10)
+
+
 def test_explained_mandate_says_of_every_field_whether_it_was_said(run: Run) -> None:
     ended = run(EXAMPLES / "mandate.toml", "--explain-mandate", "--json")
     rows = {row["field"]: row for row in json.loads(ended.out)["fields"]}

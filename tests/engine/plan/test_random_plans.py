@@ -12,6 +12,7 @@ import pytest
 
 from tests.engine.plan.exact_grid import accounts_after, least_health_usd, noise_usd
 from tests.engine.plan.random_books import Drawn
+from tidegate.engine.plan.asking import NoEquity
 from tidegate.engine.plan.deciding import Decision, Outcome, decide
 from tidegate.engine.plan.proving import breaches
 from tidegate.model.plan_terms import PlanTerms
@@ -44,7 +45,10 @@ def test_soak_random_book_is_never_sent_where_exact_rules_or_the_grid_refuse(
 
 def _judged(seed: int, folder: Path, points: int) -> Outcome:
     book, terms = Drawn(seed, options=seed % OPTIONS_EVERY == 0).read(folder)
-    decision = decide(book, terms)
+    try:
+        decision = decide(book, terms)
+    except NoEquity:
+        return Outcome.NONE
     _require_exact_rules(decision)
     _require_limits(decision)
     _require_certificates(decision, terms, points, seed)

@@ -46,6 +46,14 @@ KEPT = 1e-5
 LEAST_SHRINKAGE, LEAST_ERROR = 1e-6, 1e-6
 
 
+class NoEquity(Exception):
+    """All accounts together are worth nothing, or less."""
+
+    def __init__(self, equity_usd: float) -> None:
+        super().__init__(f"all accounts together are worth {equity_usd:,.2f} USD")
+        self.equity_usd = equity_usd
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
     """A question with what its indices mean: `bounds` by position, accounts by node and venue.
@@ -78,7 +86,7 @@ def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = Non
     """The question of a book under a mandate; `kept` by venue is health that is kept beyond none,
     a share of equity, once exact rules have refused an answer.
 
-    Raises: `InputError` where a coin has no stress or the book no equity.
+    Raises: `InputError` where a coin has no stress, `NoEquity` where nothing is left to allocate.
     """
     require_stresses(book, terms)
     accounts = tuple(book.accounts.values())
@@ -86,8 +94,7 @@ def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = Non
     equities = [s.equity * a.price(s.unit) for a, s in zip(accounts, statements, strict=True)]
     total = sum(equities)
     if not total > 0.0:
-        expected = f"expected equity above 0 over all, got {total:,.2f} USD: bring that much first"
-        raise InputError(book.where, "accounts", expected)
+        raise NoEquity(total)
     bounds = bounds_of(book, terms, total)
     work = _Work(book, terms, bounds, accounts, statements, np.array(equities), total, {})
     return work.asked(kept or {})

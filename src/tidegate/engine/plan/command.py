@@ -14,10 +14,11 @@ from rich.console import Console
 from tidegate.engine.margin_book.output import console as pipe_console
 from tidegate.engine.margin_book.output import to_reader
 from tidegate.engine.page_file import patience
+from tidegate.engine.plan.asking import NoEquity
 from tidegate.engine.plan.book_file import read_plan_book, require_accounts
 from tidegate.engine.plan.deciding import decide
 from tidegate.engine.plan.document import PlanDocument
-from tidegate.engine.plan.reasons import document
+from tidegate.engine.plan.reasons import document, document_without_equity
 from tidegate.engine.plan.words import show, show_terms
 from tidegate.execution.durable_file import put
 from tidegate.model.errors import InputError
@@ -45,7 +46,10 @@ def plan_book(mandate: Path, book: Path, out: Path | None, *, as_json: bool) -> 
         tenor_days(tenor, mandate.name)
     require_accounts(seen, set(said.venue))
     with patience("planning"):
-        found = document(decide(seen, terms), mandate.name)
+        try:
+            found = document(decide(seen, terms), mandate.name)
+        except NoEquity as nothing:
+            found = document_without_equity(seen, terms, mandate.name, nothing)
     with to_reader():
         if as_json:
             print(_json(found))

@@ -82,7 +82,7 @@ def fast(question: Question) -> Answer:
 
 
 def decide(book: PlanBook, terms: PlanTerms, solve: Solver = fast) -> Decision:
-    """What to do with a book under a mandate; raises `InputError` as `ask` does."""
+    """What to do with a book under a mandate; raises as `ask` does."""
     asked = ask(book, terms)
     before = {each.venue: proof(each, terms) for each in asked.accounts}
     refusals = list[Refusal]()

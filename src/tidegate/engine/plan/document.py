@@ -161,16 +161,16 @@ class PlanDocument(msgspec.Struct, frozen=True):
     gain_usd_annual: float
     payback_days: float | None
     optimality_gap: float | None
-    positions: tuple[PositionLine, ...]
-    transfers: tuple[TransferLine, ...]
-    moves: tuple[MoveLine, ...]
-    accounts: tuple[AccountLine, ...]
-    greeks: tuple[GreekLine, ...]
-    limits: tuple[LimitLine, ...]
-    shortfalls: tuple[LimitLine, ...]
-    left_out: tuple[LeftOutLine, ...]
-    conflicts: tuple[ConflictLine, ...]
-    least_violation: tuple[EasingLine, ...]
-    cures: tuple[CureLine, ...]
-    refusals: tuple[RefusalLine, ...]
-    unknown: tuple[Unknown, ...]
+    positions: tuple[PositionLine, ...] = ()
+    transfers: tuple[TransferLine, ...] = ()
+    moves: tuple[MoveLine, ...] = ()
+    accounts: tuple[AccountLine, ...] = ()
+    greeks: tuple[GreekLine, ...] = ()
+    limits: tuple[LimitLine, ...] = ()
+    shortfalls: tuple[LimitLine, ...] = ()
+    left_out: tuple[LeftOutLine, ...] = ()
+    conflicts: tuple[ConflictLine, ...] = ()
+    least_violation: tuple[EasingLine, ...] = ()
+    cures: tuple[CureLine, ...] = ()
+    refusals: tuple[RefusalLine, ...] = ()
+    unknown: tuple[Unknown, ...] = ()

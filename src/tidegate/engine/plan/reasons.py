@@ -13,9 +13,9 @@ import numpy as np
 
 from tidegate.allocation.joint.diagnosis import Easing
 from tidegate.engine.plan.after import account_after
-from tidegate.engine.plan.asking import DAYS_YEAR, Asked
-from tidegate.engine.plan.book import PlanAccount
-from tidegate.engine.plan.deciding import Decision, changes_account, nothing_done
+from tidegate.engine.plan.asking import DAYS_YEAR, Asked, NoEquity
+from tidegate.engine.plan.book import PlanAccount, PlanBook
+from tidegate.engine.plan.deciding import Decision, Outcome, changes_account, nothing_done
 from tidegate.engine.plan.document import (
     SCHEMA,
     AccountLine,
@@ -35,9 +35,10 @@ from tidegate.engine.plan.document import (
 )
 from tidegate.engine.plan.leaving_out import economics
 from tidegate.engine.plan.lots import notional_usd
-from tidegate.engine.plan.proving import Breach, Proof, breaches
+from tidegate.engine.plan.proving import Breach, Proof, breaches, proof
 from tidegate.margin.liquidation_distance import liquidation_ratios
 from tidegate.model.errors import InputError
+from tidegate.model.plan_terms import PlanTerms
 from tidegate.model.times import format_time
 
 # A price below this is the solver's noise.
@@ -284,9 +285,42 @@ def _cures(decision: Decision) -> Iterator[CureLine]:
     asked = decision.asked
     for account in asked.accounts:
         found = breaches(asked, account, nothing_done(asked))
-        proof = decision.before[account.venue]
-        if proof.certificate is not None and not proof.holds:
-            short = max(0.0, -proof.certificate.lower_usd)
-            found.append(Breach(account.venue, f"proof over the stress box, {proof.worst}", short))
+        before = decision.before[account.venue]
+        if before.certificate is not None and not before.holds:
+            short = max(0.0, -before.certificate.lower_usd)
+            what = f"proof over the stress box, {before.worst}"
+            found.append(Breach(account.venue, what, short))
         for each in found:
             yield CureLine(each.venue, each.short_usd, each.what)
+
+
+def document_without_equity(
+    book: PlanBook, terms: PlanTerms, mandate: str, found: NoEquity
+) -> PlanDocument:
+    """No plan, as all accounts together are worth nothing, and what each lacks for maintenance."""
+    cures, lines = list[CureLine](), list[AccountLine]()
+    for account in book.accounts.values():
+        before = _standing(account, proof(account, terms))
+        lines.append(
+            AccountLine(account.venue, account.book.card.name, False, before, before, None)
+        )
+        if before.health_usd < 0.0:
+            cures.append(CureLine(account.venue, -before.health_usd, "maintenance margin now"))
+    return PlanDocument(
+        schema=SCHEMA,
+        outcome=str(Outcome.NONE),
+        negative=True,
+        book=book.where,
+        mandate=mandate,
+        mandate_version=terms.mandate.version,
+        as_of=format_time(book.ts_ms),
+        equity_usd=found.equity_usd,
+        cost_usd=0.0,
+        gain_usd_annual=0.0,
+        payback_days=None,
+        optimality_gap=None,
+        accounts=tuple(lines),
+        cures=tuple(cures),
+        refusals=(RefusalLine("plan", str(found)),),
+        unknown=book.unknown,
+    )
