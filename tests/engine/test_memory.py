@@ -22,7 +22,7 @@ def resumed(frames: list[tuple[str, dict[str, Any]]]) -> Memory:
         if kind == "decision":
             memory = msgspec.convert(payload["memory"], Memory)
         if kind == "refused":
-            memory = memory.refused(payload["ts_ms"])
+            memory = memory.refused(payload["ts_ms"], payload.get("curable", False))
     return memory
 
 

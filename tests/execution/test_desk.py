@@ -257,6 +257,15 @@ def test_price_that_was_missing_when_the_plan_was_made_counts_as_moved() -> None
     assert built.desk.standing(built.venues.now_ms).unfinished
 
 
+def test_second_leg_is_not_sent_on_a_price_that_went_stale_since_the_plan_was_made() -> None:
+    marks = {ALPHA_BTC: 1_000, BETA_BTC: 1_000}
+    built = begun(office([LOST], senses=Senses(marks_at=lambda _: dict(marks))))
+    del marks[BETA_BTC]
+    built.wait(3)
+    assert built.venues.placed == [LONG.id]
+    assert built.desk.standing(built.venues.now_ms).loose == {"BTC"}
+
+
 @pytest.mark.parametrize(("reduces", "sent"), [(True, 2), (False, 1)])
 def test_plan_that_does_more_than_reduce_ends_when_its_venue_disagrees(
     reduces: bool, sent: int

@@ -179,6 +179,20 @@ def test_reply_that_the_request_was_refused_means_nothing_was_done(status: str) 
         assert isinstance(gateway.place(order), NotTaken)
 
 
+@pytest.mark.parametrize("status", ["403 No", "200 OK"])
+def test_token_that_a_page_says_again_is_in_no_reply(status: str) -> None:
+    (order,) = slow(1)
+    for secret in (TRADE.hex(), TRADE.hex().upper()):
+        body = b"x" * 170 + secret.encode() + b" again " + secret.encode()
+        if status == "200 OK":
+            body = msgspec.json.encode(NotTaken(body.decode()))
+        with answering(http_reply(status, body)) as gateway:
+            refused = gateway.place(order)
+        assert isinstance(refused, NotTaken)
+        assert "[token]" in refused.reason
+        assert secret[:16] not in refused.reason
+
+
 def test_port_where_nobody_listens_is_unclear() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
