@@ -70,7 +70,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Bet:
-    """A share of wealth to bet, its growth E log(1 + f x) a period, and whether the budget binds."""
+    """A share of wealth to bet, its growth E log(1 + f x) a period, whether the budget binds."""
 
     size: float
     growth: float

@@ -44,13 +44,13 @@ class Shape:
 def small_shape(rng: Generator) -> Shape:
     """A shape that a slow solver answers in a tenth of a second."""
     return Shape(
-        venues=int(rng.integers(2, 5)),
+        venues=int(rng.integers(2, 4)),
         coins=int(rng.integers(1, 3)),
         options=int(rng.integers(0, 4)),
         assets=int(rng.integers(1, 3)),
-        scenarios=int(rng.integers(4, 10)),
-        points=int(rng.integers(1, 4)),
-        steps=int(rng.integers(1, 4)),
+        scenarios=int(rng.integers(4, 8)),
+        points=int(rng.integers(1, 3)),
+        steps=int(rng.integers(1, 3)),
     )
 
 
@@ -95,7 +95,9 @@ def random_question(seed: int, shape: Shape | None = None, *, hard: bool = False
     )
 
 
-def _positions(rng: Generator, shape: Shape, flat: bool) -> tuple[Positions, FloatArray, FloatArray]:
+def _positions(
+    rng: Generator, shape: Shape, flat: bool
+) -> tuple[Positions, FloatArray, FloatArray]:
     """Positions with the coin of each (n) and whether it is an option (n)."""
     coin = np.r_[
         np.tile(np.arange(shape.coins), shape.venues), rng.integers(0, shape.coins, shape.options)

@@ -229,5 +229,3 @@ def _breach_line(breach: Breach, equity_usd: float) -> str:
         f"{breach.venue}: {breach.tail} is exceeded by {breach.excess * equity_usd:,.0f} USD; "
         f"cured by {cure}"
     )
-
-

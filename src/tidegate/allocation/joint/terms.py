@@ -290,10 +290,11 @@ EARNINGS = Terms(
 def values_of(question: Question, bounds: tuple[FloatArray, FloatArray]) -> dict[str, FloatArray]:
     """What the parameters of a book are in a question; `bounds` are those of sizes.
 
-    An infinite bound is a thousand times equity, beyond what any book reaches.
+    A parameter is finite, so an infinite bound is a thousand times the money that there is, beyond
+    what any book reaches.
     """
     positions, nodes = question.positions, question.nodes
-    far = 1e3
+    far = 1e3 * max(1.0, float(np.abs(nodes.amount).sum()))
     return {
         "carry": positions.carry_annual,
         "held": positions.held,
