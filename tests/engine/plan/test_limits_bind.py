@@ -99,6 +99,20 @@ def test_venue_cap_sends_money_away_as_far_as_it_may_leave(tmp_path: Path) -> No
     assert not any(each.way.source == "binance" for each in free.changed.transfers)
     # 900,000 of 1,200,000 is 0.15 above the cap.
     assert sent["binance -> hyperliquid"] == pytest.approx(180_000, rel=0.02)
+    line = document(capped, "m").transfers[0]
+    assert "claim on binance" in line.binding
+    assert line.value_at_source_annual is not None
+    assert line.value_at_destination_annual is not None
+    assert line.value_at_source_annual < line.value_at_destination_annual
+
+
+def test_transfer_below_the_least_is_left_out_and_said_so(tmp_path: Path) -> None:
+    rich = set_balance(0, "USDT", "452000")
+    text = mandate_text(options=False)
+    decision = decided(tmp_path, book_values(rich, options=False), text)
+    assert decision.changed.transfers == ()
+    small = next(line for line in document(decision, "m").left_out if line.coin == "money")
+    assert "below the least transfer of 5,000 USD" in small.why
 
 
 def test_venue_that_holds_more_than_its_cap_and_cannot_send_is_given_up_for_now_and_named(

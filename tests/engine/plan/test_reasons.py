@@ -18,6 +18,8 @@ from tests.engine.plan.plain_books import (
     set_balance,
     set_carry,
 )
+from tests.engine.plan.random_books import Drawn
+from tidegate.allocation.joint.reference import solve_reference
 from tidegate.engine.plan.asking import ask
 from tidegate.engine.plan.deciding import Decision, Outcome, fast
 from tidegate.engine.plan.reasons import document
@@ -90,6 +92,15 @@ def test_payback_is_the_cost_over_a_days_gain(tmp_path: Path) -> None:
     assert move.payback_days is not None
     assert move.payback_days == pytest.approx(move.cost_usd / (move.gain_usd_annual / 365.0))
     assert move.payback_days <= 0.5 * move.half_life_days
+
+
+@pytest.mark.parametrize("seed", [5, 7])
+def test_reference_programme_agrees_on_the_question_of_a_random_book(
+    seed: int, tmp_path: Path
+) -> None:
+    question = ask(*Drawn(seed, options=False).read(tmp_path)).question
+    quick, reference = fast(question), solve_reference(question)
+    assert quick.objective == pytest.approx(reference.objective, abs=1e-6)
 
 
 def test_legs_of_a_coin_are_rounded_together_within_half_the_smallest_lot(tmp_path: Path) -> None:
