@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,12 +78,10 @@ def transfer(asked: Asked, way: Way, usd: float) -> Transfer:
     """A transfer of so many dollars, rounded down to a step of the asset."""
     source, destination = (asked.book.accounts[end] for end in (way.source, way.destination))
     price, other = source.price(source.asset), destination.price(destination.asset)
-    sent = np.floor(usd / price / STEP) * STEP
+    sent = floor(usd / price / STEP) * STEP
     kept = way.received_share if source.asset != destination.asset else 1.0
-    received = max(0.0, np.floor((sent - way.fee) * kept / STEP) * STEP)
-    return Transfer(
-        way, float(sent), float(received), sent * price, sent * price - received * other
-    )
+    received = max(0.0, floor((sent - way.fee) * kept / STEP) * STEP)
+    return Transfer(way, sent, received, sent * price, sent * price - received * other)
 
 
 def trade_costs_usd(asked: Asked, lots: Lots) -> FloatArray:
