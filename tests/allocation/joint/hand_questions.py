@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypedDict, Unpack
 
 import numpy as np
@@ -152,3 +153,33 @@ def with_prices(cost_rate: FloatArray) -> Question:
         ("v0", "v1"), closed, question.functions, nodes, edges, (tail,), question.boxes, (),
         question.step_years, np.inf, 0.0, 1e6,
     )  # fmt: skip
+
+
+def a_step_away(landed: bool) -> Question:
+    """`one_coin` over two steps with 0.5 at its venue and 0.5 at another, from which money lands a
+    step after the one in which it is sent; `landed`: within that step, at the tail's point."""
+    question = one_coin(move=0.1, amount=0.5)
+    (tail,) = question.tails
+    return replace(
+        question,
+        venues=("v0", "v1"),
+        nodes=Nodes(
+            names=("cash at v0", "cash at v1"),
+            venue=np.array([0, 1]),
+            amount=np.array([0.5, 0.5]),
+            yield_annual=np.zeros(2),
+            pays_costs=np.array([True, True]),
+            withdrawable=np.array([0.0, 0.5]),
+        ),
+        edges=Edges(
+            names=("v1 to v0",),
+            source=np.array([1]),
+            destination=np.array([0]),
+            cost_rate=np.zeros(1),
+            cap=np.full(1, np.inf),
+            lag=np.array([1]),
+        ),
+        tails=(replace(tail, landed=np.full((1, 1, 1), landed)),),
+        gross=(replace(question.gross[0], claim=np.zeros(2)),),
+        step_years=np.array([0.1, 0.1]),
+    )

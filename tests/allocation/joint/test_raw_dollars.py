@@ -16,7 +16,12 @@ from scipy import sparse
 from tests.allocation.joint.random_questions import Shape, random_question, scaled
 from tidegate.allocation.joint.proof import Conic, dual_bound, outside, prove
 from tidegate.allocation.joint.question import Question
-from tidegate.allocation.joint.reference import CompiledReference, linearised, solve_reference
+from tidegate.allocation.joint.reference import (
+    OPTIONS,
+    CompiledReference,
+    linearised,
+    solve_reference,
+)
 from tidegate.allocation.solve import SolveError
 
 DOLLARS = 1e7
@@ -54,9 +59,9 @@ def test_solver_in_raw_dollars_says_solved_and_its_gap_refuses_it(
 
 
 def test_question_in_raw_dollars_is_refused(question: Question) -> None:
-    for solver in ("CLARABEL", "HIGHS"):
+    for solver in OPTIONS:
         with pytest.raises(SolveError, match="expected shares of equity"):
-            solve_reference(scaled(question, DOLLARS), solver)  # type: ignore[arg-type]
+            solve_reference(scaled(question, DOLLARS), solver)
 
 
 def test_loose_answer_is_refused_and_a_tight_one_of_the_same_programme_is_not(

@@ -5,18 +5,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cvxpy as cp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.allocation.joint.hand_questions import one_coin, with_prices
+from tests.allocation.joint.hand_questions import a_step_away, one_coin, with_prices
 from tests.allocation.joint.random_questions import random_question, scaled
 from tidegate.allocation.joint.evaluation import tail_losses
 from tidegate.allocation.joint.question import Answer, Question
-from tidegate.allocation.joint.reference import CompiledReference, solve_reference
-from tidegate.allocation.joint.terms import Book, Carry, Expression, Rule, Term, Terms, book_of
+from tidegate.allocation.joint.reference import OPTIONS, CompiledReference, solve_reference
+from tidegate.allocation.joint.terms import Book, Carry, Expression, Rule, Term, Terms, book_of, cp
 from tidegate.allocation.solve import SolveError
 from tidegate.model.errors import InvariantError
 
@@ -136,7 +135,7 @@ def test_price_of_a_limit_bounds_what_easing_it_earns_and_tightening_it_costs(se
     """The optimum is concave in its limits, and a price is a supergradient."""
     question, step = random_question(seed), 1e-2
     now = solve_reference(question)
-    names = [limit.name for limit in (*question.gross, *question.tails)] + ["turnover"]
+    names = [g.name for g in question.gross] + [t.name for t in question.tails] + ["turnover"]
     name = max(names, key=lambda n: now.prices.get(n, 0.0))
     for change in (step, -step):
         other = solve_reference(change_of(question, name, change))
@@ -200,9 +199,9 @@ def test_question_that_no_book_meets_raises() -> None:
         upper=np.array([1.0]),
         penalty=np.array([np.inf]),
     )
-    for solver in ("CLARABEL", "HIGHS"):
+    for solver in OPTIONS:
         with pytest.raises(SolveError, match=solver):
-            solve_reference(replace(question, boxes=boxes), solver)  # type: ignore[arg-type]
+            solve_reference(replace(question, boxes=boxes), solver)
 
 
 def test_limit_that_only_destroyed_money_meets_is_refused_and_says_so() -> None:
@@ -268,3 +267,27 @@ def test_prices_are_named_by_the_limits_and_not_by_definitions() -> None:
     assert {t.name for t in question.tails} | {g.name for g in question.gross} <= names
     assert set(question.boxes.names) | {"turnover", "withdrawals", "bounds"} <= names
     assert "" not in names
+
+
+def test_money_under_way_counts_at_neither_end_until_it_lands() -> None:
+    """Half of the money is elsewhere, a step away: a unit of size needs 0.1 and its cost 0.001.
+
+    In the first step 0.5 carries 0.5 / 0.101. In the second, 0.5 less that cost carries the same
+    once more, and what lands within the step adds to it only where the tail's point counts it.
+    """
+    answer = solve_reference(a_step_away(landed=False), "HIGHS")
+    carried, left = 0.5 / 0.101, 0.5 - 0.001 * 0.5 / 0.101
+    assert answer.flow[0] == pytest.approx([0.5])
+    assert answer.size[:, 0] == pytest.approx([carried, carried])
+    assert answer.collateral[:, 0] == pytest.approx([left, left + 0.5])
+    early = solve_reference(a_step_away(landed=True), "HIGHS")
+    traded = early.size[1, 0] - early.size[0, 0]
+    assert 0.1 * early.size[1, 0] + 0.001 * traded == pytest.approx(left + 0.5)
+
+
+@pytest.mark.parametrize(("withdrawable", "sent"), [(0.5, 0.5), (0.2, 0.2), (0.0, 0.0)])
+def test_no_more_leaves_a_venue_than_may_be_withdrawn(withdrawable: float, sent: float) -> None:
+    question = a_step_away(landed=True)
+    nodes = replace(question.nodes, withdrawable=np.array([0.0, withdrawable]))
+    answer = solve_reference(replace(question, nodes=nodes), "HIGHS")
+    assert answer.flow.sum() == pytest.approx(sent)

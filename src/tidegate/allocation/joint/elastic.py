@@ -22,6 +22,9 @@ from tidegate.allocation.solve import FEASIBILITY, Solution, SolveError, solve
 TURNOVER = "turnover"
 # Most that a limit is eased by, in its scale, and most of a bound that is open.
 FAR = 1e2
+# Most that a step trades of a position beyond twice the span of its bounds, so that none is bought
+# and sold without end where its limits are free.
+BEYOND = 3.0
 ROUNDS = 50
 # Trades at which impact has its first tangents, in shares of equity.
 TANGENTS = (0.01, 0.1, 1.0)
@@ -180,9 +183,13 @@ class _Rows:
     def _declare(self) -> None:
         question, variables = self._question, self._builder.variables
         size = len(question.positions.names)
+        lower, upper = size_bounds(question)
+        most = np.minimum(2.0 * (upper - lower) + BEYOND, FAR)
         for step in range(question.steps):
             variables(f"size {step}", size, 0.0, -np.inf)
-            for name in ("buy", "sell", "charge", "magnitude"):
+            for name in ("buy", "sell"):
+                variables(f"{name} {step}", size, 0.0, 0.0, most)
+            for name in ("charge", "magnitude"):
                 variables(f"{name} {step}", size)
             variables(f"function {step}", question.functions.net.shape[0], 0.0, -np.inf)
             variables(f"flow {step}", len(question.edges.names))
@@ -229,12 +236,13 @@ class _Rows:
 
     def _sources(self) -> FloatArray:
         nodes, edges = self._question.nodes, self._question.edges
-        return (np.arange(nodes.amount.size)[:, None] == edges.source).astype(float)
+        here = np.arange(nodes.amount.size)[:, None] == edges.source
+        return np.asarray(here, dtype=np.float64)
 
     def _landing(self) -> FloatArray:
         nodes, edges = self._question.nodes, self._question.edges
         here = np.arange(nodes.amount.size)[:, None] == edges.destination
-        return here * (1.0 - edges.cost_rate)
+        return np.asarray(here * (1.0 - edges.cost_rate), dtype=np.float64)
 
     def _flows(
         self, coefficients: dict[str, FloatArray], step: int, out: FloatArray, landing: FloatArray
@@ -281,7 +289,7 @@ class _Rows:
                 loss[f"{name} {step}"] = np.tile(paid * rate, (height, 1))
             loss[f"charge {step}"] = np.tile(paid.astype(float), (height, 1))
         loss[f"level of {tail.name} {step}"] = -np.ones((height, 1))
-        each = np.kron(np.eye(scenarios), np.ones((points, 1)))
+        each: FloatArray = np.repeat(np.eye(scenarios), points, axis=0)
         loss[f"excess of {tail.name} {step}"] = -each
         self._builder.constrain("", loss, -np.inf, -tail.constant.ravel())
 

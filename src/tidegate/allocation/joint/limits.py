@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cvxpy as cp
 import numpy as np
 from scipy import sparse
 
 from tidegate.allocation.joint.question import FloatArray, Gross, IntArray, Tail
-from tidegate.allocation.joint.terms import Book, Expression, Rule, Term, Terms
+from tidegate.allocation.joint.terms import Book, Expression, Rule, Term, Terms, cp
 
 OPENING, TURNOVER, WITHDRAWALS, BOUNDS, BALANCES = (
     "opening",
