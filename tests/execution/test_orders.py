@@ -127,6 +127,15 @@ def test_money_that_was_debited_is_under_way_whatever_was_known_before() -> None
         assert not transfers.learn(after, Word.CREDITED).is_open
 
 
+@pytest.mark.parametrize("reply", [NotTaken(""), TransferStatus("t", "refused", 1, reason="")])
+def test_transfer_that_was_refused_without_a_word_has_a_reason_and_is_not_done(
+    reply: NotTaken | TransferStatus,
+) -> None:
+    gone = transfers.hear(SENT, reply)
+    assert not gone.is_open
+    assert gone.reason
+
+
 SIDES = st.sampled_from([1, -1])
 
 

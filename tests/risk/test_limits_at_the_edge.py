@@ -357,3 +357,13 @@ def test_names_of_the_checks_are_those_of_what_a_plan_was_found_to_break() -> No
     names = limits.check_names()
     assert list(limits.findings(TERMS, rich(), plan(pair(1), raises=True))) == names
     assert len(set(names)) == len(limits.CHECKS) == len(names)
+
+
+def test_parcel_on_a_route_that_the_mandate_no_longer_has_counts_in_full_for_the_claim() -> None:
+    parcel = Shipment("s", "alpha", "beta", "USDT", 300_000 * MICRO, desk.NOW_MS - 60_000)
+    book = desk.portfolio({"alpha": 200_000, "beta": 500_000}, shipments=(parcel,))
+    situation = desk.situation(book)
+    struck = msgspec.structs.replace(TERMS, passages={})
+    for usd, found in ((99_000, 0), (101_000, 1)):
+        what = moving(usd * MICRO)
+        assert len(limits.claims_stay_capped(struck, situation, what)) == found
