@@ -400,3 +400,23 @@ def test_second_run_at_the_same_venues_sends_no_id_of_the_first() -> None:
         assert sent
         assert not sent & known
         known |= sent
+
+
+def test_money_that_may_be_back_as_a_deposit_is_in_no_equity_and_is_not_counted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built = room()
+    parcel = TransferSent(built.exchange.now_ms, "s", "alpha", "beta", "USDT", 7_000 * MICRO, 0)
+    built.record.take([parcel])
+    now_ms, outlook = built.exchange.now_ms, FixedOutlook().at(built.exchange.now_ms)
+    sure = built.cycle._look(desk.terms(), outlook, now_ms)
+    known = built.hands.standing
+    back = frozenset({"s"})
+    monkeypatch.setattr(
+        built.hands, "standing", lambda ts_ms: msgspec.structs.replace(known(ts_ms), returned=back)
+    )
+    doubted = built.cycle._look(desk.terms(), outlook, now_ms)
+    assert sure is not None
+    assert doubted is not None
+    assert sure.situation.equity_usd - doubted.situation.equity_usd == pytest.approx(7_000)
+    assert (sure.situation.void, doubted.situation.void) == (frozenset(), back)
