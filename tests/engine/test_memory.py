@@ -61,7 +61,7 @@ def test_engine_that_takes_up_a_memory_goes_on_as_the_one_that_had_it() -> None:
 
 
 def test_refusal_of_what_passes_by_itself_begins_no_pause_and_any_other_does() -> None:
-    known = Memory().refused(5)
+    known = Memory(awaits_growth=False).refused(5)
     assert (known.refused_ms, known.awaits_growth) == (5, False)
     again = known.refused(9, curable=True)
     assert (again.refused_ms, again.awaits_growth, again.tally.refusals) == (5, True, 2)
