@@ -117,6 +117,12 @@ def test_latch_that_is_set_while_the_connection_is_made_stops_the_order(
     assert venues.order("alpha", order.action.id).state == "absent"
 
 
+def test_venues_that_nobody_answers_for_are_frozen_since_no_money_can_be_counted_on() -> None:
+    with session(house()) as gateway:
+        assert gateway.frozen_venues() == ()
+    assert gateway.frozen_venues() == VENUES
+
+
 def test_orders_beyond_the_rate_are_not_taken_and_cancels_are() -> None:
     venues, orders = house(), slow(3)
     with session(venues, orders_per_s=2) as gateway:
