@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
+from tidegate.engine.plan import arguments
 from tidegate.model.errors import InputError
 
 app = typer.Typer(
@@ -129,6 +130,9 @@ def replay(
 
     if not replay_journal(journal, resolves=resolve, as_json=json):
         raise typer.Exit(1)
+
+
+app.command(epilog=arguments.EXAMPLE)(arguments.plan)
 
 
 @app.command(epilog="Example: tidegate observe examples/book.json")

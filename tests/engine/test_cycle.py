@@ -26,7 +26,7 @@ from tidegate.audit import verify
 from tidegate.engine.cycle import Tools
 from tidegate.model.account import Position
 from tidegate.model.actions import Order
-from tidegate.model.events import Event, LiquidationStarted, OrderRefused, TransferSent
+from tidegate.model.events import Event, Filled, LiquidationStarted, OrderRefused, TransferSent
 from tidegate.model.replies import Statement, Unclear
 from tidegate.model.times import HOUR_MS
 from tidegate.model.units import MICRO
@@ -420,3 +420,24 @@ def test_money_that_may_be_back_as_a_deposit_is_in_no_equity_and_is_not_counted_
     assert doubted is not None
     assert sure.situation.equity_usd - doubted.situation.equity_usd == pytest.approx(7_000)
     assert (sure.situation.void, doubted.situation.void) == (frozenset(), back)
+
+
+@pytest.mark.parametrize(("usd", "mended"), [(0, {"BTC"}), (5_000, set())])
+def test_coin_whose_legs_came_apart_is_remembered_until_they_are_together(
+    monkeypatch: pytest.MonkeyPatch, usd: int, mended: set[str]
+) -> None:
+    """Five thousand dollars are naked, which is below the naked limit."""
+    built, told = room(), []
+    lots, ticks = desk.base_lots(ALPHA_BTC, usd), desk.MARKS[ALPHA_BTC]
+    if lots:
+        numbers = (lots, ticks, ticks, 0, 0, 0)
+        filled = Filled(built.exchange.now_ms, ALPHA_BTC, *numbers, "stray", "order")
+        built.record.take([filled])
+    known, now_ms = built.hands.standing, built.exchange.now_ms
+    apart = frozenset({"BTC"})
+    monkeypatch.setattr(
+        built.hands, "standing", lambda ts_ms: msgspec.structs.replace(known(ts_ms), loose=apart)
+    )
+    monkeypatch.setattr(built.hands, "mended", told.append)
+    assert built.cycle._look(desk.terms(), FixedOutlook().at(now_ms), now_ms) is not None
+    assert told == [mended]

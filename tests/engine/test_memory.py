@@ -81,3 +81,10 @@ def test_capital_that_comes_or_leaves_moves_the_peak_and_a_restart_knows_it(shar
     for kind, payload in built.frames():
         fold.take(Frame(0, 0, b"", kind, msgspec.json.encode(payload), b""))
     assert fold.restarted().peak_micro == before + flow
+
+
+def test_refusal_of_what_passes_by_itself_begins_no_pause_and_any_other_does() -> None:
+    known = Memory(awaits_growth=False).refused(5)
+    assert (known.refused_ms, known.awaits_growth) == (5, False)
+    again = known.refused(9, curable=True)
+    assert (again.refused_ms, again.awaits_growth, again.tally.refusals) == (5, True, 2)

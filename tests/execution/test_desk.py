@@ -280,6 +280,17 @@ def test_plan_that_does_more_than_reduce_ends_when_its_venue_disagrees(
     assert len(built.venues.placed) == sent
 
 
+def test_money_does_not_leave_a_venue_that_disagrees_after_the_plan_has_reduced() -> None:
+    built = office()
+    sending = Transfer("t", "beta", "alpha", "USDC", 5_000_000, "test")
+    begun(built, ((approval(LONG),), (approval(sending, place="1.1"),)))
+    built.venues.truth["beta.stranger"] = OrderStatus("beta.stranger", "working", 0, NOW_MS)
+    assert built.desk.standing(NOW_MS).unsettled.unseen == {"beta"}
+    built.venues.fill(LONG, 100)
+    built.wait(1)
+    assert built.venues.placed == [LONG.id]
+
+
 def test_venue_is_asked_on_about_an_order_whose_last_fills_do_not_come() -> None:
     built = begun(office(), ((approval(LONG),),))
     built.venues.truth[LONG.id] = OrderStatus(LONG.id, "filled", 100, NOW_MS)

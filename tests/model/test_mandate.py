@@ -175,7 +175,7 @@ BAD = [
     # What nothing would enforce cannot be asked for.
     ("gross_leverage = 8", "naked_min = 1", "limits", "`naked_min`"),
     ("gross_leverage = 8", "naked_s = 0", "limits.naked_s", "`float` > 0"),
-    ("[stress]", "[stress]\nvenue_spread = 0.01", "stress", "`venue_spread`"),
+    ("[stress]", "[stress]\nvenue_spreads = 0.01", "stress", "`venue_spreads`"),
     (
         "[limits]",
         "[authority]\ndelay_before_raising_s = -1\n[limits]",

@@ -9,17 +9,19 @@ its date and its source, and the report prints it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tidegate.model.errors import InputError
 from tidegate.model.market import content_id
 from tidegate.model.parsing import toml_tables
+from tidegate.model.plan_sections import Fall, Hours, OptionTerms, Sleeve, VolStress
 from tidegate.model.times import read_window
 from tidegate.model.units import MICRO, read_decimal, unit_quanta
 
@@ -29,6 +31,9 @@ NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Latency = Annotated[float, msgspec.Meta(gt=0, le=172_800)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Move = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+# The rules of integers that a backtest plays; a plan takes any rule of the registry.
+PLAYED_RULES = ("hyperliquid_cross", "binance_usdm", "deribit_standard", "dydx_cross", "spot")
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,12 +110,18 @@ class Stress(_Strict, frozen=True):
     jump_multiple: Positive = 1.25
     adl_fraction: Share = 0.1
     blocked_share: Share = 0.6
+    vol: VolStress | UnsetType = UNSET
+    venue_spread: Fall | UnsetType = UNSET
+    outage_hours: Hours | UnsetType = UNSET
 
 
 class Stable(_Strict, frozen=True):
-    """A dollar coin's value in the base currency."""
+    """A dollar coin's value in the base currency; the share of equity that a plan may hold in it,
+    and the fall that the book must bear within `limits.loss_from_peak`."""
 
     price_usd: Assumption
+    cap: Share | UnsetType = UNSET
+    shock: Fall | UnsetType = UNSET
 
 
 class Terms(_Strict, frozen=True):
@@ -133,11 +144,12 @@ class Terms(_Strict, frozen=True):
 
 
 class Venue(_Strict, frozen=True):
-    """One venue: its margin rule, our collateral there, and how much may depend on it."""
+    """One venue: its margin rule, our collateral there, and how much may depend on it. A venue
+    that only `plan` looks at may have any rule and collateral, and no instruments."""
 
-    rule: Literal["hyperliquid_cross", "binance_usdm", "deribit_standard", "dydx_cross", "spot"]
+    rule: str
     collateral: str
-    instruments: dict[str, Terms]
+    instruments: dict[str, Terms] = {}
     leverage: Annotated[int, msgspec.Meta(ge=1)] = 5
     claim_cap: Share = 1.0
     volume_share: Share = 0.01
@@ -176,6 +188,7 @@ class EdgeTerms(_Strict, frozen=True):
     review_s: Positive = 86_400.0
     correlation: Annotated[float, msgspec.Meta(gt=-1, lt=1)] = 0.5
     half_life_days: Positive = 10.0
+    payback_share: Positive | UnsetType = UNSET
 
 
 class Pacing(_Strict, frozen=True):
@@ -202,6 +215,8 @@ class Mandate(_Strict, frozen=True):
     edge: EdgeTerms = EdgeTerms()
     execution: Pacing = Pacing()
     transfer: tuple[Route, ...] = ()
+    option: OptionTerms | UnsetType = UNSET
+    sleeve: dict[str, Sleeve] | UnsetType = UNSET
 
     @property
     def version(self) -> str:
@@ -223,6 +238,16 @@ class Mandate(_Strict, frozen=True):
 
 def read_mandate(text: str, where: str) -> Mandate:
     """A checked mandate from TOML text; raises `InputError` naming file, field and expectation."""
+    return _checked(text, where, _CHECKS)
+
+
+def read_plan_mandate(text: str, where: str) -> Mandate:
+    """As `read_mandate`, for plans over accounts that a book file describes: venues need no
+    instruments here, their collateral may be a coin, and a target delta may be held."""
+    return _checked(text, where, _PLAN_CHECKS)
+
+
+def _checked(text: str, where: str, checks: tuple[Callable[[Mandate, str], None], ...]) -> Mandate:
     raw = toml_tables(text, where)
     try:
         mandate = msgspec.convert(raw, Mandate)
@@ -230,7 +255,7 @@ def read_mandate(text: str, where: str) -> Mandate:
         message, _, path = str(error).partition(" - at `$.")
         field = _named_field(raw, path.rstrip("`"), str(error))
         raise InputError(where, field or "mandate", _lower_first(message)) from None
-    for check in _CHECKS:
+    for check in checks:
         check(mandate, where)
     return mandate
 
@@ -283,13 +308,16 @@ def _check_stress(mandate: Mandate, where: str) -> None:
             )
 
 
-def _check_stables(mandate: Mandate, where: str) -> None:
+def _check_collaterals(mandate: Mandate, where: str) -> None:
     for name, venue in mandate.venue.items():
         field = f"venue.{name}.collateral"
         if venue.collateral not in mandate.stable:
             raise InputError(where, field, f"expected a [stable.{venue.collateral}] price")
         if unit_quanta(venue.collateral) != MICRO:
             raise InputError(where, field, "expected USD, USDT or USDC")
+
+
+def _check_stables(mandate: Mandate, where: str) -> None:
     for asset, stable in mandate.stable.items():
         field = f"stable.{asset}.price_usd"
         if read_decimal(stable.price_usd.value, where, field) <= 0:
@@ -380,10 +408,16 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
         yield from ((f".{key}", getattr(value, key)) for key in value.__struct_fields__)
 
 
-def _check_venues(mandate: Mandate, where: str) -> None:
+def _check_any_venue(mandate: Mandate, where: str) -> None:
     if not mandate.venue:
         raise InputError(where, "venue", "expected at least one venue")
+
+
+def _check_venues(mandate: Mandate, where: str) -> None:
     for name, venue in mandate.venue.items():
+        if venue.rule not in PLAYED_RULES:
+            expected = f"expected one of {', '.join(PLAYED_RULES)}, got {venue.rule!r}"
+            raise InputError(where, f"venue.{name}.rule", expected)
         if not venue.instruments:
             raise InputError(where, f"venue.{name}.instruments", "expected at least one instrument")
         for symbol, terms in venue.instruments.items():
@@ -404,12 +438,15 @@ def _check_feasible(mandate: Mandate, where: str) -> None:
             where, field, f"expected caps that hold all capital, their sum is {caps:g}"
         )
     limits = mandate.limits
-    if Decimal(mandate.mandate.target_delta_usd) != 0:
-        expected = "expected 0: every coin is hedged, and a skewed target cannot be held yet"
-        raise InputError(where, "mandate.target_delta_usd", expected)
     if limits.naked_usd < limits.minimum_trade_usd:
         expected = "expected at least limits.minimum_trade_usd, or no hedged pair can be traded"
         raise InputError(where, "limits.naked_usd", expected)
+
+
+def _check_hedged(mandate: Mandate, where: str) -> None:
+    if Decimal(mandate.mandate.target_delta_usd) != 0:
+        expected = "expected 0: every coin is hedged here; only a plan holds a skewed target"
+        raise InputError(where, "mandate.target_delta_usd", expected)
 
 
 def assumptions(mandate: Mandate) -> list[tuple[str, Assumption]]:
@@ -430,10 +467,22 @@ def _collect(value: object, path: str, found: list[tuple[str, Assumption]]) -> N
 _CHECKS = (
     _check_finite,
     _check_capital,
+    _check_any_venue,
     _check_venues,
     _check_stress,
+    _check_collaterals,
     _check_stables,
     _check_routes,
+    _check_assumptions,
+    _check_feasible,
+    _check_hedged,
+)
+_PLAN_CHECKS = (
+    _check_finite,
+    _check_capital,
+    _check_any_venue,
+    _check_stress,
+    _check_stables,
     _check_assumptions,
     _check_feasible,
 )

@@ -30,7 +30,13 @@ def read_account(path: Path | str, rule: str | None = None) -> AccountBook:
     """
     file = Path(path)
     reader = Reader(file.name)
-    said = shaped(reader, read_json(reader, file), SaidBook, "")
+    return account_of(reader, read_json(reader, file), rule)
+
+
+def account_of(reader: Reader, value: object, rule: str | None = None) -> AccountBook:
+    """The account in a JSON value, as `read_account` finds it in a file; the reader's name stands
+    for the file in what is refused."""
+    said = shaped(reader, value, SaidBook, "")
     chosen = _card(reader, said.rule, "rule") if rule is None else _card(reader, rule, "--rule")
     now_ms = parse_time_ms(said.as_of, reader.where, "as_of")
     contracts = _contracts(reader, said)

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a question to changes that stand: solve, whole lots, exact rules, proof; else the ladder.
+
+An answer that lots, exact rules or the certificate refuse is asked for again with what was short
+kept in hand, a few times. Then, in this order: the present book, if it is proved; a plan that only
+reduces; no plan, and why. The solver is not trusted anywhere: what is emitted has passed the exact
+rules of every account it changes, and each of those has a certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from tidegate.allocation.joint.compiled import Compiled
+from tidegate.allocation.joint.diagnosis import Diagnosis
+from tidegate.allocation.joint.question import Answer, Question
+from tidegate.allocation.solve import SolveError
+from tidegate.engine.plan.after import Changes, account_after, changes
+from tidegate.engine.plan.asking import Asked, ask
+from tidegate.engine.plan.book import PlanAccount, PlanBook
+from tidegate.engine.plan.leaving_out import LeftOut, left_out
+from tidegate.engine.plan.lots import Lots, held_lots, notional_usd, rounded
+from tidegate.engine.plan.proving import Breach, Proof, breaches, proof
+from tidegate.engine.plan.relaxing import conflicts, reducing
+from tidegate.model.plan_terms import PlanTerms
+
+Solver = Callable[[Question], Answer]
+ATTEMPTS = 5
+# What is kept beyond what was short, a share of that and of equity.
+MORE, LEAST_MORE = 0.1, 1e-4
+
+
+class Outcome(StrEnum):
+    """What a decision is."""
+
+    PLAN = "plan"
+    NOTHING = "nothing to do"
+    HOLD = "hold the present book"
+    REDUCE = "reduce only"
+    NONE = "no plan"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refusal:
+    """Why a step of the ladder was not taken."""
+
+    step: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What to do, and how it was found. `answer` is the programme's, None where it had none;
+    `proofs` are of accounts after the changes, `before` of those held now."""
+
+    outcome: Outcome
+    asked: Asked
+    answer: Answer | None
+    changed: Changes
+    left_out: tuple[LeftOut, ...]
+    proofs: Mapping[str, Proof]
+    before: Mapping[str, Proof]
+    diagnosis: Diagnosis | None
+    refusals: tuple[Refusal, ...]
+    broken: Mapping[str, float]
+
+    @property
+    def negative(self) -> bool:
+        """Whether the answer is a negative one: no plan, or a book that is not proved to stand."""
+        if self.outcome is Outcome.NONE:
+            return True
+        return self.outcome is Outcome.HOLD and bool(self.diagnosis or self.broken)
+
+
+def fast(question: Question) -> Answer:
+    """The programme by cutting planes, proved by its own dual bound."""
+    return Compiled(question).solve()
+
+
+def decide(book: PlanBook, terms: PlanTerms, solve: Solver = fast) -> Decision:
+    """What to do with a book under a mandate; raises as `ask` does."""
+    asked = ask(book, terms)
+    before = {each.venue: proof(each, terms) for each in asked.accounts}
+    refusals = list[Refusal]()
+    found: Diagnosis | None = None
+    try:
+        tried = _tried(asked, solve, _plain, before)
+    except SolveError as error:
+        found = conflicts(asked.question)
+        refusals.append(Refusal("plan", _infeasible(found, str(error))))
+        tried = None
+    if isinstance(tried, Decision):
+        return tried
+    if tried is not None:
+        refusals.append(tried)
+    return _ladder(asked, solve, before, found, refusals)
+
+
+def _infeasible(found: Diagnosis | None, said: str) -> str:
+    if found is None or not found.conflicts:
+        return said
+    names = "; ".join(", ".join(each.limits) for each in found.conflicts)
+    return f"these limits cannot hold together: {names}"
+
+
+def _plain(question: Question) -> Question:
+    return question
+
+
+def _tried(
+    asked: Asked,
+    solve: Solver,
+    shape: Callable[[Question], Question],
+    before: Mapping[str, Proof],
+) -> Decision | Refusal:
+    """The answer made whole and checked, asked for again while something is short."""
+    kept: dict[str, float] = {}
+    for _ in range(ATTEMPTS):
+        answer = solve(shape(asked.question))
+        lots = rounded(asked, answer.size[0])
+        flows = answer.flow[0] * asked.equity_usd
+        reduces = shape is not _plain
+        outs, changed = left_out(asked, changes(asked, lots, flows.tolist()), reduces=reduces)
+        short, proofs = checked(asked, changed, before)
+        broken = broken_limits(asked, changed)
+        if not short and (reduces or not broken):
+            outcome = Outcome.REDUCE if reduces else Outcome.PLAN
+            if changed.empty:
+                outcome = Outcome.HOLD if reduces else Outcome.NOTHING
+            return Decision(outcome, asked, answer, changed, outs, proofs, before, None, (), broken)
+        if not short or all(each.venue in asked.fixed for each in short):
+            break
+        for each in short:
+            more = (1.0 + MORE) * each.short_usd / asked.equity_usd + LEAST_MORE
+            kept[each.venue] = kept.get(each.venue, 0.0) + more
+        asked = ask(asked.book, asked.terms, kept)
+    words = [f"{each.venue}: {each.what}, short of {each.short_usd:,.0f} USD" for each in short]
+    words += [f"{name}: broken by {by:,.2f} USD" for name, by in broken.items()]
+    return Refusal("reduce only" if shape is not _plain else "plan", "; ".join(words))
+
+
+def checked(
+    asked: Asked, changed: Changes, before: Mapping[str, Proof]
+) -> tuple[list[Breach], dict[str, Proof]]:
+    """What the exact rules or the proof of a changed account refuse, and all proofs after."""
+    short, proofs = list[Breach](), dict(before)
+    for account in asked.accounts:
+        if not changes_account(asked, changed, account):
+            short += _as_it_stands(asked, account, before[account.venue])
+            continue
+        found = breaches(asked, account, changed)
+        short += found
+        if found:
+            continue
+        after = account_after(asked, account, changed, landed=False)
+        proofs[account.venue] = proof(after, asked.terms)
+        if not proofs[account.venue].holds:
+            short += _unproved(proofs[account.venue])
+    return short, proofs
+
+
+def _as_it_stands(asked: Asked, account: PlanAccount, found: Proof) -> list[Breach]:
+    """What is wrong with an account that nothing changes: a proof that fails, or the exact rule
+    where no proof covers it."""
+    if found.holds:
+        return []
+    if found.certificate is not None:
+        return _unproved(found)
+    return breaches(asked, account, nothing_done(asked))
+
+
+def _unproved(found: Proof) -> list[Breach]:
+    lower = found.lower_usd
+    short = 0.0 if lower is None else max(0.0, -lower)
+    return [Breach(found.venue, f"{found.verdict} at {found.worst}", short)]
+
+
+def changes_account(asked: Asked, changed: Changes, account: PlanAccount) -> bool:
+    """Whether anything is traded in an account or sent out of it."""
+    traded = bool(changed.lots.traded[asked.members(account)].any())
+    return traded or any(each.way.source == account.venue for each in changed.transfers)
+
+
+def broken_limits(asked: Asked, changed: Changes) -> dict[str, float]:
+    """Linear limits of the mandate that whole lots lie outside of, USD."""
+    notional = notional_usd(asked, changed.lots.target)
+    found = {box.name: box.broken(notional) for box in asked.boxes}
+    return {name: by for name, by in found.items() if by > 0.0}
+
+
+def _ladder(
+    asked: Asked,
+    solve: Solver,
+    before: Mapping[str, Proof],
+    found: Diagnosis | None,
+    refusals: list[Refusal],
+) -> Decision:
+    """The present book if it is proved, else a plan that only reduces, else none."""
+    nothing = nothing_done(asked)
+    broken = broken_limits(asked, nothing)
+    short, _ = checked(asked, nothing, before)
+    present = [b for account in asked.accounts for b in breaches(asked, account, nothing)]
+    if not short and not present:
+        parts = (nothing, (), before, before, found, tuple(refusals), broken)
+        return Decision(Outcome.HOLD, asked, None, *parts)
+    words = [f"{b.venue}: {b.what}, short of {b.short_usd:,.0f} USD" for b in (*present, *short)]
+    refusals.append(Refusal("the present book", "; ".join(dict.fromkeys(words))))
+    try:
+        tried = _tried(asked, solve, reducing, before)
+    except SolveError as error:
+        tried = Refusal("reduce only", str(error))
+    if isinstance(tried, Decision):
+        return replace(tried, diagnosis=found, refusals=tuple(refusals))
+    parts = (nothing, (), before, before, found, (*refusals, tried), broken)
+    return Decision(Outcome.NONE, asked, None, *parts)
+
+
+def nothing_done(asked: Asked) -> Changes:
+    """The present book as changes."""
+    held = held_lots(asked)
+    return Changes(Lots(held, held.copy()), (), np.zeros(len(held)))

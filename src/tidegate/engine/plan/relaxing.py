@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions asked otherwise where the first has no answer: what contradicts, and only reducing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tidegate.allocation.joint.diagnosis import (
+    NOUGHT,
+    Conflict,
+    Diagnosis,
+    Easing,
+    diagnose,
+)
+from tidegate.allocation.joint.elastic import Elastic
+from tidegate.allocation.joint.question import Gross, Question
+from tidegate.allocation.solve import SolveError
+
+# Reducing, solvency is worth more than every limit of the mandate together.
+REDUCE_TAIL, REDUCE_LIMIT = 1_000.0, 10.0
+
+
+def conflicts(question: Question) -> Diagnosis | None:
+    """The limits that cannot hold together and what cures them, claims that give way left aside;
+    None where even easing them leaves no book, or nothing is proved."""
+    hard = tuple(each for each in question.gross if not np.isfinite(each.penalty))
+    asked = replace(question, gross=hard)
+    try:
+        return diagnose(asked)
+    except SolveError:
+        return _least(asked)
+
+
+def _least(question: Question) -> Diagnosis | None:
+    """The least violation alone, where which limits conflict could not be proved."""
+    elastic = Elastic(question)
+    try:
+        slack, _ = elastic.least(elastic.names)
+    except SolveError:
+        return None
+    eased = [Easing(n, s) for n, s in slack.items() if s > NOUGHT * elastic.scale[n]]
+    names = tuple(each.name for each in eased)
+    return Diagnosis((Conflict(names, ()),), tuple(eased), ()) if eased else None
+
+
+def reducing(question: Question) -> Question:
+    """Positions move only toward nought; limits give way before solvency does. Claims keep their
+    own price, below one: at a higher one it would pay to burn money so as to have less of it."""
+    boxes = question.boxes
+    return replace(
+        question,
+        tails=tuple(replace(tail, penalty=REDUCE_TAIL) for tail in question.tails),
+        boxes=replace(boxes, penalty=np.full(len(boxes.names), REDUCE_LIMIT)),
+        gross=tuple(_soft(each) for each in question.gross),
+        reduce_only=True,
+    )
+
+
+def _soft(each: Gross) -> Gross:
+    return each if each.claim.any() else replace(each, penalty=REDUCE_LIMIT)
