@@ -79,10 +79,10 @@ def test_note_that_is_torn_at_any_byte_is_cut_and_the_next_one_stands(tmp_path: 
     anchor, first, second = tmp_path / "points", whole_note(1), whole_note(2).encode()
     for length in range(1, len(second) - 1):
         anchor.write_bytes(first.encode() + second[:length])
-        assert mend(str(anchor)) == length
+        assert mend(str(anchor), KEY.name) == length
         assert anchor.read_text() == first
     anchor.write_bytes(first.encode() + second[:-1])
-    assert mend(str(anchor)) == 0
+    assert mend(str(anchor), KEY.name) == 0
     publish(str(anchor), whole_note(3)[:-1], 3)
     assert [p.size for p in parse(read_anchor(str(anchor)), KEY, "a")] == [1, 2, 3]
 
@@ -97,7 +97,7 @@ def test_note_that_is_torn_at_any_byte_is_cut_and_the_next_one_stands(tmp_path: 
 )
 def test_whole_notes_are_never_cut_whoever_signed_them(tail: str) -> None:
     text = whole_note(1) + tail
-    at = torn_at(text)
+    at = torn_at(text, KEY.name)
     assert at is None or text[at:] == whole_note(3)[:40]
 
 
@@ -114,6 +114,22 @@ def test_checkpoint_after_half_a_note_says_what_it_cut_and_is_published(
     assert (status, "cut 23 bytes of a note that was never finished" in err) == (0, True)
     assert anchor.read_bytes() == whole
     assert tidegate("verify", book, "--public-key", public, "--anchor", anchor)[0] == 0
+
+
+@pytest.mark.parametrize("named", ["book", "key", "words", "other"])
+def test_file_that_is_no_anchor_is_refused_and_left_as_it_was(
+    book: Path, tmp_path: Path, tidegate: Callable[..., Told], named: str
+) -> None:
+    key = tmp_path / "key"
+    make_key(key, "example.com/log")
+    (tmp_path / "words").write_text("example.com/log is where to look\n")
+    (tmp_path / "other").write_text(SIGNER.sign(1, bytes(32)).replace("example", "another")[:90])
+    before = (tmp_path / named).read_bytes()
+    status, out, err = tidegate(
+        "audit", "checkpoint", book, "--key", key, "--anchor", tmp_path / named
+    )
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert (tmp_path / named).read_bytes() == before
 
 
 @pytest.mark.parametrize("number", ["9999", "9" * 20, "9" * 5_000, "-1", ""])

@@ -188,6 +188,8 @@ SENT = {"type": "TransferSent", "id": "t", "source": "x", "destination": "y", "a
 SENT |= {"quanta": 100, "fee_quanta": 1}
 LANDED = {"type": "TransferLanded", "id": "t", "destination": "y", "asset_sent": "C", "asset": "C"}
 LANDED |= {"quanta_sent": 99, "quanta": 99}
+BACK = {"type": "TransferReturned", "id": "t", "venue": "x", "asset": "C", "quanta": 100}
+LOST = BACK | {"quanta": 0}
 
 
 def moved(*events: dict[str, object]) -> list[Entry]:
@@ -206,7 +208,9 @@ def moved(*events: dict[str, object]) -> list[Entry]:
     "events",
     [[], [SENT], [SENT, LANDED], [SENT, LANDED | {"asset": "D", "quanta": 98}],
      # What a carrier keeps is a cost of its own in the ledger.
-     [SENT, LANDED | {"quanta": 98}], [{"type": "TransferRefused", "id": "t"}]],
+     [SENT, LANDED | {"quanta": 98}], [{"type": "TransferRefused", "id": "t"}],
+     # What was given up as lost may come after all.
+     [SENT, BACK], [SENT, LOST], [SENT, LOST, LANDED], [SENT, LOST, BACK]],
 )  # fmt: skip
 def test_transfer_that_leaves_as_approved_and_lands_is_accepted(
     events: list[dict[str, object]],
@@ -221,7 +225,8 @@ def test_transfer_that_leaves_as_approved_and_lands_is_accepted(
      [SENT, LANDED | {"quanta_sent": 98, "quanta": 98}],
      [SENT, LANDED | {"quanta_sent": 100, "quanta": 100}], [SENT, LANDED | {"quanta": 100}],
      [SENT, LANDED | {"destination": "x"}], [SENT, LANDED | {"id": "u"}],
-     [SENT, LANDED | {"asset_sent": "D", "asset": "D"}]],
+     [SENT, LANDED | {"asset_sent": "D", "asset": "D"}], [BACK], [SENT, BACK, LANDED],
+     [SENT, BACK, BACK], [SENT, LANDED, LOST], [SENT, BACK | {"asset": "D"}]],
 )  # fmt: skip
 def test_transfer_that_leaves_or_lands_other_than_approved_fails_the_transfers(
     events: list[dict[str, object]],

@@ -182,7 +182,7 @@ def anchor_is_no_file_of_text(place: Place) -> None:
     with pytest.raises(InputError, match="can be written"):
         publish(str(place.folder), "note", 1)
     with pytest.raises(InputError, match="can be written"):
-        mend(str(place.folder))
+        mend(str(place.folder), "example.com/log")
 
 
 @provokes("audit/anchor.py", "_write_whole: except OSError")

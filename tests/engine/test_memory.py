@@ -9,10 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.engine.room import room
+from tests.engine.room import FUNDS, FixedOutlook, room
 from tests.engine.test_cycle import BOLD, STORM, enlarging
+from tests.risk import desk
 from tidegate.engine.cycle import Tools
 from tidegate.engine.memory import Memory
+from tidegate.engine.restart import MemoryFold
+from tidegate.journal.frames import Frame
+from tidegate.model.events import Deposited
+from tidegate.model.units import MICRO
 
 
 def resumed(frames: list[tuple[str, dict[str, Any]]]) -> Memory:
@@ -58,6 +63,24 @@ def test_engine_that_takes_up_a_memory_goes_on_as_the_one_that_had_it() -> None:
     told = [told_of(built.frames()) for built in (whole, parted)]
     assert told[0] == told[1]
     assert len(told[0]) > 100
+
+
+@pytest.mark.parametrize("share", [-0.5, 1.0])
+def test_capital_that_comes_or_leaves_moves_the_peak_and_a_restart_knows_it(share: float) -> None:
+    built = room()
+    built.play(2)
+    flow = round(share * FUNDS["alpha"]) * MICRO
+    before = built.cycle.memory.peak_micro
+    built.record.take([Deposited(built.exchange.now_ms, "alpha", "USDT", flow)])
+    outlook = FixedOutlook().at(built.exchange.now_ms)
+    look = built.cycle._look(desk.terms(), outlook, built.exchange.now_ms)
+    assert look is not None
+    assert look.situation.peak_usd == pytest.approx((before + flow) / MICRO)
+    assert look.situation.equity_usd == pytest.approx(look.situation.peak_usd, rel=1e-2)
+    fold = MemoryFold()
+    for kind, payload in built.frames():
+        fold.take(Frame(0, 0, b"", kind, msgspec.json.encode(payload), b""))
+    assert fold.restarted().peak_micro == before + flow
 
 
 def test_refusal_of_what_passes_by_itself_begins_no_pause_and_any_other_does() -> None:

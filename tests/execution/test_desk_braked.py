@@ -158,3 +158,15 @@ def test_desk_without_weights_keeps_no_day_though_it_can_tell_equity() -> None:
     built = office(senses=Senses(equity_usd=lambda _: EQUITY_USD))
     built.desk.standing(NOW_MS)
     assert "day" not in built.kinds()
+
+
+def test_turnover_is_in_the_journal_before_its_order_is_sent() -> None:
+    """A process that dies before its next look must not trade a day's turnover again."""
+    built = braked(turnover_per_day=0.013)
+    begin(built, (order("one"), order("two")))
+    told = [frame for frame in built.frames() if frame[0] in ("day", "submitted")]
+    assert [kind for kind, _ in told] == ["day", "submitted"] * 2
+    days = [msgspec.convert(payload["day"], Day) for kind, payload in told if kind == "day"]
+    again = braked(day=days[-1], turnover_per_day=0.013)
+    begin(again, (order("three"),))
+    assert again.venues.placed == []

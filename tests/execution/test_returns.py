@@ -17,7 +17,7 @@ from tidegate.journal.writer import Journal
 from tidegate.ledger.book import Ledger
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import InvariantError
-from tidegate.model.events import Deposited, TransferLanded
+from tidegate.model.events import Deposited, Event, TransferLanded, TransferReturned
 
 LANDED = TransferLanded(NOW_MS, "t", "vault", "USDT", 4_000_000, "USDT", 4_000_000, 0)
 
@@ -103,6 +103,18 @@ def test_transfer_that_lands_after_all_ends_the_doubt() -> None:
     assert judged_micro(built) == 53_000_000
 
 
+def test_deposit_whose_transfer_lands_after_all_may_still_be_another_one_like_it() -> None:
+    built = sending()
+    built.venues.log("alpha", msgspec.structs.replace(SENT, id="u"))
+    credited(built, 4_000_000)
+    (first,) = built.desk.returned
+    built.venues.log("alpha", msgspec.structs.replace(LANDED, id=first))
+    built.wait(1)
+    for there in (built, restarted(built)):
+        assert there.desk.returned == {"t", "u"} - {first}
+        assert judged_micro(there) == 48_000_000
+
+
 @pytest.mark.parametrize(
     ("finding", "capital", "equity", "under_way"),
     [
@@ -135,11 +147,54 @@ def test_overdue_shipment_that_a_person_gives_up_is_lost_and_no_other_can_be() -
             built.desk.settle("t", finding, "anna", built.venues.now_ms)
 
 
+@pytest.mark.parametrize(
+    "came", [LANDED, TransferReturned(NOW_MS, "t", "alpha", "USDT", 4_000_000)]
+)
+def test_money_that_comes_after_it_was_given_up_is_booked_and_no_loss(came: Event) -> None:
+    built = sending()
+    built.desk.settle("t", "lost", "anna", built.venues.now_ms)
+    built = restarted(built)
+    built.venues.log("alpha", came)
+    built.wait(1)
+    assert not is_locked(built)
+    again = restarted(built)
+    for there in (built, again):
+        ledger = there.record.ledger
+        assert ledger.equity_micro == sum(ledger.waterfall.values()) == 49_000_000
+        assert ledger.waterfall["lost in transit"] == 0
+        assert there.desk.books.open_transfers == ()
+    again.venues.log("alpha", came)
+    again.wait(1)
+    assert again.record.ledger.equity_micro == 49_000_000
+
+
+def test_money_that_lands_after_it_came_back_is_not_booked_and_says_so() -> None:
+    built = credited(sending(), 4_000_000)
+    built.desk.settle("t", "returned", "anna", built.venues.now_ms)
+    built.venues.log("alpha", LANDED)
+    built.wait(1)
+    assert "t is not under way" in built.desk.breaks["alpha"].stuck
+
+
 def test_shipment_without_a_deposit_cannot_be_settled_as_returned() -> None:
     built = sending()
     with pytest.raises(InvariantError, match="no deposit may be it"):
         built.desk.settle("t", "returned", "anna", built.venues.now_ms)
     assert built.record.ledger.equity_micro == 49_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "finding"), [("t", "Returned"), ("t", ""), ("T", "unfounded"), ("", "unfounded")]
+)
+def test_finding_that_is_none_or_of_nothing_in_doubt_is_refused_and_leaves_no_trace(
+    name: str, finding: Finding
+) -> None:
+    built = credited(sending(), 4_000_000)
+    with pytest.raises(InvariantError):
+        built.desk.settle(name, finding, "anna", built.venues.now_ms)
+    assert built.record.ledger.equity_micro == 53_000_000
+    assert is_locked(built)
+    assert "settled" not in built.kinds()
 
 
 def test_restart_forgets_no_doubt_and_says_it_again() -> None:

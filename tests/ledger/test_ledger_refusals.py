@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +125,23 @@ def test_return_that_is_not_the_shipments_is_refused(back: TransferReturned, wor
     with pytest.raises(InvariantError, match=words):
         ledger.post(back)
     ledger.post(LANDED)
+
+
+def test_shipment_that_was_given_up_lands_once_and_its_loss_is_undone() -> None:
+    ledger, landed = funded(), funded()
+    for one in (ledger, landed):
+        one.post(SENT)
+    ledger.post(TransferReturned(11, "t", "v", "USDT", 0))
+    assert not ledger.shipments
+    with pytest.raises(InvariantError, match="t is under way already"):
+        ledger.post(msgspec.structs.replace(SENT, ts_ms=11))
+    postings = ledger.post(msgspec.structs.replace(LANDED, ts_ms=12))
+    landed.post(LANDED)
+    assert sum(posting.quanta for posting in postings) == 0
+    assert ledger.waterfall == landed.waterfall | {"lost in transit": 0}
+    assert ledger.equity_micro == landed.equity_micro
+    with pytest.raises(InvariantError, match="t is not under way"):
+        ledger.post(msgspec.structs.replace(LANDED, ts_ms=13))
 
 
 @pytest.mark.parametrize(

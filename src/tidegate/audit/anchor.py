@@ -40,16 +40,17 @@ def read_anchor(anchor: str) -> str:
     return _git(anchor, folder, "show", f"{reference}:{COMMITTED}") if named else ""
 
 
-def mend(anchor: str) -> int:
-    """Cut the beginning of a note off the end of an anchor's file, if whoever wrote it died before
-    it was whole; how many bytes that were. Anything else that is no note stays as it is."""
+def mend(anchor: str, name: str) -> int:
+    """Cut the beginning of a note under a name off the end of an anchor's file, if whoever wrote it
+    died before it was whole; how many bytes that were. Anything else that is no note stays as it
+    is."""
     folder, _ = _repository(anchor)
     path = Path(anchor) if folder is None else folder / COMMITTED
     try:
         data = path.read_bytes() if path.exists() else b""
         # It may be torn within a letter of several bytes.
         text = data.decode("utf-8", "surrogateescape")
-        whole = text[: torn_at(text)].encode("utf-8", "surrogateescape")
+        whole = text[: torn_at(text, name)].encode("utf-8", "surrogateescape")
         if whole != data:
             os.truncate(path, len(whole))
     except OSError as error:

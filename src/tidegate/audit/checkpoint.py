@@ -37,7 +37,11 @@ _NOTE = re.compile(
     r"(?:[^\n]+\n){0,99})\n(?P<seals>(?:— [^ \n]+ [A-Za-z0-9+/]+=*\n)+)\n*"
 )
 
-_WHOLE_TAIL = re.compile(r"\n\n(?:— [^\n]*\n)+\n*\Z")
+_FIGURES = re.compile(rb"(?:0|[1-9]\d{0,18})\n[A-Za-z0-9+/]{43}=")
+_FIGURES_BEGUN = re.compile(
+    rb"(?:0|[1-9]\d{0,18})(?:\n(?:[A-Za-z0-9+/]{0,43}|[A-Za-z0-9+/]{43}=\n?))?"
+)
+_SEAL_BEGUN = re.compile(rb"[A-Za-z0-9+/]*=*")
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -194,18 +198,30 @@ def parse(text: str, key: PublicKey, where: str) -> list[Checkpoint]:
     return found
 
 
-def torn_at(text: str) -> int | None:
-    """Where the beginning of a note stands at the end of a text of whole notes; None if none does.
+def torn_at(text: str, name: str) -> int | None:
+    """Where the beginning of a note under a name stands at the end of a text of whole notes; None
+    if none does. `text` may end within a letter, read with `surrogateescape`.
 
     A note that is whole and of a bad signature is not torn, and neither is what follows one.
     """
     end = 0
-    for note in _NOTE.finditer(text):
-        if note.start() != end:
-            break
+    while note := _NOTE.match(text, end):
         end = note.end()
-    rest = text[end:]
-    return end if rest and rest.count("\n\n") <= 1 and not _WHOLE_TAIL.search(rest) else None
+    rest = text[end:].encode("utf-8", "surrogateescape")
+    return end if rest and _is_begun(rest, name) else None
+
+
+def _is_begun(rest: bytes, name: str) -> bool:
+    """Whether bytes are the beginning of what `Signer.sign` writes under a name. Whatever is not is
+    somebody's file, which was named as an anchor by mistake."""
+    head, line = f"{name}\n".encode(), f"— {name} ".encode()
+    if len(rest) <= len(head):
+        return head.startswith(rest)
+    figures, gap, seal = rest.removeprefix(head).partition(b"\n\n")
+    if not rest.startswith(head) or not (_FIGURES if gap else _FIGURES_BEGUN).fullmatch(figures):
+        return False
+    begun = seal.removeprefix(line)
+    return line.startswith(seal) or (begun != seal and _SEAL_BEGUN.fullmatch(begun) is not None)
 
 
 def _is_signed(note: re.Match[str], key: PublicKey) -> bool:

@@ -31,11 +31,12 @@ def new_key(path: Path, origin: str, *, as_json: bool) -> bool:
 def checkpoint(journal: Path, key: str, anchors: Sequence[str], *, as_json: bool) -> bool:
     """Sign and publish the present state of a journal, and print the note. The beginning of a note
     at an anchor's end, whose writer died, is cut off, which is said."""
+    signer = read_key(key)
     for anchor in anchors:
-        if cut_bytes := mend(anchor):
+        if cut_bytes := mend(anchor, signer.public.name):
             words = f"cut {cut_bytes} bytes of a note that was never finished"
             print(f"tidegate: {anchor}: {words}", file=sys.stderr)
-    point, note, against = add_checkpoint(journal, read_key(key), anchors)
+    point, note, against = add_checkpoint(journal, signer, anchors)
     if as_json:
         said = {"origin": point.origin, "size": point.size, "root": point.root.hex()}
         print(json.dumps({**said, "note": note, "against": against}))

@@ -155,7 +155,7 @@ class _Audit:
             self.need(TRANSFERS, due == e["quanta_sent"] and whole, f"{due} was to land")
         elif kind == "TransferReturned":
             ways = [k for k in self.due if len(k) == 3 and k[::2] == (e["id"], e["asset"])]
-            self.need(TRANSFERS, ways and self.due.pop(ways[0]), "nothing of it was under way")
+            self.need(TRANSFERS, ways and (not e["quanta"] or self.due.pop(ways[0])), "none left")
 
     def post(self, rows: list[tuple[str, str, int, int, str]]) -> None:
         sums = Counter[str]()

@@ -163,6 +163,7 @@ class Cycle:
         self._quotes: Mapping[InstrumentId, Quote] = {}
         self._missing: list[InstrumentId] = []
         self._is_cutting = False
+        self._capital_micro = self._capital()
         self.memory = Memory()
 
     def recall(self, memory: Memory, quotes: Mapping[InstrumentId, Quote]) -> None:
@@ -221,7 +222,7 @@ class Cycle:
         portfolio = ledger.portfolio(tuple(terms.rules))
         void = lost(portfolio, terms.passages, ts_ms) | standing.returned
         equity = ledger.equity_at(snapshot.ticks(), void)
-        self.memory = self.memory.seen(equity)
+        self._remember(equity)
         situation = Situation(
             portfolio,
             snapshot,
@@ -236,6 +237,14 @@ class Cycle:
         )
         self._world.desk.mended(standing.loose - naked_coins(terms, situation))
         return Look(standing, situation, assess(terms, situation))
+
+    def _remember(self, equity_micro: int) -> None:
+        """What is paid in makes no new peak, and what is taken out is no loss from one."""
+        before, self._capital_micro = self._capital_micro, self._capital()
+        self.memory = self.memory.moved(self._capital_micro - before).seen(equity_micro)
+
+    def _capital(self) -> int:
+        return self._world.record.ledger.waterfall.get("capital", 0)
 
     def _sent_day_usd(self, terms: Terms, ts_ms: int) -> Mapping[tuple[str, str], float] | None:
         """What left over each route within a day, where the mandate caps any. A sending of which

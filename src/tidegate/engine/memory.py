@@ -27,7 +27,8 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The highest equity seen (looks between decisions included); when a better book was last
+    """The highest equity seen (looks between decisions included), with capital that came or left
+    since counted in; when a better book was last
     looked for, a plan refused and an account below the inner level; whether the book awaits growth,
     and has a trade that its market could not take at once; and the tally."""
 
@@ -47,6 +48,12 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
         """The memory with one more of what the tally counts under a name."""
         more = {name: getattr(self.tally, name) + 1}
         return self.changed(tally=msgspec.structs.replace(self.tally, **more))
+
+    def moved(self, capital_micro: int) -> Memory:
+        """The memory after capital came from outside, or left where it is negative: no profit and
+        no loss, so that the peak moves with it."""
+        peaked = self.peak_micro > 0
+        return self.changed(peak_micro=self.peak_micro + capital_micro) if peaked else self
 
     def seen(self, equity_micro: int) -> Memory:
         """The memory after a look at the book."""

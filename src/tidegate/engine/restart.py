@@ -12,7 +12,7 @@ from tidegate.engine.inputs import OBSERVED, TERMS, Columns, Observed, Setting, 
 from tidegate.engine.memory import Memory
 from tidegate.engine.record_frames import BOOK, Book
 from tidegate.execution.bookkeeping import Past
-from tidegate.execution.record import Record, Writes
+from tidegate.execution.record import EVENTS, Record, Writes
 from tidegate.execution.recovery import recover_run
 from tidegate.journal.frames import HEADER, Frame
 from tidegate.journal.reader import read_frames
@@ -59,6 +59,18 @@ class _Refused(msgspec.Struct, frozen=True):
     curable: bool = False
 
 
+class _Posted(msgspec.Struct, frozen=True):
+    postings: tuple[tuple[str, str, int, int, str], ...]
+
+    @property
+    def capital_micro(self) -> int:
+        return sum(
+            value_micro
+            for account, _, _, value_micro, cause in self.postings
+            if cause == "capital" and account.startswith("own/")
+        )
+
+
 class _Named(msgspec.Struct, frozen=True):
     mandate: str | None = None
 
@@ -99,6 +111,9 @@ class MemoryFold:
             self.quotes = quotes_of(seen, self._columns)
         elif frame.kind == RESTARTED:
             self._memory = msgspec.json.decode(frame.payload, type=Restarted).memory
+        elif frame.kind == EVENTS and b'"capital"' in frame.payload:
+            posted = msgspec.json.decode(frame.payload, type=_Posted)
+            self._memory = self._memory.moved(posted.capital_micro)
 
     def restarted(self) -> Memory:
         """What a new process goes on with: a plan that was under way has stopped."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import msgspec
 
@@ -194,8 +195,12 @@ class Bookkeeper:
 
     def settle(self, name: str, finding: Finding, who: str, now_ms: int) -> None:
         """Book and journal what a person found of an instrument or a transfer that was in doubt, or
-        of one that is overdue."""
-        if finding != "unfounded":
+        of one that is overdue. Raises `InvariantError` where there is no such thing to find, and
+        then books nothing: what is mistyped must not count as said."""
+        ensure(finding in get_args(Finding), f"finding {finding}: none of {get_args(Finding)}")
+        if finding == "unfounded":
+            ensure(self._doubts.holds(name), f"{name}: not in doubt")
+        else:
             self._settle_shipment(name, finding, now_ms)
         self._record.note(SETTLED, Settled(now_ms, name, finding, who))
         self._doubts.settle(name)
@@ -219,8 +224,10 @@ class Bookkeeper:
             self._doubts.take(event, self.books, sent.source)
 
     def _may_book(self, event: Event) -> bool:
-        """A landing waits for the line of its departure."""
-        return not isinstance(event, TransferLanded) or event.id in self._record.ledger.shipments
+        """A landing waits for the line of its departure, if one may still come."""
+        if not isinstance(event, TransferLanded):
+            return True
+        return self._record.ledger.may_land(event.id) or self.books.is_over(event.id)
 
     def _compare(self, venue: str, now_ms: int) -> None:
         """Hold a venue's statement against the ledger after the same line of its log."""

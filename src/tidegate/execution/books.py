@@ -112,6 +112,10 @@ class Books:
             record = transfers.learn(self._transfers[name], Word.RETURNED, "returned")
             self._put_transfer(record)
 
+    def is_over(self, name: str) -> bool:
+        """Whether an id is that of a transfer of this run whose money neither leaves nor comes."""
+        return name in self._transfers and not self._transfers[name].is_open
+
     def restarted(self) -> None:
         """The process that sent these is gone; what it may have sent is not known."""
         for order in self.open_orders:

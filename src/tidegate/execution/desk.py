@@ -121,7 +121,7 @@ class Desk:
 
     def settle(self, name: str, finding: Finding, who: str, now_ms: int) -> None:
         """Take in what a person found of an instrument or a transfer in doubt, or of an overdue
-        one; raises `InvariantError` where no such money is under way."""
+        one; raises `InvariantError` where nothing such is in doubt or under way."""
         self._keeper.settle(name, finding, who, now_ms)
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
@@ -178,11 +178,14 @@ class Desk:
         )
 
     def _note_day(self, now_ms: int) -> None:
-        """Let the brake see what the book is worth, and journal its day where that has changed."""
+        """Let the brake see what the book is worth, and journal its day."""
         if self._weigh is None:
             return
         self._note_capital()
         self._brake = rolled(self._brake, self._equity_usd(now_ms), now_ms, self._limits)
+        self._keep_day(now_ms)
+
+    def _keep_day(self, now_ms: int) -> None:
         if self._brake.day != self._day:
             self._day = self._brake.day
             self._record.note("day", {"ts_ms": now_ms, "day": self._day})
@@ -281,6 +284,8 @@ class Desk:
             self._note_capital()
             weight = self._weigh(action, now_ms)
             self._brake, held = allows(self._brake, action, now_ms, weight, self._limits)
+            # Before the order leaves: a process that dies after it must not trade the day anew.
+            self._keep_day(now_ms)
         else:
             self._brake, held = messaged(self._brake, action.source, now_ms, self._limits)
         return held

@@ -69,6 +69,10 @@ class Doubts:
         held = {venue for venue, fills in self._fills.items() if fills}
         return frozenset(held | {back.venue for back in self.returns.values()})
 
+    def holds(self, name: str) -> bool:
+        """Whether an instrument or a transfer is in doubt."""
+        return name in self.returns or any(name in fills for fills in self._fills.values())
+
     def take(self, event: Event, books: Books, venue: str) -> None:
         """An event of a venue that was booked; `books` knows it already."""
         match event:
@@ -79,11 +83,16 @@ class Doubts:
                 self._doubt(venue, event.instrument, why)
             case TransferSent():
                 self._sent[event.id] = event
-            case TransferLanded() | TransferReturned():
+            case TransferLanded():
+                self._sent.pop(event.id, None)
+                # The deposit was not that transfer, and may still be another one.
+                if back := self.returns.pop(event.id, None):
+                    self._doubt_return(back.venue, back.asset, back.quanta)
+            case TransferReturned():
                 self._sent.pop(event.id, None)
                 self.returns.pop(event.id, None)
             case Deposited():
-                self._deposited(event)
+                self._doubt_return(event.venue, event.asset, event.quanta)
             case _:
                 """Nothing that can contradict what was sent."""
 
@@ -102,18 +111,18 @@ class Doubts:
     def _doubt(self, venue: str, name: InstrumentId, why: str) -> None:
         self._fills.setdefault(venue, {}).setdefault(name, why)
 
-    def _deposited(self, event: Deposited) -> None:
+    def _doubt_return(self, venue: str, asset: str, quanta: int) -> None:
         """A deposit is the largest shipment from there that it can be: what arrived, give or take
         the fee, which may be back with it or taken again."""
         like = [
             sent
             for sent in self._sent.values()
-            if (sent.source, sent.asset) == (event.venue, event.asset)
+            if (sent.source, sent.asset) == (venue, asset)
             and sent.id not in self.returns
-            and abs(event.quanta - (sent.quanta - sent.fee_quanta)) <= sent.fee_quanta
+            and abs(quanta - (sent.quanta - sent.fee_quanta)) <= sent.fee_quanta
         ]
         if not like:
             return
         sent = max(like, key=lambda sent: sent.quanta)
-        why = f"a deposit of {event.quanta} quanta of {event.asset} may be transfer {sent.id}, back"
-        self.returns[sent.id] = Return(event.venue, event.asset, event.quanta, why)
+        why = f"a deposit of {quanta} quanta of {asset} may be transfer {sent.id}, back"
+        self.returns[sent.id] = Return(venue, asset, quanta, why)

@@ -80,6 +80,9 @@ TRANSITIONS: dict[tuple[Leg, Word], Leg] = {
     (_L.CLOSED, _W.REFUSED): _L.CLOSED,
     (_L.CLOSED, _W.ABSENT): _L.CLOSED,
     (_L.CLOSED, _W.RESTARTED): _L.CLOSED,
+    # Money that a person gave up may come after all; whether it can is the ledger's to say.
+    (_L.CLOSED, _W.CREDITED): _L.CLOSED,
+    (_L.CLOSED, _W.RETURNED): _L.CLOSED,
 }
 
 

@@ -37,7 +37,10 @@ from tidegate.model.units import MICRO, unit_quanta
 
 TRANSIT = "own/transit"
 # What an event changes, and what one that cannot be posted must leave as it was.
-_FOLDED = ("_price_micro", "_totals", "_wallets", "_positions", "_unrealised", "_shipments")
+_FOLDED = (
+    *("_price_micro", "_totals", "_wallets", "_positions"),
+    *("_unrealised", "_shipments", "_given_up"),
+)
 
 
 class Posting(NamedTuple):
@@ -78,6 +81,7 @@ class Ledger:
         self._positions: dict[InstrumentId, Position] = {}
         self._unrealised: dict[InstrumentId, int] = {}
         self._shipments: dict[str, Shipment] = {}
+        self._given_up: dict[str, Shipment] = {}
         self._postings: list[Posting] = []
         self.waterfall: dict[str, int] = {}
         self.ts_ms = 0
@@ -187,6 +191,10 @@ class Ledger:
     def shipments(self) -> Mapping[str, Shipment]:
         """Money between venues by its transfer's id."""
         return self._shipments
+
+    def may_land(self, name: str) -> bool:
+        """Whether a transfer's money may land: it is between venues, or was given up as lost."""
+        return name in self._shipments or name in self._given_up
 
     def account(self, venue: str) -> Account:
         """The fold of all postings so far at one venue; assets that came and went stand at 0."""
@@ -348,7 +356,7 @@ class Ledger:
         self._pay_wallet(venue, f"funding/{venue}", instrument.settle, -event.quanta, cause)
 
     def _sent(self, event: TransferSent) -> None:
-        ensure(event.id not in self._shipments, f"shipment {event.id} is under way already")
+        ensure(not self.may_land(event.id), f"shipment {event.id} is under way already")
         key = (event.source, event.asset)
         self._wallets[key] = self._wallets.get(key, 0) - event.quanta
         rest = event.quanta - event.fee_quanta
@@ -362,8 +370,7 @@ class Ledger:
 
     def _landed(self, event: TransferLanded) -> None:
         """What is lost on the way, for instance to a fee that was not known, is its own cost."""
-        ensure(event.id in self._shipments, f"shipment {event.id} is not under way")
-        shipment = self._shipments.pop(event.id)
+        shipment = self._arrived(event.id)
         ensure(shipment.quanta == event.quanta_sent, "a shipment landed with another amount")
         ensure(shipment.asset == event.asset_sent, "a shipment landed in another asset")
         ensure(shipment.destination == event.destination, "a shipment landed elsewhere")
@@ -382,13 +389,24 @@ class Ledger:
         self._exchange(TRANSIT, "conversion", event.asset_sent, -event.quanta_sent, "conversion")
         self._pay_wallet(event.destination, "conversion", event.asset, event.quanta, "conversion")
 
+    def _arrived(self, name: str) -> Shipment:
+        """A shipment that is under way no more; one that was given up is no loss after all."""
+        ensure(self.may_land(name), f"shipment {name} is not under way")
+        if name in self._shipments:
+            return self._shipments.pop(name)
+        found = self._given_up.pop(name)
+        self._exchange(TRANSIT, "carriers", found.asset, found.quanta, "lost in transit")
+        return found
+
     def _returned(self, event: TransferReturned) -> None:
-        """The shipment ends where it began; a fee that is back with it takes from the fees."""
-        ensure(event.id in self._shipments, f"shipment {event.id} is not under way")
-        shipment = self._shipments.pop(event.id)
+        """The shipment ends where it began; a fee that is back with it takes from the fees. One of
+        which nothing is back is given up, and may still come."""
+        shipment = self._arrived(event.id)
         ensure(shipment.source == event.venue, "a shipment returned elsewhere")
         ensure(shipment.asset == event.asset, "a shipment returned in another asset")
         ensure(event.quanta >= 0, "a shipment returned with less than nothing")
+        if event.quanta == 0:
+            self._given_up[event.id] = shipment
         key, whole = (event.venue, event.asset), min(event.quanta, shipment.quanta)
         self._wallets[key] = self.wallet(*key) + whole
         self._own(TRANSIT, event.asset, -whole, "transfer")
