@@ -204,9 +204,9 @@ ENTRIES = (
     Entry(
         "Tidegate",
         (OURS,),
-        "Less: charges z times the norm of L'x, not the variance; is given the z at which both have "
-        "the same optimum, where others are given gamma. More: a proof of the bound, prices of "
-        "limits. Compiled once; proved to 1e-6 of equity.",
+        "Less: charges z times the norm of L'x, not the variance; is given the z at which both "
+        "have the same optimum, where others are given gamma. More: a proof of the bound, prices "
+        "of limits. Compiled once; proved to 1e-6 of equity.",
         _ours,
     ),
     Entry(
