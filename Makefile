@@ -45,7 +45,7 @@ mutation: $(STAMP)  ## Count the wrong changes that tests notice (ROOMS=..., MIN
 	@for room in $(ROOMS); do \
 		nice $(BIN)/python -m tests.mutation --room $$room --minutes $(MINUTES) || exit 1; done
 
-bench: $(STAMP)  ## Run every benchmark; the peers of the pricing are added to .venv first
+bench: $(STAMP)  ## Run every benchmark; the peers measured beside ours are added to .venv first
 	@$(MAKE) --no-print-directory $(PEERS_STAMP) || echo 'Not every peer can be added here;' \
 		'the benchmark lists those that are missing.' >&2
 	@ls benchmarks/*.py >/dev/null 2>&1 || echo 'No benchmark is here yet.'

@@ -38,6 +38,16 @@ PEERS = (
     Peer("numpy", "numpy", "BSD-3-Clause"),
 )
 
+# Those of the allocation: statements of programmes, and the solvers that they or we call.
+ALLOCATION_PEERS = (
+    Peer("cvxportfolio", "cvxportfolio", "GPL-3.0"),
+    Peer("skfolio", "skfolio", "BSD-3-Clause"),
+    Peer("cvxpy", "cvxpy", "Apache-2.0"),
+    Peer("clarabel", "clarabel", "Apache-2.0"),
+    Peer("osqp", "osqp", "Apache-2.0"),
+    Peer("highspy", "highspy", "MIT"),
+)
+
 
 def absences(peers: tuple[Peer, ...] = PEERS) -> dict[str, str]:
     """Why a peer cannot be imported on this Python, by its name; a peer that can be is not in it.

@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 import gc
+import math
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from importlib import metadata
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from benchmarks.side_by_side.aims import Aim
 from benchmarks.side_by_side.joint_cvxpy import Peer, Solver, compiled_peer
 from benchmarks.side_by_side.joint_questions import Shape, other_book, other_returns, question_of
+from benchmarks.side_by_side.report import table
 from tidegate.allocation.joint.compiled import Compiled
 from tidegate.allocation.joint.question import FloatArray, Question
 
-OURS = "tidegate"
+OURS = "Tidegate"
 T = TypeVar("T")
 Book = tuple[FloatArray, FloatArray, FloatArray]
 # What is aimed at, in ms at the middle of all re-solves, by case and kind of change.
@@ -27,7 +30,6 @@ AIMS |= {("60, four steps", kind): 250.0 for kind in (*RETURNS, "book")}
 TIMES_CVXPY = 4.0
 # Objectives of all contestants agree to this.
 AGREE = 3e-6
-MEAN_VARIANCE_PEERS = ("cvxportfolio", "skfolio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,89 @@ class Times:
         self.wall_ms.append(1e3 * (time.perf_counter() - wall))
         return value
 
-    def text(self) -> str:
-        """Middle and 99th percentile of both."""
-        return "  ".join(
-            f"{name} p50 {np.median(ms):8.1f} p99 {np.quantile(ms, 0.99):8.1f} ms"
-            for name, ms in (("cpu", self.cpu_ms), ("wall", self.wall_ms))
+    @property
+    def middle_ms(self) -> float:
+        """Milliseconds of the processor at the middle."""
+        return float(np.median(self.cpu_ms))
+
+    def as_json(self) -> dict[str, float]:
+        """Middle and 99th percentile of both, and how many there were."""
+        found: dict[str, float] = {"times": len(self.cpu_ms)}
+        for name, ms in (("cpu", self.cpu_ms), ("wall", self.wall_ms)):
+            found[f"{name}_p50_ms"] = float(np.median(ms))
+            found[f"{name}_p99_ms"] = float(np.quantile(ms, 0.99))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What stating a programme and its first answer took."""
+
+    build: Times = field(default_factory=Times)
+    first: Times = field(default_factory=Times)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Re-solves after one kind of change, and how far apart objectives were (not a number where
+    nobody else solved); `rounds` is how often ours met its master for one answer."""
+
+    kind: str
+    times: dict[str, Times]
+    rounds: float
+    furthest_apart: float
+    inaccurate: int
+
+    def cells(self) -> Iterator[tuple[str, ...]]:
+        """A row of a table for each contestant."""
+        ours = self.times[OURS].middle_ms
+        for name, each in self.times.items():
+            ms = [f"{value:.1f}" for key, value in each.as_json().items() if key != "times"]
+            yield self.kind, name, str(len(each.cpu_ms)), *ms, f"{each.middle_ms / ours:.3g}"
+
+    def remark(self) -> str:
+        """Rounds of ours, and whether all came to the same."""
+        text = f"- {self.kind}: {self.rounds:.1f} rounds of ours an answer"
+        if math.isnan(self.furthest_apart):
+            return f"{text}; nobody else solved it."
+        agree = "agree" if self.furthest_apart <= AGREE else "DO NOT AGREE"
+        return (
+            f"{text}; objectives {agree}, furthest apart {self.furthest_apart:.1e} of equity; "
+            f"{self.inaccurate} of cvxpy's answers so far called inaccurate by its solver."
         )
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "times": {name: each.as_json() for name, each in self.times.items()},
+            "rounds": self.rounds,
+            "furthest_apart": None if math.isnan(self.furthest_apart) else self.furthest_apart,
+            "inaccurate": self.inaccurate,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A case: its sizes, its starts and its re-solves, by contestant."""
+
+    name: str
+    described: str
+    size: tuple[int, int, int]
+    starts: dict[str, Start]
+    kinds: list[Resolved]
+
+    def as_json(self) -> dict[str, Any]:
+        starts = {
+            name: {"build": each.build.as_json(), "first": each.first.as_json()}
+            for name, each in self.starts.items()
+        }
+        return {
+            "name": self.name,
+            "described": self.described,
+            "rows_columns_entries": list(self.size),
+            "starts": starts,
+            "kinds": [each.as_json() for each in self.kinds],
+        }
 
 
 CONIC: tuple[tuple[str, Solver, bool], ...] = (
@@ -90,44 +169,32 @@ def cases(quick: bool, rounds: int) -> list[Case]:
     ]
 
 
-def measure(quick: bool, rounds: int) -> None:
-    """Print every case."""
-    for name in MEAN_VARIANCE_PEERS:
-        print(f"mean-variance peer {name}: {_version(name)}")
+def measure(quick: bool, rounds: int) -> list[Measured]:
+    """Every case, one after the other."""
+    found = []
     for case in cases(quick, rounds):
-        _measure(case)
+        print(f"measuring {case.name} ...", file=sys.stderr)
+        found.append(_measure(case))
+    return found
 
 
-def _version(name: str) -> str:
-    try:
-        return f"{metadata.version(name)}, not measured: no case without margin is stated yet"
-    except metadata.PackageNotFoundError:
-        return "absent here, not measured"
-
-
-def _measure(case: Case) -> None:
+def _measure(case: Case) -> Measured:
     question = question_of(case.shape)
     if case.linear:
         positions = replace(question.positions, impact=np.zeros(case.shape.positions))
         question = replace(question, positions=positions, shrinkage=0.0)
-    print(f"\n== {case.name}: {described(question)}")
-    build, first = Times(), Times()
-    ours = build.add(lambda: Compiled(question))
-    first.add(lambda: ours.solve().objective)
-    rows, columns, entries = ours.size
-    print(f"   master after the first answer: {rows} rows, {columns} columns, {entries} entries")
-    print(f"   {OURS:34} build {build.cpu_ms[0]:8.1f} ms, first {first.cpu_ms[0]:8.1f} ms (cpu)")
-    peers = {}
+    starts, peers = {OURS: Start()}, {}
+    ours = starts[OURS].build.add(lambda: Compiled(question))
+    starts[OURS].first.add(lambda: ours.solve().objective)
+    size = ours.size
+    now = question.positions.carry_annual, _book(question)
     for name, solver, net in case.peers:
-        build, first = Times(), Times()
-        peer = build.add(lambda s=solver, n=net: compiled_peer(question, s, n))
-        peers[name], now = peer, (question.positions.carry_annual, _book(question))
-        first.add(lambda p=peer, n=now: p.solve(*n))
-        print(
-            f"   {name:34} build {build.cpu_ms[0]:8.1f} ms, first {first.cpu_ms[0]:8.1f} ms (cpu)"
-        )
-    for kind in (*RETURNS, "book"):
-        _resolves(case, kind, question, (ours, peers))
+        start = starts[name] = Start()
+        peer = start.build.add(lambda s=solver, n=net: compiled_peer(question, s, n))
+        start.first.add(lambda p=peer: p.solve(*now))
+        peers[name] = peer
+    kinds = [_resolves(case, kind, question, (ours, peers)) for kind in (*RETURNS, "book")]
+    return Measured(case.name, described(question), size, starts, kinds)
 
 
 def _book(question: Question) -> Book:
@@ -137,7 +204,7 @@ def _book(question: Question) -> Book:
 
 def _resolves(
     case: Case, kind: str, question: Question, solvers: tuple[Compiled, dict[str, Peer]]
-) -> None:
+) -> Resolved:
     """Every contestant solves every change, one after the other."""
     ours, peers = solvers
     times = {name: Times() for name in (OURS, *peers)}
@@ -158,32 +225,49 @@ def _resolves(
             other = times[name].add(lambda p=peer, c=carry, b=book: p.solve(c, b))
             worst = max(worst, abs(other - value) / max(1.0, abs(value)))
     gc.enable()
-    print(f"   re-solve, {kind} moved ({case.rounds} times, {rounds / case.rounds:.1f} rounds):")
-    for name, each in times.items():
-        print(f"     {name:34} {each.text()}")
-    if not peers:
-        _judge(case, kind, times)
-        return
     inaccurate = sum(peer.inaccurate for peer in peers.values())
-    agree = "agree" if worst <= AGREE else "DO NOT AGREE"
-    print(
-        f"     objectives {agree}: furthest apart {worst:.1e} of equity; "
-        f"{inaccurate} of cvxpy's so far called inaccurate"
-    )
-    _judge(case, kind, times)
+    return Resolved(kind, times, rounds / case.rounds, worst if peers else math.nan, inaccurate)
 
 
-def _judge(case: Case, kind: str, times: dict[str, Times]) -> None:
-    middle = float(np.median(times[OURS].cpu_ms))
-    aim = AIMS.get((case.name, kind))
-    if aim is not None:
-        print(f"     aim under {aim:.0f} ms: {'met' if middle < aim else 'missed'} ({middle:.1f})")
-    others = {n: float(np.median(t.cpu_ms)) for n, t in times.items() if n != OURS}
+def aims(found: list[Measured]) -> list[Aim]:
+    """What was aimed at and what was reached, of every case that ran."""
+    return [aim for case in found for kind in case.kinds for aim in _aims(case.name, kind)]
+
+
+def _aims(case: str, resolved: Resolved) -> Iterator[Aim]:
+    middle = resolved.times[OURS].middle_ms
+    most, what = AIMS.get((case, resolved.kind)), f"{case}, {resolved.kind} moved"
+    if most is not None:
+        yield Aim(f"{what}: under {most:.0f} ms", f"{middle:.1f} ms", middle < most)
+    others = {name: t.middle_ms for name, t in resolved.times.items() if name != OURS}
     if others:
         best = min(others, key=lambda name: others[name])
         ratio = others[best] / middle
-        met = "met" if ratio >= TIMES_CVXPY else "missed"
-        print(f"     best of cvxpy is {best}: {ratio:.1f} times ours; aim {TIMES_CVXPY:.0f}: {met}")
+        yield Aim(
+            f"{what}: {TIMES_CVXPY:.0f} x the best of cvxpy",
+            f"{ratio:.1f} x {best}",
+            ratio >= TIMES_CVXPY,
+        )
+
+
+def to_text(found: list[Measured]) -> Iterator[str]:
+    """Each case as tables in Markdown."""
+    for case in found:
+        rows, columns, entries = case.size
+        yield from ("", f"## Joint programme: {case.name}", "", f"{case.described}.", "")
+        yield f"Ours after the first answer: {rows} rows, {columns} columns, {entries} entries."
+        yield ""
+        starts = (
+            (name, f"{each.build.middle_ms:.1f}", f"{each.first.middle_ms:.1f}")
+            for name, each in case.starts.items()
+        )
+        yield from table(("ms of the processor", "build", "first answer"), starts)
+        yield ""
+        heading = "what moved,solved by,re-solves,cpu p50 ms,cpu p99,wall p50,wall p99,time of ours"
+        yield from table(heading.split(","), (row for each in case.kinds for row in each.cells()))
+        yield ""
+        for each in case.kinds:
+            yield each.remark()
 
 
 def described(question: Question) -> str:

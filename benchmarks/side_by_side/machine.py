@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import tidegate
-from benchmarks.side_by_side.entries import PEERS
+from benchmarks.side_by_side.entries import PEERS, Peer
 
 # Read by libraries when they are imported.
 ONE_THREAD = {
@@ -64,7 +64,7 @@ def description(core: int | None) -> dict[str, Any]:
     }
 
 
-def peers(absent: dict[str, str]) -> list[dict[str, str]]:
+def peers(absent: dict[str, str], listed: tuple[Peer, ...] = PEERS) -> list[dict[str, str]]:
     """Every peer with version and licence, or why it cannot be imported."""
     return [
         {
@@ -73,7 +73,7 @@ def peers(absent: dict[str, str]) -> list[dict[str, str]]:
             "licence": peer.licence,
             "absent": absent.get(peer.distribution, ""),
         }
-        for peer in PEERS
+        for peer in listed
     ]
 
 
