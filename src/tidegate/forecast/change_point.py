@@ -51,7 +51,7 @@ def recent_change(values: FloatArray, prior: ChangePointPrior, within: int) -> F
     state = _start(prior, 1)
     alarm = np.empty(values.size)
     for t, value in enumerate(values.tolist()):
-        seen = value == value  # noqa: PLR0124 - NaN differs from itself
+        seen = value == value
         density = _student(value, state) if seen else np.ones(weights.size)
         grown = weights * density
         change = prior.hazard * float(grown.sum())
@@ -101,9 +101,7 @@ def _shifted(state: FloatArray, prior: ChangePointPrior) -> FloatArray:
     return np.concatenate([_start(prior, 1), state], axis=1)
 
 
-def _kept(
-    weights: FloatArray, state: FloatArray, runs_kept: int
-) -> tuple[FloatArray, FloatArray]:
+def _kept(weights: FloatArray, state: FloatArray, runs_kept: int) -> tuple[FloatArray, FloatArray]:
     """The shortest runs; the weight of the longer joins the last of them."""
     if weights.size <= runs_kept:
         return weights, state

@@ -63,7 +63,7 @@ def auc(scores: FloatArray, labels: BoolArray) -> float:
 
 
 def average_precision(scores: FloatArray, labels: BoolArray) -> float:
-    """sum over thresholds of (R_k - R_{k-1}) P_k, tied scores taken together; NaN without events."""
+    """sum over thresholds of (R_k - R_{k-1}) P_k, ties taken together; NaN without events."""
     positives = int(labels.sum())
     if positives == 0:
         return float("nan")

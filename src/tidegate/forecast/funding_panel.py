@@ -148,12 +148,15 @@ def panel_band(forecasts: PanelForecasts, coin: int) -> FundingBand:
 def realised_mean(prints: FundingPrints, at_ms: IntArray, horizon_h: int) -> FloatArray:
     """Mean annual rate over (t, t + horizon], float64[m]; NaN where less than half has settled.
 
-    The newest origins, whose horizon has not ended by the last print, are NaN as well.
+    It is NaN as well where the last print due by the end is not there: a horizon that has not
+    ended looks no other, and what counts as settled must not hang on later prints.
     """
     end_ms = at_ms + horizon_h * HOUR_MS
-    mean = _mean_between(prints, at_ms, end_ms)
-    last_ms = prints.ts_ms[-1] if prints.ts_ms.size else np.int64(0)
-    return np.where(end_ms <= last_ms, mean, np.nan)
+    if prints.ts_ms.size == 0:
+        return np.full(at_ms.size, np.nan)
+    newest = np.maximum(np.searchsorted(prints.ts_ms, end_ms, side="right") - 1, 0)
+    next_ms = prints.ts_ms[newest] + prints.interval_h[newest] * HOUR_MS
+    return np.where(end_ms < next_ms, _mean_between(prints, at_ms, end_ms), np.nan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def walk_forward_probability(
 
 
 def gauge(probability: FloatArray) -> FloatArray:
-    """Past rank of the probability, in (0, 1]: a gauge of 0.9 is higher than 90 % of days before."""
+    """Past rank of the probability, in (0, 1]: 0.9 is higher than 90 % of the days before."""
     return past_rank(probability)
 
 

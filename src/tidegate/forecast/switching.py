@@ -122,9 +122,7 @@ def _smooth(
     filtered: FloatArray, predicted: FloatArray, model: SwitchingModel
 ) -> tuple[FloatArray, FloatArray]:
     """Smoothed probabilities [n, 2] and expected transitions [2, 2] from low, high."""
-    move = np.array(
-        [[model.stay[0], 1.0 - model.stay[0]], [1.0 - model.stay[1], model.stay[1]]]
-    )
+    move = np.array([[model.stay[0], 1.0 - model.stay[0]], [1.0 - model.stay[1], model.stay[1]]])
     smoothed, pairs = filtered.copy(), np.zeros((2, 2))
     for t in range(len(filtered) - 2, -1, -1):
         ratio = smoothed[t + 1] / predicted[t + 1]

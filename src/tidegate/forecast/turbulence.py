@@ -83,8 +83,8 @@ def mean_correlation(returns: FloatArray, window: int) -> FloatArray:
     for t in range(window - 1, len(returns)):
         rows = _known_columns(returns[t - window + 1 : t + 1])
         if rows is not None:
-            correlation = np.corrcoef(rows, rowvar=False)
-            n = len(correlation)
+            correlation = np.asarray(np.corrcoef(rows, rowvar=False))
+            n = rows.shape[1]
             found[t] = (correlation.sum() - n) / (n * (n - 1))
     return found
 

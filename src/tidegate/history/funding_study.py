@@ -30,7 +30,7 @@ from tidegate.history.parquet import FloatArray, IntArray, Selection, connect, r
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS
-from tidegate.signals.funding_hold import HoldRule, HoldValue, hold_value, held_above
+from tidegate.signals.funding_hold import HoldRule, HoldValue, held_above, hold_value
 
 HYPERLIQUID_FILE = "funding/funding_hyperliquid.parquet"
 CEX_FILE = "funding/funding_cex.parquet"

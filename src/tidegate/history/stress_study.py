@@ -20,6 +20,7 @@ from tidegate.forecast.change_point import ChangePointPrior, recent_change
 from tidegate.forecast.early_warning import WarningScore, score_warning
 from tidegate.forecast.errors import InsufficientHistory
 from tidegate.forecast.funding_panel import realised_mean
+from tidegate.forecast.regime_series import jump_states, switching_probability
 from tidegate.forecast.stress_features import (
     abdi_ranaldo,
     amihud,
@@ -37,7 +38,6 @@ from tidegate.forecast.turbulence import (
 )
 from tidegate.history.funding_study import read_panel
 from tidegate.history.parquet import FloatArray, IntArray, Selection, read_columns
-from tidegate.forecast.regime_series import jump_states, switching_probability
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS
@@ -159,9 +159,7 @@ def next_move(bars: DailyBars) -> FloatArray:
     return np.append(np.maximum(up, down), np.nan)
 
 
-def feature_sets(
-    root: Path, coin: str, panel: Mapping[str, DailyBars]
-) -> Mapping[str, FloatArray]:
+def feature_sets(root: Path, coin: str, panel: Mapping[str, DailyBars]) -> Mapping[str, FloatArray]:
     """Named feature sets float64[n, f] of a coin; `everything` joins all but implied volatility."""
     bars = panel[coin]
     returns = np.column_stack([each.return_log for each in panel.values()])
