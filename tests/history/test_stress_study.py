@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The evidence for stress: labels and features by hand, no say of the future, the gate's figures."""
+"""The evidence for stress: labels by hand, no say of the future, the gate's figures."""
 
 from __future__ import annotations
 

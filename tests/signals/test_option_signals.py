@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Option edges: what a hedge leaves of a variance premium, and quotes that contradict each other."""
+"""Option edges: what hedging leaves of a variance premium, and quotes that contradict."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from tidegate.forecast.block_bootstrap import DRAWS, block_interval
 from tidegate.forecast.errors import InsufficientHistory
@@ -57,9 +56,10 @@ def auc(scores: FloatArray, labels: BoolArray) -> float:
     negatives = labels.size - positives
     if positives == 0 or negatives == 0:
         return float("nan")
-    ranks = rankdata(scores)
-    total = float(ranks[labels].sum()) - positives * (positives + 1) / 2.0
-    return total / (positives * negatives)
+    quiet = np.sort(scores[~labels])
+    below = np.searchsorted(quiet, scores[labels], side="left")
+    not_above = np.searchsorted(quiet, scores[labels], side="right")
+    return 0.5 * float((below + not_above).sum()) / (positives * negatives)
 
 
 def average_precision(scores: FloatArray, labels: BoolArray) -> float:

@@ -226,19 +226,23 @@ def _lines(features: FloatArray, targets: FloatArray, settings: PanelSettings) -
         if i % settings.refit_days == 0:
             stop = i - settings.horizon_days + 1
             past = slice(max(0, stop - settings.window_days), max(0, stop))
-            coefficients = _fit(rows[past], targets[past], settings)
+            coefficients = _fit(rows[past], targets[past], settings, coefficients)
         if coefficients is not None:
             lines[i] = np.sort(rows[i] @ coefficients.T, axis=1)
     return lines
 
 
-def _fit(rows: FloatArray, targets: FloatArray, settings: PanelSettings) -> FloatArray | None:
-    """Coefficients of the three lines [3, k], or None with too few settled rows."""
+def _fit(
+    rows: FloatArray, targets: FloatArray, settings: PanelSettings, last: FloatArray | None
+) -> FloatArray | None:
+    """Coefficients of the three lines [3, k], from the last ones on; None with too few rows."""
     used = np.all(np.isfinite(rows), axis=2) & np.isfinite(targets)
     if used.sum() < MIN_ROWS:
         return None
     x, y = rows[used], targets[used]
-    return np.stack([quantile_regression(x, y, p) for p in settings.probabilities])
+    starts = (None, None, None) if last is None else tuple(last)
+    pairs = zip(settings.probabilities, starts, strict=True)
+    return np.stack([quantile_regression(x, y, p, start) for p, start in pairs])
 
 
 def _conformal(lines: FloatArray, targets: FloatArray, settings: PanelSettings) -> FloatArray:

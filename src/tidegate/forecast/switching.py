@@ -122,14 +122,21 @@ def _smooth(
     filtered: FloatArray, predicted: FloatArray, model: SwitchingModel
 ) -> tuple[FloatArray, FloatArray]:
     """Smoothed probabilities [n, 2] and expected transitions [2, 2] from low, high."""
-    move = np.array([[model.stay[0], 1.0 - model.stay[0]], [1.0 - model.stay[1], model.stay[1]]])
-    smoothed, pairs = filtered.copy(), np.zeros((2, 2))
-    for t in range(len(filtered) - 2, -1, -1):
-        ratio = smoothed[t + 1] / predicted[t + 1]
-        joint = filtered[t][:, None] * move * ratio[None, :]
-        pairs += joint
-        smoothed[t] = joint.sum(axis=1)
-    return smoothed, pairs
+    stay_low, stay_high = model.stay
+    smoothed = filtered.copy()
+    known, ahead = filtered.tolist(), predicted.tolist()
+    low, high = known[-1]
+    ll = lh = hl = hh = 0.0
+    for t in range(len(known) - 2, -1, -1):
+        ratio_low, ratio_high = low / ahead[t + 1][0], high / ahead[t + 1][1]
+        was_low, was_high = known[t]
+        low_low, low_high = was_low * stay_low * ratio_low, was_low * (1 - stay_low) * ratio_high
+        high_low = was_high * (1 - stay_high) * ratio_low
+        high_high = was_high * stay_high * ratio_high
+        ll, lh, hl, hh = ll + low_low, lh + low_high, hl + high_low, hh + high_high
+        low, high = low_low + low_high, high_low + high_high
+        smoothed[t] = low, high
+    return smoothed, np.array([[ll, lh], [hl, hh]])
 
 
 def _ordered(model: SwitchingModel) -> SwitchingModel:

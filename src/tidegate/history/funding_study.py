@@ -7,6 +7,7 @@ last third, less one horizon in between, judges that one choice against every ri
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -145,7 +146,8 @@ def score_funding(panel: Panel, horizon_h: int, trials: FundingTrials) -> Fundin
     no coin has 20 origins left to judge.
     """
     tried = trials.forecasts(panel, horizon_h)
-    tables = [_table(panel, forecasts, horizon_h) for _, forecasts in tried]
+    without = _tables(panel, horizon_h)
+    tables = [_with_forecasts(without, forecasts) for _, forecasts in tried]
     cut = _cut(tables[0], horizon_h)
     errors = [round(_relative_error(table, cut.tuning), 12) for table in tables]
     misses = [
@@ -196,19 +198,29 @@ class _Cut:
     judged: np.ndarray
 
 
-def _table(panel: Panel, forecasts: PanelForecasts, horizon_h: int) -> list[_CoinTable]:
+def _tables(panel: Panel, horizon_h: int) -> list[_CoinTable]:
+    """Rivals and what came, per coin, without a forecast yet."""
     days = -(-horizon_h // 24)
     tables = []
-    for i, (coin, prints) in enumerate(zip(panel.coins, panel.prints, strict=True)):
+    for coin, prints in zip(panel.coins, panel.prints, strict=True):
         named = dict(rivals(prints, panel.at_ms, days, panel.terms))
-        named["forecast"] = forecasts.median[:, i]
         realised = realised_mean(prints, panel.at_ms, horizon_h)
-        known = np.isfinite(realised)
-        for values in named.values():
-            known &= np.isfinite(values)
-        lower, upper = forecasts.lower[:, i], forecasts.upper[:, i]
-        tables.append(_CoinTable(coin, named, lower, upper, realised, known))
+        known = np.all([np.isfinite(values) for values in (realised, *named.values())], axis=0)
+        tables.append(_CoinTable(coin, named, realised, realised, realised, known))
     return tables
+
+
+def _with_forecasts(tables: Sequence[_CoinTable], forecasts: PanelForecasts) -> list[_CoinTable]:
+    return [
+        dataclasses.replace(
+            table,
+            forecasts=table.forecasts | {"forecast": forecasts.median[:, i]},
+            lower=forecasts.lower[:, i],
+            upper=forecasts.upper[:, i],
+            known=table.known & np.isfinite(forecasts.median[:, i]),
+        )
+        for i, table in enumerate(tables)
+    ]
 
 
 def _cut(tables: Sequence[_CoinTable], horizon_h: int) -> _Cut:
