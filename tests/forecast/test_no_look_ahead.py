@@ -36,7 +36,7 @@ from tidegate.forecast.turbulence import (
     standardised_shift,
     turbulence,
 )
-from tidegate.signals.funding_hold import held_above, rule_for_cost
+from tidegate.signals.funding_hold import held_above, rotated, rule_for_cost
 from tidegate.signals.lending import forecast_rate
 from tidegate.signals.order_flow import (
     TopOfBook,
@@ -99,6 +99,7 @@ SERIES: dict[str, Callable[[FloatArray], FloatArray]] = {
     "ewma": lambda x: ewma(x[:, 0], 5.0),
     "ar1": lambda x: ar1(x[:, 0], 7),
     "held": lambda x: held_above(x[:, 0] - 1.0, rule_for_cost(0.003, 30)).astype(float),
+    "rotation": lambda x: rotated(x - 1.0, 2, rule_for_cost(0.003, 30)).astype(float),
     "liquidity": _each_origin(lambda x: forecast_liquidity(x, 5).high),
     "lending rate": _each_origin(lambda x: forecast_rate("pool", x, 7).rate_annual),
     "vol shift": _each_origin(lambda x: vol_shift(x, 7).expected),

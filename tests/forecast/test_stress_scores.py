@@ -205,4 +205,4 @@ def test_a_gauge_that_knows_saves_and_one_that_does_not_never_pays() -> None:
     assert knows.saved > 0.3
     noise = 1.0 + np.repeat(rng.random(60), 20)
     assert not buffer_value(moves, noise, 0.02, rng).pays
-    assert best_strength(moves, 1.0 * ~calm, 0.02, (1.0, 3.0)) == 3.0
+    assert best_strength(moves, np.where(calm, 0.0, 1.0), 0.02, (1.0, 3.0)) == 3.0

@@ -11,6 +11,7 @@ import pytest
 
 from tidegate.forecast.errors import InsufficientHistory
 from tidegate.forecast.funding_panel import PanelSettings, panel_forecasts
+from tidegate.history.funding_evidence import long_histories, study_funding
 from tidegate.history.funding_study import (
     FundingTrials,
     largest_hyperliquid,
@@ -84,6 +85,49 @@ def test_another_folder_of_the_layout_gives_the_same_kind_of_table(tmp_path: Pat
     assert 0.7 < found.coverage < 0.9
     cut = panel.at_ms.tolist().index(found.judged_from_ms)
     assert found.coins[0].n_judged == panel.at_ms.size - cut - 1
+
+
+def _written_cex(root: Path) -> Path:
+    """Binance BTC over 800 days, its ETH over 100, and a venue whose rule is not known."""
+    rng = np.random.default_rng(3)
+    (root / "funding").mkdir()
+    rows = []
+    for venue, symbol, base, days in (
+        ("binance", "BTCUSDT", "BTC", 800),
+        ("binance", "ETHUSDT", "ETH", 100),
+        ("elsewhere", "BTCUSD", "BTC", 800),
+    ):
+        x = np.zeros(3 * days)
+        for i in range(1, x.size):
+            x[i] = 0.95 * x[i - 1] + 0.02 * rng.standard_normal()
+        rows += [
+            f"({i * 8 * HOUR_MS}, '{venue}', '{symbol}', '{base}', {(0.11 + v) * 8 / 8760!r}, 8)"
+            for i, v in enumerate(x.tolist())
+        ]
+    path = root / "funding/funding_cex.parquet"
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        database.execute(
+            "COPY (SELECT make_timestamptz(t * 1000) AS ts, venue, symbol, base, "
+            "rate::DOUBLE AS rate, interval_h::DOUBLE AS interval_h FROM "
+            f"(VALUES {', '.join(rows)}) v(t, venue, symbol, base, rate, interval_h)) "
+            f"TO '{path}' (FORMAT parquet)"
+        )
+    return root
+
+
+def test_evidence_is_of_every_venue_with_two_years_and_a_known_rule(tmp_path: Path) -> None:
+    root = _written_cex(tmp_path)
+    assert long_histories(root) == {"binance": ("BTCUSDT",)}
+    found = study_funding(root, FEW, 0.0027, (24,))
+    assert [(score.venue, score.horizon_h) for score in found.scores] == [("binance", 24)]
+    assert (found.trials, found.values, found.refused) == (2, (), ())
+    assert study_funding(root, FEW, 0.0027, (24,)) == found
+
+
+def test_evidence_of_a_folder_without_funding_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not found"):
+        study_funding(tmp_path, FEW, 0.0027)
 
 
 def test_a_short_history_is_refused(tmp_path: Path) -> None:

@@ -23,7 +23,14 @@ from tidegate.signals.edges import (
     error_covariance,
     standard_error,
 )
-from tidegate.signals.funding_hold import HoldRule, held_above, hold_value, rule_for_cost
+from tidegate.signals.funding_hold import (
+    HoldRule,
+    held_above,
+    hold_value,
+    rotated,
+    rotation_value,
+    rule_for_cost,
+)
 from tidegate.signals.net_carry import HoldingCosts, TradedLeg, basis_edge, funding_edge
 
 COSTS = TradingCosts(taker_ppm=450, half_spread=1e-4, impact_coefficient=1.0)
@@ -152,6 +159,30 @@ def test_holding_pays_for_every_change_and_an_unknown_forecast_closes() -> None:
     assert rule_for_cost(0.003, 30).enter_annual == pytest.approx(0.0365)
     with pytest.raises(InputError, match="known payment"):
         hold_value("BTC", np.full(6, math.nan), held, rule, np.random.default_rng(0))
+
+
+@given(st.integers(0, 500), st.integers(1, 4))
+def test_rotation_holds_no_more_than_its_places_and_nothing_unknown(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    forecasts = np.where(rng.random((60, 5)) < 0.1, math.nan, rng.standard_normal((60, 5)))
+    held = rotated(forecasts, count, HoldRule(0.5, 0.0, 0.001))
+    assert held.sum(axis=1).max() <= count
+    assert np.isfinite(forecasts[held]).all()
+    assert (forecasts[held] > 0.0).all()
+    assert (forecasts[0][held[0]] > 0.5).all()
+
+
+def test_rotation_gives_way_only_where_the_gain_pays_for_the_change() -> None:
+    rule = HoldRule(0.1, 0.0, 0.004)
+    forecasts = np.array([[0.2, 0.15], [0.2, 0.29], [0.2, 0.31], [math.nan, 0.05]])
+    assert rotated(forecasts, 1, rule).argmax(axis=1).tolist() == [0, 0, 1, 1]
+    paid = np.array([[0.365, 0.0], [0.365, 0.0], [0.0, 0.73], [math.nan, 0.73]])
+    held = rotated(forecasts, 1, rule)
+    found = rotation_value(paid, held, 1, rule, np.random.default_rng(0))
+    years = 4 / 365
+    # Six tenths of a per cent of funding, less two entries and two exits of 20 bp each.
+    assert found.acted_annual * years == pytest.approx(0.006 - 4 * 0.002)
+    assert found.static_annual * years == pytest.approx(0.003 - 2 * 0.002)
 
 
 @pytest.mark.parametrize("bad", [{"days_held": 0.0}, {"days_held": 1.0, "transfer": math.nan}])

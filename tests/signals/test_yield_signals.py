@@ -147,7 +147,8 @@ def test_flow_moves_the_price_of_its_own_seconds_and_hardly_the_next(
 ) -> None:
     """R^2 at 10 s of the mid's change on the flow of the same and of the bin before."""
     path = data_root / f"l2/binance_{market}_btc_bbo_2024-08-08.parquet"
-    rows = duckdb.sql(f"SELECT * FROM '{path}' ORDER BY recv_ns").fetchnumpy()
+    with duckdb.connect() as database:
+        rows = database.execute(f"SELECT * FROM '{path}' ORDER BY recv_ns").fetchnumpy()
     ts_ms = (rows["recv_ns"] // 1_000_000).astype(np.int64)
     names = ("bid", "bid_qty", "ask", "ask_qty")
     book = TopOfBook(ts_ms, *(np.asarray(rows[name], dtype=np.float64) for name in names))

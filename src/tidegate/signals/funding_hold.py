@@ -71,6 +71,59 @@ def held_above(forecast_annual: FloatArray, rule: HoldRule) -> BoolArray:
     return held
 
 
+def rotated(forecast_annual: FloatArray, count: int, rule: HoldRule) -> BoolArray:
+    """Which coins are held after each row of forecasts, bool[m, c], at most `count` at once.
+
+    A coin below `leave_annual` or with an unknown forecast is closed. A free place goes to the
+    best coin above `enter_annual`; a held coin gives way where the best one outside forecasts more
+    by `enter_annual`, which pays for the change of both.
+    """
+    if count < 1:
+        raise InputError("rotation", "count", f"expected at least 1, got {count}")
+    held = np.zeros(forecast_annual.shape, dtype=np.bool_)
+    now: set[int] = set()
+    for i, row in enumerate(np.where(np.isfinite(forecast_annual), forecast_annual, -np.inf)):
+        now = {coin for coin in now if row[coin] > rule.leave_annual}
+        for coin in np.argsort(-row, kind="stable").tolist():
+            worst = min(now, key=lambda each: row[each], default=coin)
+            if coin in now or not row[coin] > rule.enter_annual:
+                continue
+            if len(now) < count:
+                now.add(coin)
+            elif row[coin] > row[worst] + rule.enter_annual:
+                now = (now - {worst}) | {coin}
+        held[i, sorted(now)] = True
+    return held
+
+
+def rotation_value(
+    paid_annual: FloatArray, held: BoolArray, count: int, rule: HoldRule, rng: np.random.Generator
+) -> HoldValue:
+    """Income per USD of one leg with an equal part in each of `count` places, against an equal part
+    in every coin on every day.
+
+    Args: `paid_annual` float64[m, c]; NaN pays nothing to either. Places left empty earn nothing.
+    """
+    paid = np.where(np.isfinite(paid_annual), paid_annual, 0.0) / DAYS_PER_YEAR
+    every = np.ones(held.shape[0], dtype=np.bool_)
+    costs = np.column_stack([_switching(column, rule) for column in held.T])
+    acted = (np.where(held, paid, 0.0) - costs).sum(axis=1) / count
+    static = paid.mean(axis=1) - _switching(every, rule)
+    gain, block = acted - static, min(BLOCK_DAYS, held.shape[0])
+    years = held.shape[0] / DAYS_PER_YEAR
+    low, high = block_interval(rng, gain.size, block, lambda rows: float(gain[rows].sum()) / years)
+    return HoldValue(
+        coin=f"rotation of {count} among {held.shape[1]}",
+        acted_annual=float(acted.sum()) / years,
+        static_annual=float(static.sum()) / years,
+        difference_low=low,
+        difference_high=high,
+        held_share=float(held.sum(axis=1).mean()) / count,
+        trades=int(np.count_nonzero(np.diff(held, axis=0, prepend=False))),
+        days=held.shape[0],
+    )
+
+
 def hold_value(
     coin: str,
     paid_annual: FloatArray,
