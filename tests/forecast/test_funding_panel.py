@@ -119,6 +119,8 @@ def test_a_stuck_feed_a_stale_one_and_a_short_one_are_refused() -> None:
             panel_band(found, coin)
     band = panel_band(found, 3)
     assert band.lower_annual <= band.median_annual <= band.upper_annual
+    wide = band.upper_annual - band.lower_annual
+    assert band.standard_error_annual == pytest.approx(wide / 2 / 1.2815515655)
 
 
 def test_missing_prints_are_holes_and_never_zero() -> None:

@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -113,3 +114,26 @@ def test_no_gauge_pays_so_that_none_is_switched_on(scores: StressScores) -> None
 def test_a_folder_without_the_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="coinbase_spot_1d"):
         study_stress(tmp_path)
+
+
+def _written_daily(root: Path, days: list[int]) -> Path:
+    (root / "ohlcv").mkdir()
+    path = root / "ohlcv/coinbase_spot_1d.parquet"
+    rows = ", ".join(f"({day * DAY_MS}, 'BTC', {100 + day})" for day in days)
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        database.execute(
+            "COPY (SELECT make_timestamptz(t::BIGINT * 1000) AS ts, base, p * 1.1 AS high, p * 0.9 AS low, "
+            f"p * 1.0 AS close, 5.0 AS volume FROM (VALUES {rows}) v(t, base, p)) "
+            f"TO '{path}' (FORMAT parquet)"
+        )
+    return root
+
+
+def test_a_missing_day_is_a_hole_and_a_doubled_day_is_refused(tmp_path: Path) -> None:
+    bars = read_daily(_written_daily(tmp_path, [1, 2, 4, 5]), "BTC")
+    assert np.isnan(bars.close).tolist() == [False, False, True, False, False]
+    assert np.isnan(bars.return_log).tolist() == [True, False, True, True, False]
+    (tmp_path / "again").mkdir()
+    with pytest.raises(InputError, match="one row per UTC day"):
+        read_daily(_written_daily(tmp_path / "again", [1, 2, 2]), "BTC")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.forecast.errors import InsufficientHistory
+from tidegate.history.chain_file import read_chain, snapshots
 from tidegate.model.errors import InputError
+from tidegate.model.times import DAY_MS
 from tidegate.pricing.black76 import price
+from tidegate.pricing.option_chain import OptionChain
 from tidegate.signals.edges import error_correlation, standard_error
 from tidegate.signals.option_arbitrage import (
     ArbitrageTerms,
@@ -21,6 +25,7 @@ from tidegate.signals.option_arbitrage import (
     box_edges,
     cross_venue_edges,
     parity_edges,
+    strikes_of,
 )
 from tidegate.signals.variance_premium import HedgeTerms, OptionQuotes, variance_edges
 from tidegate.signals.vol_shift import vol_shift, vol_shift_edge
@@ -125,6 +130,38 @@ def test_an_unquoted_leg_makes_no_arbitrage_and_a_crossed_quote_is_refused() -> 
     assert box_edges([holed, *fair_strikes(0.6, 0.0, (0.9,))], FREE) == ()
     with pytest.raises(InputError, match="bid <= ask"):
         StrikeQuotes(1.0, 0.2, 0.1, 0.1, 0.2)
+
+
+def test_violations_of_a_stored_chain_are_few_after_fees(data_root: Path) -> None:
+    """Marks of a chain agree with parity, so what quotes violate is rare and small once fees of
+    3 bp an option and 5 bp of the future are paid."""
+    path = data_root / "options/deribit_BTC_chain_2026-02.parquet"
+    chain = read_chain(path, snapshots(path)[-1])
+    strikes = edges = 0
+    for expiry_ms in np.unique(chain.expiry_ms).tolist():
+        held = strikes_of(chain, expiry_ms)
+        days = max((expiry_ms - chain.ts_ms) / DAY_MS, 0.1)
+        strikes += len(held)
+        edges += len(parity_edges(held, ArbitrageTerms(days)))
+    assert strikes > 200
+    assert edges < 0.05 * strikes
+
+
+def test_strikes_of_a_chain_are_over_the_forward_and_a_crossed_side_is_missing() -> None:
+    strike = np.array([100.0, 100.0, 120.0, 120.0, 130.0])
+    call = np.array([True, False, True, False, True])
+    chain = OptionChain(
+        0, "BTC", np.full(5, DAY_MS), strike, call,
+        np.array([5.0, 4.0, 2.0, 0.0, 1.0]), np.array([6.0, 5.0, 1.0, 22.0, 2.0]),
+        np.full(5, 100.0), np.full(5, 0.5), 1.0, False,
+    )  # fmt: skip
+    first, second = strikes_of(chain, DAY_MS)
+    assert first == StrikeQuotes(1.0, 0.05, 0.06, 0.04, 0.05)
+    assert math.isnan(second.call_bid)
+    assert math.isnan(second.put_bid)
+    assert (second.over_forward, second.put_ask) == (1.2, 0.22)
+    with pytest.raises(InputError, match="expiry_ms"):
+        strikes_of(chain, 1)
 
 
 def test_cross_venue_capacity_is_known_only_with_both_sizes() -> None:

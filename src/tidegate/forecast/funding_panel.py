@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
+from scipy.special import ndtri
 
 from tidegate.forecast.errors import InsufficientHistory
 from tidegate.forecast.funding import HOURS_PER_YEAR, FundingPrints
@@ -91,6 +92,12 @@ class FundingBand(msgspec.Struct, frozen=True):
     lower_annual: float
     median_annual: float
     upper_annual: float
+    band: float = 0.8
+
+    @property
+    def standard_error_annual(self) -> float:
+        """Deviation of the normal law whose central band is as wide: 0.39 of its width at 80 %."""
+        return (self.upper_annual - self.lower_annual) / (2.0 * float(ndtri(0.5 + 0.5 * self.band)))
 
 
 def panel_forecasts(

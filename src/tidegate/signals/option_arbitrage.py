@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import msgspec
+import numpy as np
 
 from tidegate.model.errors import InputError
+from tidegate.pricing.option_chain import OptionChain
 from tidegate.signals.edges import Edge
 
 DAYS_PER_YEAR = 365.0
@@ -38,6 +40,32 @@ class StrikeQuotes(msgspec.Struct, frozen=True):
             bid, ask = getattr(self, f"{side}_bid"), getattr(self, f"{side}_ask")
             if bid > ask:
                 raise InputError("strike", side, f"expected bid <= ask, got {bid} and {ask}")
+
+
+def strikes_of(chain: OptionChain, expiry_ms: int) -> tuple[StrikeQuotes, ...]:
+    """Strikes of one expiry with a call and a put, prices over the forward, by strike.
+
+    A quote of nothing is a missing one. A crossed side is left out as missing on both sides: it is
+    a stale quote far more often than money on the table. Raises: `InputError` for no such expiry.
+    """
+    rows = np.flatnonzero(chain.expiry_ms == expiry_ms)
+    if rows.size == 0:
+        raise InputError("option chain", "expiry_ms", f"expected one of the chain: {expiry_ms}")
+    sides: dict[float, dict[bool, tuple[float, float]]] = {}
+    forwards: dict[float, float] = {}
+    for i in rows.tolist():
+        unit = 1.0 if chain.inverse else float(chain.forward_usd[i])
+        bid, ask = (float(x[i]) / unit if x[i] > 0.0 else math.nan for x in (chain.bid, chain.ask))
+        strike = float(chain.strike_usd[i])
+        sound = not bid > ask
+        side = (bid, ask) if sound else (math.nan, math.nan)
+        sides.setdefault(strike, {})[bool(chain.is_call[i])] = side
+        forwards[strike] = float(chain.forward_usd[i])
+    return tuple(
+        StrikeQuotes(strike / forwards[strike], *both[True], *both[False])
+        for strike, both in sorted(sides.items())
+        if len(both) == 2 and forwards[strike] > 0.0
+    )
 
 
 class ArbitrageTerms(msgspec.Struct, frozen=True):
