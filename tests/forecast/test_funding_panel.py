@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scipy.optimize import linprog
 
 from tidegate.forecast.errors import InsufficientHistory
@@ -56,19 +57,23 @@ def panel_of(seed: int, coins: int = 3) -> list[FundingPrints]:
     return [prints_of(reverting(seed + coin)) for coin in range(coins)]
 
 
-@settings(max_examples=8)
-@given(st.integers(0, 100), st.integers(90, DAYS - 1), st.booleans(), st.sampled_from([0, 4]))
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("offset_h", [0, 4])
+@pytest.mark.parametrize("horizon_h", [24, 72])
+@settings(max_examples=2)
+@given(st.integers(0, 100), st.integers(90, DAYS - 1))
 def test_forecasts_do_not_change_when_later_prints_do(
-    seed: int, day: int, cut: bool, offset_h: int
+    cut: bool, offset_h: int, horizon_h: int, seed: int, day: int
 ) -> None:
     """Later prints are changed wildly or taken away: what was forecast before stays bit by bit.
 
     Prints that do not settle at midnight are where a target's end is not a print's time."""
+    estimated = replace(DAY_AHEAD, horizon_h=horizon_h)
     panel = [
         FundingPrints(each.ts_ms + offset_h * HOUR_MS, each.rate, each.interval_h)
         for each in panel_of(seed)
     ]
-    before = panel_forecasts(panel, AT_MS, TERMS, DAY_AHEAD)
+    before = panel_forecasts(panel, AT_MS, TERMS, estimated)
     changed = []
     for each in panel:
         later = each.ts_ms > day * DAY_MS
@@ -78,7 +83,7 @@ def test_forecasts_do_not_change_when_later_prints_do(
         else:
             rate = np.where(later, -7.0 * each.rate + 0.003, each.rate)
             changed.append(FundingPrints(each.ts_ms, rate, each.interval_h))
-    after = panel_forecasts(changed, AT_MS, TERMS, DAY_AHEAD)
+    after = panel_forecasts(changed, AT_MS, TERMS, estimated)
     for name in ("lower", "median", "upper"):
         np.testing.assert_array_equal(getattr(before, name)[:day], getattr(after, name)[:day])
     assert np.isfinite(before.median[day - 1]).all()
@@ -141,6 +146,35 @@ def test_a_print_of_a_hundred_deviations_moves_the_others_little_and_stays_in_th
     after = panel_forecasts(changed, AT_MS, TERMS, DAY_AHEAD)
     np.testing.assert_allclose(after.median[-1, 1:], before.median[-1, 1:], atol=0.01)
     assert np.abs(after.upper[-1]).max() <= TERMS.cap_annual
+
+
+def test_hourly_feed_that_stopped_three_hours_ago_is_refused() -> None:
+    hourly = prints_of(np.repeat(reverting(8), 8), 1.0)
+    late = FundingPrints(hourly.ts_ms[:-3], hourly.rate[:-3], hourly.interval_h[:-3])
+    found = panel_forecasts([late, hourly], AT_MS, TERMS, DAY_AHEAD)
+    assert np.isnan(found.median[-1]).tolist() == [True, False]
+
+
+def test_print_at_the_origin_is_past_and_one_at_the_horizon_is_not() -> None:
+    prints = prints_of(np.array([9.0, 9.0, 9.0, 1.0, 2.0, 3.0, 9.0]))
+    found = realised_mean(prints, np.array([DAY_MS], dtype=np.int64), 24)
+    assert found[0] == pytest.approx(2.0)
+
+
+def test_band_widens_on_the_side_that_was_missed() -> None:
+    """From day 300 on shocks are upward and five times as large, which no fit has seen."""
+    at_ms = np.arange(1, 420, dtype=np.int64) * DAY_MS
+    annual = reverting(9, 420)
+    annual[900:] += 0.5 * np.random.default_rng(9).exponential(size=360)
+    settings_ = PanelSettings(window_days=290, refit_days=300)
+    still, moving = panel_forecasts_by_step(
+        [prints_of(annual)], at_ms, TERMS, settings_, (0.0, 0.4)
+    )
+    realised = realised_mean(prints_of(annual), at_ms, 24)
+    rows = slice(330, 418)
+    above = [float((realised[rows] > f.upper[rows, 0]).mean()) for f in (still, moving)]
+    assert above[0] > 0.3, above
+    assert above[1] < 0.17, above
 
 
 def test_duplicated_prints_are_refused() -> None:

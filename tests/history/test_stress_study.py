@@ -123,8 +123,8 @@ def _written_daily(root: Path, days: list[int]) -> Path:
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
         database.execute(
-            "COPY (SELECT make_timestamptz(t::BIGINT * 1000) AS ts, base, p * 1.1 AS high, p * 0.9 AS low, "
-            f"p * 1.0 AS close, 5.0 AS volume FROM (VALUES {rows}) v(t, base, p)) "
+            "COPY (SELECT make_timestamptz(t::BIGINT * 1000) AS ts, base, p * 1.1 AS high, "
+            f"p * 0.9 AS low, p * 1.0 AS close, 5.0 AS volume FROM (VALUES {rows}) v(t, base, p)) "
             f"TO '{path}' (FORMAT parquet)"
         )
     return root
