@@ -28,7 +28,7 @@ def _bars(n_days: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _of_whole_days(found: RealisedMeasures) -> slice:
-    return slice(1, found.day_ms.size)
+    return slice(1, found.start_ms.size)
 
 
 @given(st.integers(1, 4), st.integers(0, 999))
@@ -83,7 +83,7 @@ def test_a_day_without_bars_is_nan_and_so_is_the_return_into_it() -> None:
     ts_ms, close = _bars(3, 4)
     keep = (ts_ms < DAY_MS) | (ts_ms >= 2 * DAY_MS)
     found = realised_measures(ts_ms[keep], close[keep], STEP_MS)
-    assert found.day_ms.tolist() == [-DAY_MS, 0, DAY_MS, 2 * DAY_MS]
+    assert found.start_ms.tolist() == [-DAY_MS, 0, DAY_MS, 2 * DAY_MS]
     assert np.isnan([found.variance[2], found.bipower[2], found.quarticity[2]]).all()
     assert np.isnan(found.return_log[2:4]).all()
 
