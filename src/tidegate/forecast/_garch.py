@@ -37,8 +37,7 @@ def digamma(x: float) -> float:
         x += 1.0
     v = 1.0 / (x * x)
     series = v * (
-        1.0 / 12.0
-        - v * (1.0 / 120.0 - v * (1.0 / 252.0 - v * (1.0 / 240.0 - v * (1.0 / 132.0))))
+        1.0 / 12.0 - v * (1.0 / 120.0 - v * (1.0 / 252.0 - v * (1.0 / 240.0 - v * (1.0 / 132.0))))
     )
     return total + math.log(x) - 0.5 / x - series
 
@@ -236,7 +235,6 @@ def maximise(
     the mean log-likelihood, the largest gradient entry there, and the iterations.
     """
     tolerance, most = limits
-    k = start.size
     work = np.empty((returns.size, PARAMETERS))
     free = start.copy()
     value, gradient, outer = value_at(free, returns, presample, shape, work)

@@ -6,8 +6,8 @@ The status is computed from the scores and is no field, so nobody sets it:
 - `observed`: shown, and used for nothing. Every model starts here.
 - `buffers`: may widen buffers. It beat its baseline over the whole walk-forward, in the mean and at
   p < 0.05 two-sided, over 100 forecasts or more.
-- `capital`: may move capital. It also beat the baseline, mean and p < 0.05, in the last third that
-  was not looked at before the model was chosen, over 50 forecasts or more.
+- `capital`: may move capital. It was chosen before the last third was scored, and beat the baseline
+  there too, over 50 forecasts or more, with p times the number of looks (Bonferroni) < 0.05.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class Card(msgspec.Struct, frozen=True):
         loss, score, baseline, baseline_score: mean losses of the model and of its baseline on the
             same forecasts.
         whole: the test over the whole walk-forward; None where it could not be made.
-        held_out: the test over the untouched last third; None where there is none, or where the
-            model was chosen after looking at it.
+        held_out: the test over the last third; None for a model that was not chosen before it.
+        looks: models whose last third had been seen when the rule of choice was settled, at
+            least 1.
         trials: configurations that were scored before this one was chosen, itself included.
         date: ISO date of the last outcome scored.
     """
@@ -50,19 +51,20 @@ class Card(msgspec.Struct, frozen=True):
     baseline_score: float
     whole: Comparison | None
     held_out: Comparison | None
+    looks: int
     trials: int
     date: str
 
     @property
     def status(self) -> Status:
         """What the scores allow."""
-        if not (self.score < self.baseline_score and _beats(self.whole, LEAST_WHOLE)):
+        if not (self.score < self.baseline_score and _beats(self.whole, LEAST_WHOLE, 1)):
             return "observed"
-        return "capital" if _beats(self.held_out, LEAST_HELD_OUT) else "buffers"
+        return "capital" if _beats(self.held_out, LEAST_HELD_OUT, self.looks) else "buffers"
 
 
-def _beats(test: Comparison | None, least: int) -> bool:
+def _beats(test: Comparison | None, least: int, looks: int) -> bool:
     """Whether a test says better; a NaN says nothing."""
     if test is None or test.n_scored < least:
         return False
-    return test.mean_difference < 0.0 and test.p_value < SIGNIFICANT
+    return test.mean_difference < 0.0 and looks * test.p_value < SIGNIFICANT

@@ -15,9 +15,7 @@ from tidegate.model.times import DAY_MS
 
 BASELINE = "HAR"
 POOL = "pool"
-# What forecasts of one day are made with: of the models below the one with the least mean QLIKE in
-# the first two thirds of the walk-forward on BTC and ETH (docs/forecasts.md).
-CHOSEN = "week log-HAR leverage quarticity"
+WEEK = "week log-HAR leverage quarticity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def experts(period_ms: int = DAY_MS) -> tuple[Expert, ...]:
         Har("log-HAR leverage quarticity", leverage=True, quarticity=True),
         Seasonal(Har("", in_logs=False), "week HAR"),
         Seasonal(leverage, "week log-HAR leverage"),
-        Seasonal(quarticity, CHOSEN),
+        Seasonal(quarticity, WEEK),
     )
     found = tuple(Expert(model, refit) for model in linear)
     if period_ms != DAY_MS:
@@ -59,6 +57,6 @@ def experts(period_ms: int = DAY_MS) -> tuple[Expert, ...]:
     )
     return (
         *found,
-        Expert(Seasonal(implied, f"{CHOSEN} implied")),
+        Expert(Seasonal(implied, f"{WEEK} implied")),
         *(Expert(model, 7) for model in daily),
     )

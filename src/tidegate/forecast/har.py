@@ -141,9 +141,7 @@ class HarFit:
         return Predicted(variance, math.log(variance) + centre, error, self.n_train)
 
 
-def _least_squares(
-    model: Har, rows: FloatArray, target: FloatArray
-) -> HarFit:
+def _least_squares(model: Har, rows: FloatArray, target: FloatArray) -> HarFit:
     n, k = rows.shape
     if n < MIN_TRAIN_ROWS:
         raise InsufficientHistory(

@@ -79,4 +79,3 @@ class EwmaFit:
         found = forecast_ewma(recent)
         error = 2.0 * found.standard_error_log
         return Predicted(variance, math.log(variance) - 0.5 * error**2, error, found.n_train)
-
