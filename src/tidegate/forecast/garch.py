@@ -71,10 +71,9 @@ class Garch:
         """
         check_horizon(horizon)
         window = past.last(TRAIN_ROWS)
-        estimate = estimate_garch(window.measures.return_log, self.asymmetric, self.student)
-        h = conditional_variance(
-            estimate.parameters, window.measures.return_log, estimate.presample
-        )
+        returns = window.measures.return_log
+        estimate = estimate_garch(returns, self.asymmetric, self.student)
+        h = conditional_variance(estimate.parameters, returns, estimate.presample)
         expected = mean_ahead(estimate.parameters, h[1:], horizon)
         realised = forward_mean(window.measures.variance, horizon)
         centre, spread, _ = log_errors(realised, expected, MIN_ROWS // 2)

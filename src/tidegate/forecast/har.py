@@ -159,9 +159,9 @@ def _least_squares(model: Har, rows: FloatArray, target: FloatArray) -> HarFit:
         error = centre, spread
     return HarFit(
         model,
-        coefficients,
+        np.asarray(coefficients, dtype=np.float64),
         float(residuals @ residuals) / (n - k),
-        np.linalg.inv(rows.T @ rows),
+        np.asarray(np.linalg.inv(rows.T @ rows), dtype=np.float64),
         seen,
         error,
         n,

@@ -30,6 +30,8 @@ MIN_SEASON_ROWS = 4
 EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0.
 SATURDAY = 5
 WEEKDAYS, HOURS_OF_WEEK = 7, 48
+# No model looks further back to forecast than it does to fit on days.
+RECENT_ROWS = 800
 
 
 def seasons(start_ms: IntArray, period_ms: int) -> IntArray:
@@ -88,7 +90,7 @@ class SeasonalFit:
     def predict(self, past: VolatilityHistory) -> Predicted:
         """The forecast within, times the mean factor of the h periods ahead."""
         period_ms = past.measures.period_ms
-        recent = past.last(2 * span_of(period_ms).train)
+        recent = past.last(RECENT_ROWS)
         found = self.within.predict(_adjusted(recent, self.factors))
         steps = np.arange(1, self.horizon + 1, dtype=np.int64)
         ahead_ms = past.measures.start_ms[-1] + period_ms * steps

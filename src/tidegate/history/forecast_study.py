@@ -75,7 +75,8 @@ class CoinWalks:
         values = (found.variance[-1], found.log_median[-1], found.standard_error_log[-1])
         if not np.all(np.isfinite(values)):
             return None
-        return Predicted(*(float(value) for value in values), n_train=len(self.history))
+        variance, log_median, error = (float(value) for value in values)
+        return Predicted(variance, log_median, error, len(self.history))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def lines(study: ForecastStudy) -> Iterator[str]:
         yield from (_row(row) for row in getattr(study, part))
     yield f"\nchosen on the first two thirds: {study.chosen}"
     yield f"  coins together, whole: {_test(study.pooled_whole)}"
-    yield f"  coins together, last third: {_test(study.pooled)}, p to be multiplied by {LOOKS} looks"
+    yield f"  coins together, last third: {_test(study.pooled)}; times {LOOKS} looks"
     for walked in study.coins:
         yield f"{walked.coin} pool: regret {walked.regret:.2f}, bound {walked.bound:.2f}"
     for card in study.cards:

@@ -37,7 +37,7 @@ def read_volatility_history(
 ) -> VolatilityHistory:
     """Measures of Binance's perpetual in USDT, and on days the variance that DVOL implies.
 
-    A missing bar is a hole. DVOL of a day counts as known at the end of that day, as
+    A missing bar is a hole; a last period that is still under way is left out. DVOL of a day counts as known at the end of that day, as
     (DVOL / 100)^2 / 365; it is left out where the folder has none of the coin.
     Raises: `InputError` for an unknown coin, an absent or damaged file, bars off their grid or
     repeated, or a price that is not finite and above zero.
@@ -49,6 +49,8 @@ def read_volatility_history(
         raise InputError(BARS, symbol, f"expected bars in {window}, found none")
     _ensure_single(symbol, ts_ms)
     measures = realised_measures(ts_ms, values["close"], BARS_MS, period_ms)
+    if int(measures.start_ms[-1]) + period_ms > int(ts_ms[-1]) + BARS_MS:
+        measures = measures.rows(0, len(measures) - 1)
     if period_ms != DAY_MS or not (root / implied_file(coin)).is_file():
         return VolatilityHistory(measures)
     return VolatilityHistory(measures, _implied(root, coin, measures.start_ms))
