@@ -37,8 +37,9 @@ def read_volatility_history(
 ) -> VolatilityHistory:
     """Measures of Binance's perpetual in USDT, and on days the variance that DVOL implies.
 
-    A missing bar is a hole; a last period that is still under way is left out. DVOL of a day counts as known at the end of that day, as
-    (DVOL / 100)^2 / 365; it is left out where the folder has none of the coin.
+    A missing bar is a hole; a last period that is still under way is left out. DVOL of a day
+    counts as known at the end of that day, as (DVOL / 100)^2 / 365; it is left out where the
+    folder has none of the coin.
     Raises: `InputError` for an unknown coin, an absent or damaged file, bars off their grid or
     repeated, or a price that is not finite and above zero.
     """
