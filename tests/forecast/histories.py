@@ -56,7 +56,7 @@ def with_row(past: VolatilityHistory, row: int, factor: float) -> VolatilityHist
             m.return_log,
         )
     ]
-    measures = RealisedMeasures(m.start_ms, m.period_ms, *changed, m.set_aside)
+    measures = _with(m, changed)
     implied = past.implied_variance
     if implied is not None:
         implied = np.concatenate([implied[:row], factor * implied[row:]])
@@ -70,9 +70,22 @@ def with_hole(past: VolatilityHistory, first: int, stop: int) -> VolatilityHisto
         np.concatenate([a[:stop], b[stop:]])
         for a, b in zip(_series(opened), _series(past), strict=True)
     ]
-    m = past.measures
-    return VolatilityHistory(
-        RealisedMeasures(m.start_ms, m.period_ms, *closed, m.set_aside), past.implied_variance
+    return VolatilityHistory(_with(past.measures, closed), past.implied_variance)
+
+
+def _with(m: RealisedMeasures, series: list[np.ndarray]) -> RealisedMeasures:
+    variance, bipower, jump, down, up, quarticity, returns = series
+    return RealisedMeasures(
+        m.start_ms,
+        m.period_ms,
+        variance,
+        bipower,
+        jump,
+        down,
+        up,
+        quarticity,
+        returns,
+        m.set_aside,
     )
 
 

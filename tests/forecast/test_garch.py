@@ -116,7 +116,7 @@ def test_optimum_is_the_one_that_a_constrained_solver_finds(
     bounds += [(2.1, 100)] if student else []
     best = minimize(loss, start, method="SLSQP", bounds=bounds, options={"ftol": 1e-12})
     p = found.parameters
-    ours = [p.mu, p.omega, p.alpha, p.beta, *([p.gamma] if asymmetric else [])]
+    ours: list[float | None] = [p.mu, p.omega, p.alpha, p.beta, *([p.gamma] if asymmetric else [])]
     ours += [p.nu] if student else []
     assert found.log_likelihood >= -best.fun - 1e-6
     assert ours == pytest.approx(best.x, rel=2e-2, abs=2e-3)

@@ -12,7 +12,7 @@ from tests.forecast.histories import FIRST_MS, WEEK, history, with_hole, with_ro
 from tidegate.forecast.errors import InsufficientHistory
 from tidegate.forecast.experts import BASELINE, Expert, experts
 from tidegate.forecast.har import Har
-from tidegate.forecast.model import Predicted, VolatilityHistory
+from tidegate.forecast.model import Model, Predicted, VolatilityHistory
 from tidegate.forecast.naive import Ewma, RandomWalk
 from tidegate.forecast.realised import RealisedMeasures
 from tidegate.forecast.scoring import qlike
@@ -45,7 +45,7 @@ def test_forecast_of_a_row_is_the_same_whatever_comes_after(expert: Expert, hori
 @pytest.mark.parametrize("horizon", [1, 7])
 def test_pool_of_a_row_is_the_same_whatever_comes_after(horizon: int) -> None:
     past = history(DAYS, 2)
-    chosen = [Ewma(), RandomWalk(), Har("log-HAR")]
+    chosen: list[Model] = [Ewma(), RandomWalk(), Har("log-HAR")]
     found = []
     for tried in (past, with_row(past, BENT, 30.0)):
         walks = [walk(model, tried, horizon) for model in chosen]
@@ -57,7 +57,8 @@ def test_pool_of_a_row_is_the_same_whatever_comes_after(horizon: int) -> None:
 def test_pool_loss_is_within_the_bound_of_the_best_expert() -> None:
     past = history(400, 3)
     y = realised_after(past, 1)
-    walks = [walk(model, past, 1) for model in (Ewma(), RandomWalk(), Har("log-HAR"))]
+    chosen: list[Model] = [Ewma(), RandomWalk(), Har("log-HAR")]
+    walks = [walk(model, past, 1) for model in chosen]
     found, weights = pool(walks, y)
     rows = np.isfinite(y) & np.all([np.isfinite(w.variance) for w in walks], axis=0)
     first = int(np.flatnonzero(rows)[0])
