@@ -99,7 +99,7 @@ def har_entries(returns: Any) -> list[Entry]:
 
         def fit() -> Any:
             rows = _regressors(variance[-395:], returns[-395:] / 100.0)
-            known = np.isfinite(rows).all(axis=1)[:-1]
+            known = np.all(np.isfinite(rows), axis=1)[:-1]
             target = np.log(variance[-394:])
             return OLS(target[known], rows[:-1][known]).fit(cov_type="HAC", cov_kwds={"maxlags": 1})
 
