@@ -21,6 +21,7 @@ from tidegate.forecast.scoring import (
     score,
     walk_forward,
 )
+from tidegate.forecast.trailing import forward_mean
 from tidegate.forecast.volatility import (
     EWMA_DECAY,
     MIN_TRAIN_ROWS,
@@ -28,7 +29,6 @@ from tidegate.forecast.volatility import (
     fit_log_har,
     forecast_ewma,
     forecast_volatility,
-    forward_mean,
 )
 from tidegate.model.errors import InputError
 from tidegate.model.times import MINUTE_MS

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import chi2
 from scipy.stats import t as student_t
 
 from tidegate.forecast.errors import InsufficientHistory
-from tidegate.forecast.volatility import ewma_variance_daily, fit_log_har, forward_mean
+from tidegate.forecast.trailing import forward_mean
+from tidegate.forecast.volatility import ewma_variance_daily, fit_log_har
 from tidegate.model.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -108,6 +111,64 @@ def diebold_mariano(loss_a: FloatArray, loss_b: FloatArray, horizon_days: int) -
     t_statistic = correction * float(d.mean()) / math.sqrt(variance / n)
     p_value = 2.0 * float(student_t.sf(abs(t_statistic), n - 1))
     return Comparison(float(d.mean()), t_statistic, p_value, n)
+
+
+def pooled_comparison(
+    losses_a: Sequence[FloatArray], losses_b: Sequence[FloatArray], horizon_days: int
+) -> Comparison:
+    """The same test on the mean difference of several series, row by row.
+
+    Series of one day move together, so a day counts once: d_t is the mean over those known at t.
+    Args: losses float64[n] per series, on one grid, NaN where not known.
+    """
+    differences = np.stack([a - b for a, b in zip(losses_a, losses_b, strict=True)])
+    known = np.isfinite(differences)
+    count = known.sum(axis=0)
+    mean = np.where(known, differences, 0.0).sum(axis=0)[count > 0] / count[count > 0]
+    return diebold_mariano(mean, np.zeros_like(mean), horizon_days)
+
+
+class MincerZarnowitz(msgspec.Struct, frozen=True):
+    """y = intercept + slope h + e of a forecast h, and the p-value that they are 0 and 1."""
+
+    intercept: float
+    slope: float
+    r_squared: float
+    p_value: float
+    n_scored: int
+
+
+def mincer_zarnowitz(
+    realised: FloatArray, forecast: FloatArray, horizon_days: int
+) -> MincerZarnowitz:
+    """Whether a forecast is unbiased: a Wald test with Newey-West errors at lag h - 1.
+
+    Args: float64[n] on the same rows, finite. Raises: `InsufficientHistory` below 4 h rows or
+    without variation. Source: Mincer and Zarnowitz (1969).
+    """
+    n = realised.size
+    if n < max(10, 4 * horizon_days) or np.ptp(forecast) == 0.0:
+        raise InsufficientHistory("Mincer-Zarnowitz", "rows", "expected more, that vary")
+    scale = float(forecast.mean())
+    y, x = realised / scale, np.column_stack([np.ones(n), forecast / scale])
+    beta, *_ = np.linalg.lstsq(x, y, rcond=None)
+    errors = y - x @ beta
+    bread = np.linalg.inv(x.T @ x)
+    covariance = bread @ _long_run(x * errors[:, None], horizon_days - 1) @ bread
+    off = beta - np.array([0.0, 1.0])
+    wald = float(off @ np.linalg.solve(covariance, off))
+    explained = 1.0 - float(errors @ errors) / float(((y - y.mean()) ** 2).sum())
+    p_value = float(chi2.sf(wald, 2))
+    return MincerZarnowitz(float(beta[0]) * scale, float(beta[1]), explained, p_value, n)
+
+
+def _long_run(terms: FloatArray, lags: int) -> FloatArray:
+    """Newey-West sum of outer products of rows, float64[k, k]."""
+    total = terms.T @ terms
+    for lag in range(1, lags + 1):
+        cross = terms[lag:].T @ terms[:-lag]
+        total = total + (1.0 - lag / (lags + 1)) * (cross + cross.T)
+    return np.asarray(total)
 
 
 def newey_west_variance(values: FloatArray, lags: int) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.forecast.errors import InsufficientHistory
+from tidegate.forecast.trailing import forward_mean, trailing_mean
 from tidegate.model.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -25,7 +26,6 @@ DAYS_PER_YEAR = 365
 TRAIN_DAYS = 365
 WEEK_DAYS, MONTH_DAYS = 7, 30
 MIN_TRAIN_ROWS = 120
-MIN_COVERAGE = 0.9
 EWMA_DECAY = 0.94
 EWMA_MIN_DAYS, EWMA_FRESH_DAYS = 5, 10
 
@@ -141,26 +141,9 @@ def forecast_volatility(
         return forecast_ewma(rv_daily)
 
 
-def forward_mean(rv_daily: FloatArray, horizon_days: int) -> FloatArray:
-    """Mean of rows t+1..t+h at row t, float64[n]; NaN at the last h rows and beside holes."""
-    ahead = np.full(rv_daily.shape, np.nan)
-    ahead[:-horizon_days] = _trailing_mean(rv_daily, horizon_days)[horizon_days:]
-    return ahead
-
-
-def _trailing_mean(rv_daily: FloatArray, n_days: int) -> FloatArray:
-    """Mean of the last n rows; NaN where fewer than 90 % of them are realised above zero."""
-    known = np.where(rv_daily > 0.0, rv_daily, np.nan)
-    padded = np.concatenate([np.full(n_days, np.nan), known])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, n_days)[1:]
-    count = np.isfinite(windows).sum(axis=1)
-    enough = count >= max(1.0, MIN_COVERAGE * n_days)
-    return np.where(enough, np.nansum(windows, axis=1) / np.maximum(count, 1), np.nan)
-
-
 def _regressors(rv_daily: FloatArray, returns_daily: FloatArray) -> FloatArray:
     """Rows (1, log RV, log RV_7, log RV_30, min(r, 0)), float64[n, 5], NaN where not known."""
-    lags = [np.log(_trailing_mean(rv_daily, n)) for n in (1, WEEK_DAYS, MONTH_DAYS)]
+    lags = [np.log(trailing_mean(rv_daily, n)) for n in (1, WEEK_DAYS, MONTH_DAYS)]
     columns = [np.ones(len(rv_daily)), *lags, np.minimum(returns_daily, 0.0)]
     return np.asarray(np.column_stack(columns), dtype=np.float64)
 
