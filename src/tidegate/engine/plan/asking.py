@@ -331,6 +331,9 @@ class _Work:
             there = self.standing(place, move)
             points = points_of(there, there.maintenance, scale, functions, amount)
             stressed.append(with_weights(points, self.spreads(place, move, functions)))
+        if not stressed:
+            # No coin moves it: dollars without an instrument stand as they are.
+            stressed.append(points_of(still, still.maintenance, scale, functions, amount))
         where = (place, scale.columns, (place,), len(self.book.ways))
         gap = _gap(still, account)
         limit = gap / self.total - KEPT if gap > 0.0 else -KEPT
