@@ -3,7 +3,7 @@
 
 Written apart from every generator of scenarios. In steps of 15 minutes over eight hours
 
-    d ln S_c = vol_c (sqrt((1 - share) v) dW_c + J dN / vol_BTC),   dv = k (1 - v) dt + xi sqrt(v) dB
+    d ln S_c = vol_c (sqrt((1 - share) v) dW_c + J dN / vol_BTC),  dv = k (1 - v) dt + xi sqrt(v) dB
 
 with Poisson jumps common to both coins, of a double exponential law (Kou 2002, eq. 2); v starts at
 a lognormal error about the forecast. The variance of a day is that of `VOL_DAILY`, of which jumps

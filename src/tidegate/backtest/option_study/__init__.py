@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options on real history: short strangles on Deribit, hedged on Binance, under several policies."""
+"""Options on real history: strangles sold on Deribit and hedged on Binance, by several policies."""

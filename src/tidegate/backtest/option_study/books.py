@@ -56,7 +56,7 @@ class Transit:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Everything held: dollars by account, perpetuals by coin, options in coins, money in transit."""
+    """Dollars by account, perpetuals by coin, options in coins, and money in transit."""
 
     cash: Mapping[str, float]
     perps: Mapping[str, Perp]

@@ -2,11 +2,11 @@
 """The variance premium of an option at a time, by what was known then.
 
 Held and hedged at its implied vol s, a long option earns about G S^2 (f^2 - s^2) / 2 a year, with
-G its gamma and f^2 the variance that will be realised (Carr and Madan 1998). At the money f^2 is the
-exponentially weighted mean of past days' realised variance (RiskMetrics 1996); at other strikes it
-is in the same proportion to s^2, so that a smile is no edge by itself. Its standard error is that of
-the weighted mean, sd(RV) sqrt(sum w^2), as if days were independent. The study harvests a premium
-and does not bet on its absence: a carry of being long is never above nought.
+G its gamma and f^2 the variance that will be realised (Carr and Madan 1998). At the money f^2 is
+the exponentially weighted mean of past days' realised variance (RiskMetrics 1996); at other strikes
+it is in the same proportion to s^2, so that a smile is no edge by itself. Its standard error is
+that of the weighted mean, sd(RV) sqrt(sum w^2), as if days were independent. The study harvests a
+premium and does not bet on its absence: a carry of being long is never above nought.
 """
 
 from __future__ import annotations

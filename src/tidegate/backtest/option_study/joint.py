@@ -210,6 +210,8 @@ def _each_alone(held: Held, look: Look, book: PlanBook, said: PlanTerms) -> tupl
         venue = terms.DERIBIT[coin]
         account = book.accounts[venue]
         names = {each.id for each in account.dealt}
+        if not names:
+            continue
         alone = replace(
             book,
             accounts={venue: account},
@@ -241,7 +243,9 @@ def replace_naked(said: PlanTerms) -> PlanTerms:
 
 def carried_out(held: Held, look: Look, asked: Asked, changed: Changes) -> Held:
     """Trades and transfers of a plan."""
-    options = {f"{terms.DERIBIT[e.coin]}:{e.symbol}": e for e in (*held.options, *offered(held, look))}
+    options = {
+        f"{terms.DERIBIT[e.coin]}:{e.symbol}": e for e in (*held.options, *offered(held, look))
+    }
     for place in np.flatnonzero(changed.lots.traded).tolist():
         bound = asked.bounds[place]
         size = float(changed.lots.traded[place]) * bound.lot_usd / bound.per_size

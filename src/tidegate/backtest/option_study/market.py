@@ -113,7 +113,9 @@ def read_market(root: Path, window: Window) -> Market:
     chains = {coin: read_chains(root, coin, window) for coin in COINS}
     pairs = _paired(chains)
     if len(pairs) < 2:
-        raise InputError(str(root / "options"), "ts", "expected at least two snapshots of all coins")
+        raise InputError(
+            str(root / "options"), "ts", "expected at least two snapshots of all coins"
+        )
     times = tuple(int(pair[COINS[0]].of.ts_ms) for pair in pairs)
     start = (times[0] // DAY_MS - 40) * DAY_MS
     bars, funding = {}, {}
