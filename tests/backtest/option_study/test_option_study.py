@@ -66,7 +66,9 @@ def test_premium_of_a_calm_market_is_worth_selling(study: Study) -> None:
 
 def test_smile_is_no_edge_by_itself() -> None:
     known = Variance(0.25, 0.05)
-    assert known.premium(1.0, (0.9, 0.5)) == (0.0, pytest.approx(0.5 * (0.9 / 0.5) ** 2 * 0.05))
+    carry, error = known.premium(1.0, (0.9, 0.5))
+    assert carry == 0.0
+    assert error == pytest.approx(0.5 * (0.9 / 0.5) ** 2 * 0.05)
     carry, _ = known.premium(1.0, (0.6, 0.6))
     assert carry == pytest.approx(0.5 * (0.25 - 0.36))
     assert known.premium(1.0, (0.4, 0.4))[0] == 0.0
@@ -187,7 +189,7 @@ def _with_expiry(look: Look, market: Market, each: Contract) -> Look:
     chain = market.chains[0][each.coin]
     for table in (chain.forwards, chain.smiles):
         first = next(iter(table))
-        dict.__setitem__(table, each.expiry_ms, table[first])  # type: ignore[arg-type, index]
+        dict.__setitem__(table, each.expiry_ms, table[first])  # type: ignore[index]
     return look
 
 
