@@ -211,3 +211,18 @@ def test_command_names_a_folder_without_chains(
     assert said.count("\n") == 1
     assert "deribit_BTC_chain" in said
     assert WHOLE.start_ms > 0
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [Switches(bands=False), Switches(certificate=False), Switches(venue_margin=False)],
+    ids=["no bands", "no certificate", "flat margin"],
+)
+def test_plan_with_a_part_taken_away_still_sells_and_hedges(
+    switches: Switches, study: Study
+) -> None:
+    look = study.look(0)
+    step = joint.act(start(), look, None, switches)
+    assert step.refused == ""
+    assert any(size < 0.0 for size in step.held.options.values())
+    assert abs(delta_coins(step.held, look, "BTC")) * look.price("BTC") <= 25_001.0

@@ -35,7 +35,7 @@ from tidegate.engine.plan.deciding import Outcome, checked, decide, fast
 from tidegate.engine.plan.leaving_out import left_out
 from tidegate.engine.plan.lots import rounded
 from tidegate.engine.plan.moves import moved, moves_of
-from tidegate.engine.plan.proving import breaches
+from tidegate.engine.plan.proving import breaches, proof
 from tidegate.margin.deribit_portfolio import DeribitPortfolio
 from tidegate.margin.market_values import Key, forward_of, index_of, vol_of
 from tidegate.model.instruments import Option
@@ -176,7 +176,8 @@ def _with_less(
             return asked, changed, ""
         short = [b for each in asked.accounts for b in breaches(asked, each, changed)]
         if switches.certificate:
-            short, _ = checked(asked, changed, {})
+            before = {each.venue: proof(each, said) for each in asked.accounts}
+            short, _ = checked(asked, changed, before)
         if not short:
             return asked, changed, ""
         for each in short:
