@@ -87,7 +87,7 @@ def question_of(shape: Shape) -> Question:
         nodes,
         edges,
         tails,
-        _boxes((perp, coin), gain, gamma, vega),
+        _boxes((perp, coin), gamma, vega),
         _gross(positions, nodes),
         np.full(shape.steps, 21.0 / 365.0 / shape.steps),
         6.0,
@@ -216,15 +216,10 @@ def _drawdown(gain: FloatArray) -> Tail:
 
 
 def _boxes(
-    kinds: tuple[NDArray[np.bool_], NDArray[np.int64]],
-    gain: FloatArray,
-    gamma: FloatArray,
-    vega: FloatArray,
+    kinds: tuple[NDArray[np.bool_], NDArray[np.int64]], gamma: FloatArray, vega: FloatArray
 ) -> Boxes:
-    """Delta of each coin, gamma and vega of the book."""
+    """Net of each coin's perpetuals, gamma and vega of the book."""
     perp, coin = kinds
-    delta = np.where(perp, 1.0, np.median(gain / np.where(perp, gain, 1.0), axis=(0, 1)))
-    del delta
     rows = [np.where((coin == c) & perp, 1.0, 0.0) for c in range(COINS)]
     names = (*(f"delta of coin {c}" for c in range(COINS)), "gamma", "vega")
     most = np.array([0.1] * COINS + [1.0, 0.01])
@@ -244,14 +239,17 @@ def _gross(positions: Positions, nodes: Nodes) -> tuple[Gross, ...]:
         )
         for v in range(VENUES)
     )
-    return (Gross("gross leverage", every, np.zeros(nodes.amount.size), 12.0), *defaults)
+    return (
+        Gross("gross leverage", every, np.zeros(nodes.amount.size), 12.0, penalty=10.0),
+        *defaults,
+    )
 
 
-def other_returns(question: Question, seed: int) -> FloatArray:
-    """Carry as a later forecast might have it: a fifth of its spread away."""
+def other_returns(question: Question, seed: int, share: float) -> FloatArray:
+    """Carry as a later forecast has it: a share of its spread away from the first."""
     carry = question.positions.carry_annual
     random = np.random.default_rng(seed)
-    return cast(FloatArray, 0.98 * carry + 0.2 * carry.std() * random.standard_normal(carry.size))
+    return cast(FloatArray, carry + share * carry.std() * random.standard_normal(carry.size))
 
 
 def other_book(question: Question, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -476,17 +476,19 @@ def main() -> None:
     """Entry point: bad input becomes one line and exit status 2; a kill leaves nothing behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
-    except InputError as error:
-        print(f"tidegate: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        status = app(standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(_stopped())
-    except SystemExit as ended:
-        # The library below turns Ctrl-C into this status, without a word.
-        if ended.code == STOPPED:
-            _stopped()
-        raise
+    except Exception as error:
+        # The library's own words may be several lines, and are none where it has shown its help.
+        words = getattr(error, "format_message", None)
+        if words is None and not isinstance(error, InputError):
+            raise
+        if told := " ".join((words() if words else str(error)).split()):
+            print(f"tidegate: {told}", file=sys.stderr)
+        sys.exit(2)
+    # The library turns Ctrl-C into this status, without a word.
+    sys.exit(_stopped() if status == STOPPED else status)
 
 
 def _stopped() -> int:

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from tests.audit.made_logs import SIGNER, chained, entries
+from tidegate.audit import verify
 from tidegate.audit.anchor import add_checkpoint, follow, publish, read_anchor
 from tidegate.audit.commands import check_journal, checkpoint, keep_up, new_key
+from tidegate.journal.merkle import MerkleTree
 from tidegate.model.errors import InputError
 
 ENTRIES = entries(32)
@@ -138,3 +141,26 @@ def test_client_that_knows_no_checkpoint_is_told_that_nothing_was_compared(
     assert "nothing can be compared" in capsys.readouterr().out
     with pytest.raises(InputError, match="at least one"):
         check_journal(book, None, str(KEY), [str(tmp_path / "none")], as_json=False)
+
+
+def test_checkpoint_that_one_anchor_has_is_still_published_in_another(tmp_path: Path) -> None:
+    """As after a push that failed."""
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    book = written(tmp_path, FRAMES[:10])
+    _, note, _ = add_checkpoint(book, SIGNER, [first])
+    add_checkpoint(book, SIGNER, [first, second])
+    assert read_anchor(first).strip() == read_anchor(second).strip() == note.strip()
+
+
+def test_two_pasts_signed_for_one_size_are_a_fork_whichever_the_journal_extends() -> None:
+    notes = []
+    for frames in (FRAMES[:20], forged(5)[:20]):
+        tree = MerkleTree()
+        for frame in frames:
+            tree.append(sha256(frame[4:12] + frame[16:]).digest())
+        notes.append(SIGNER.sign(20, tree.root()))
+    for frames in (FRAMES, forged(5)):
+        checks = verify(b"".join(frames), None, str(SIGNER.public), *notes)
+        (points,) = [check for check in checks if check.name == "checkpoints"]
+        assert not points.passed
+        assert "fork" in points.detail

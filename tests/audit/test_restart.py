@@ -14,7 +14,7 @@ from tests.risk import desk
 from tests.risk.floor import STEP_MS
 from tidegate.audit import verify
 from tidegate.engine.cycle import Cycle, World
-from tidegate.engine.restart import MANDATE_CHANGED, MandateChanged, resume, resume_file
+from tidegate.engine.restart import MANDATE_CHANGED, resume, resume_file
 from tidegate.execution.desk import Desk
 from tidegate.journal.frames import Frame
 from tidegate.journal.reader import read_frames
@@ -58,19 +58,18 @@ def reborn(
     journal: Journal,
     folder: Path,
     mandate: Mandate = BOLD,
-    change: MandateChanged | None = None,
+    changed_by: str = "",
 ) -> Room:
-    """A new process over the same venues, from what the journal has and, if it is said, a change of
-    the mandate."""
+    """A new process over the same venues, from what the journal has, under another mandate if it is
+    said who changed it."""
     written = Journal.in_memory({"book": "test", "checks": check_names()})
     path = folder / "cut.journal"
     path.write_bytes(journal.content())
     frames = list(read_frames(path, sealed=False))
     for frame in frames[1:]:
         written.append(frame.kind, msgspec.Raw(frame.payload))
-    resumed = resume(frames, written, dead.exchange.now_ms)
-    if change is not None:
-        written.append(MANDATE_CHANGED, change)
+    said = mandate.version if changed_by else None
+    resumed = resume(frames, written, dead.exchange.now_ms, said, changed_by)
     terms = (mandate.limits, desk.INSTRUMENTS)
     hands = Desk(dead.venues, resumed.record, terms, past=resumed.past)
     world = World(TapeFeed(dead.tape), dead.venues, dead.gate, resumed.record, hands)
@@ -142,10 +141,11 @@ def test_run_that_goes_on_under_another_mandate_passes_only_where_a_change_names
 ) -> None:
     journal = Journal.in_memory({"book": "test", "checks": check_names()})
     dead = stormy(steps=1, journal=journal)
-    change = MandateChanged(dead.exchange.now_ms, WILD.version, "the owner")
-    built = reborn(dead, journal, tmp_path, WILD, change if named else None)
+    built = reborn(dead, journal, tmp_path, WILD, "the owner" if named else "")
     built.play(STEPS)
     content = finished(built)
+    told = [f.value() for f in frames_of(tmp_path, content) if f.kind == MANDATE_CHANGED]
+    assert [(t["mandate"], t["who"]) for t in told] == [(WILD.version, "the owner")] * named
     cited = {f.value()["mandate"] for f in frames_of(tmp_path, content) if f.kind == "approved"}
     assert cited == {BOLD.version, WILD.version}
     failed = [check.name for check in verify(content) if not check.passed]
@@ -179,8 +179,9 @@ def test_journal_is_resumed_under_its_own_mandate_and_under_no_other(
     assert partial_path(path).read_bytes() == before
     resumed = resume_file(path, desk.NOW_MS, BOLD.version)
     assert resumed.mandate == BOLD.version
-    resumed.record.note(MANDATE_CHANGED, MandateChanged(desk.NOW_MS, WILD.version, "the owner"))
     resumed.record.journal.close()  # type: ignore[attr-defined]
+    changed = resume_file(path, desk.NOW_MS, WILD.version, "the owner")
+    changed.record.journal.close()  # type: ignore[attr-defined]
     again = resume_file(path, desk.NOW_MS, WILD.version)
     assert again.mandate == WILD.version
     again.record.journal.close()  # type: ignore[attr-defined]

@@ -192,6 +192,11 @@ def test_carry_kept_is_funding_and_yield_less_costs_and_leaves_prices_out() -> N
     assert made.return_on_capital == pytest.approx((42 + 11) / 1_000)
 
 
+def test_money_lost_in_transit_is_a_cost_like_every_other() -> None:
+    causes = {"capital": 100, "funding:BTC": 9, "lost in transit": -4}
+    assert carry_kept_micro(causes) == 5
+
+
 def test_cause_that_no_measure_places_is_refused_and_named() -> None:
     with pytest.raises(InvariantError, match="no measure places: gift"):
         carry_kept_micro({"capital": 1, "gift": 5})

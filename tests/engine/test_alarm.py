@@ -129,6 +129,9 @@ def test_landing_counts_after_conversion_and_never_twice() -> None:
     assert landed.balances["USDC"] - account.balances["USDC"] == 9_999 * MICRO
     alpha = situation.portfolio.accounts["alpha"]
     assert with_landings(desk.terms(), situation, alpha) == alpha
+    gone = frozenset(shipment.id for shipment in situation.portfolio.shipments)
+    doubtful = msgspec.structs.replace(situation, void=gone)
+    assert with_landings(desk.terms(), doubtful, account) == account
 
 
 def test_stress_is_taken_against_each_position_and_an_unknown_coin_is_an_error() -> None:

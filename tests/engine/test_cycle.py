@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from tests.audit.replayable import BOLD as REPLAYABLE
-from tests.engine.room import Room, room
+from tests.engine.room import FixedOutlook, Room, room
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, BETA_BTC
+from tests.risk.floor import STEP_MS
 from tidegate.allocation import solve as solving
 from tidegate.allocation.deleveraging import Threat, relieve
 from tidegate.allocation.programme import allocate
@@ -25,8 +26,10 @@ from tidegate.audit import verify
 from tidegate.engine.cycle import Tools
 from tidegate.model.account import Position
 from tidegate.model.actions import Order
-from tidegate.model.events import Event, LiquidationStarted, OrderRefused
+from tidegate.model.events import Event, Filled, LiquidationStarted, OrderRefused, TransferSent
 from tidegate.model.replies import Statement, Unclear
+from tidegate.model.times import HOUR_MS
+from tidegate.model.units import MICRO
 from tidegate.simulation.tape import Freeze
 
 CRASH = {"BTC": [1.0] * 4 + [1.27] * 12}
@@ -370,3 +373,71 @@ def test_same_world_twice_has_the_same_journal_to_the_byte() -> None:
         built.record.journal.seal()
         contents.append(built.record.journal.content())
     assert contents[0] == contents[1]
+
+
+def test_what_left_over_a_capped_route_is_that_of_the_last_day_however_old_the_book_is() -> None:
+    built = room(steps=30 * HOUR_MS // STEP_MS)
+    for hours, usd in ((1, 7_000), (20, 9_000), (30, 11_000)):
+        ts_ms = built.exchange.now_ms + hours * HOUR_MS
+        parcel = TransferSent(ts_ms, f"s{hours}", "alpha", "beta", "USDT", usd * MICRO, 0)
+        built.record.take([parcel])
+    now_ms = built.exchange.now_ms + 30 * HOUR_MS
+    outlook = FixedOutlook().at(now_ms)
+    look = built.cycle._look(desk.routed(1e6), outlook, now_ms)
+    assert look is not None
+    assert look.situation.sent_day_usd == {("alpha", "beta"): 20_000.0}
+
+
+def test_second_run_at_the_same_venues_sends_no_id_of_the_first() -> None:
+    """Venues that outlive a run do nothing twice under one id."""
+    known: set[str] = set()
+    for run in ("", "again."):
+        built = room()
+        built.record.run = run
+        built.play(2)
+        actions = [frame["action"] for kind, frame in built.frames() if kind == "approved"]
+        sent = {action["id"] for action in actions if isinstance(action, dict)}
+        assert sent
+        assert not sent & known
+        known |= sent
+
+
+def test_money_that_may_be_back_as_a_deposit_is_in_no_equity_and_is_not_counted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built = room()
+    parcel = TransferSent(built.exchange.now_ms, "s", "alpha", "beta", "USDT", 7_000 * MICRO, 0)
+    built.record.take([parcel])
+    now_ms, outlook = built.exchange.now_ms, FixedOutlook().at(built.exchange.now_ms)
+    sure = built.cycle._look(desk.terms(), outlook, now_ms)
+    known = built.hands.standing
+    back = frozenset({"s"})
+    monkeypatch.setattr(
+        built.hands, "standing", lambda ts_ms: msgspec.structs.replace(known(ts_ms), returned=back)
+    )
+    doubted = built.cycle._look(desk.terms(), outlook, now_ms)
+    assert sure is not None
+    assert doubted is not None
+    assert sure.situation.equity_usd - doubted.situation.equity_usd == pytest.approx(7_000)
+    assert (sure.situation.void, doubted.situation.void) == (frozenset(), back)
+
+
+@pytest.mark.parametrize(("usd", "mended"), [(0, {"BTC"}), (5_000, set())])
+def test_coin_whose_legs_came_apart_is_remembered_until_they_are_together(
+    monkeypatch: pytest.MonkeyPatch, usd: int, mended: set[str]
+) -> None:
+    """Five thousand dollars are naked, which is below the naked limit."""
+    built, told = room(), []
+    lots, ticks = desk.base_lots(ALPHA_BTC, usd), desk.MARKS[ALPHA_BTC]
+    if lots:
+        numbers = (lots, ticks, ticks, 0, 0, 0)
+        filled = Filled(built.exchange.now_ms, ALPHA_BTC, *numbers, "stray", "order")
+        built.record.take([filled])
+    known, now_ms = built.hands.standing, built.exchange.now_ms
+    apart = frozenset({"BTC"})
+    monkeypatch.setattr(
+        built.hands, "standing", lambda ts_ms: msgspec.structs.replace(known(ts_ms), loose=apart)
+    )
+    monkeypatch.setattr(built.hands, "mended", told.append)
+    assert built.cycle._look(desk.terms(), FixedOutlook().at(now_ms), now_ms) is not None
+    assert told == [mended]

@@ -22,7 +22,7 @@ def resumed(frames: list[tuple[str, dict[str, Any]]]) -> Memory:
         if kind == "decision":
             memory = msgspec.convert(payload["memory"], Memory)
         if kind == "refused":
-            memory = memory.refused(payload["ts_ms"])
+            memory = memory.refused(payload["ts_ms"], payload.get("curable", False))
     return memory
 
 
@@ -58,3 +58,10 @@ def test_engine_that_takes_up_a_memory_goes_on_as_the_one_that_had_it() -> None:
     told = [told_of(built.frames()) for built in (whole, parted)]
     assert told[0] == told[1]
     assert len(told[0]) > 100
+
+
+def test_refusal_of_what_passes_by_itself_begins_no_pause_and_any_other_does() -> None:
+    known = Memory(awaits_growth=False).refused(5)
+    assert (known.refused_ms, known.awaits_growth) == (5, False)
+    again = known.refused(9, curable=True)
+    assert (again.refused_ms, again.awaits_growth, again.tally.refusals) == (5, True, 2)

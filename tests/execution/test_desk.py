@@ -257,6 +257,15 @@ def test_price_that_was_missing_when_the_plan_was_made_counts_as_moved() -> None
     assert built.desk.standing(built.venues.now_ms).unfinished
 
 
+def test_second_leg_is_not_sent_on_a_price_that_went_stale_since_the_plan_was_made() -> None:
+    marks = {ALPHA_BTC: 1_000, BETA_BTC: 1_000}
+    built = begun(office([LOST], senses=Senses(marks_at=lambda _: dict(marks))))
+    del marks[BETA_BTC]
+    built.wait(3)
+    assert built.venues.placed == [LONG.id]
+    assert built.desk.standing(built.venues.now_ms).loose == {"BTC"}
+
+
 @pytest.mark.parametrize(("reduces", "sent"), [(True, 2), (False, 1)])
 def test_plan_that_does_more_than_reduce_ends_when_its_venue_disagrees(
     reduces: bool, sent: int
@@ -269,6 +278,17 @@ def test_plan_that_does_more_than_reduce_ends_when_its_venue_disagrees(
     built.venues.fill(LONG, 100)
     built.wait(1)
     assert len(built.venues.placed) == sent
+
+
+def test_money_does_not_leave_a_venue_that_disagrees_after_the_plan_has_reduced() -> None:
+    built = office()
+    sending = Transfer("t", "beta", "alpha", "USDC", 5_000_000, "test")
+    begun(built, ((approval(LONG),), (approval(sending, place="1.1"),)))
+    built.venues.truth["beta.stranger"] = OrderStatus("beta.stranger", "working", 0, NOW_MS)
+    assert built.desk.standing(NOW_MS).unsettled.unseen == {"beta"}
+    built.venues.fill(LONG, 100)
+    built.wait(1)
+    assert built.venues.placed == [LONG.id]
 
 
 def test_venue_is_asked_on_about_an_order_whose_last_fills_do_not_come() -> None:

@@ -54,3 +54,48 @@ def test_waits_double_up_to_the_longest(times: int) -> None:
     wait_ms = min(LONGEST_MS, FIRST_MS * 2 ** (times - 1))
     assert not patience.is_over("o", wait_ms - 1)
     assert patience.is_over("o", wait_ms)
+
+
+def test_venue_that_is_stopped_goes_back_to_its_line_and_takes_nothing_more() -> None:
+    inbox = Inbox({"alpha": 0})
+    inbox.put([line(1), line(2), line(3), line(5)])
+    assert len(inbox.take("alpha", lambda _: True)) == 3
+    inbox.stop("alpha", 1)
+    assert inbox.cursors == {"alpha": 1}
+    assert inbox.gaps == ()
+    inbox.put([line(2), line(3)])
+    assert inbox.take("alpha", lambda _: True) == []
+    assert inbox.gaps == ()
+
+
+def test_line_that_only_waits_leaves_no_gap() -> None:
+    inbox = Inbox({"alpha": 0})
+    inbox.put([line(1), line(2)])
+    assert inbox.take("alpha", lambda _: False) == []
+    assert inbox.gaps == ()
+    inbox.put([line(4)])
+    assert inbox.gaps == ()
+    inbox.take("alpha", lambda _: True)
+    assert inbox.gaps == ("alpha",)
+
+
+def test_waits_are_of_2_4_8_16_and_then_30_seconds_whatever_the_clock_says() -> None:
+    patience, now_ms = Patience(), 1_700_000_000_000
+    for wait_s in (2, 4, 8, 16, 30, 30):
+        patience.asked("o", now_ms)
+        assert not patience.is_over("o", now_ms + wait_s * 1_000 - 1)
+        now_ms += wait_s * 1_000
+        assert patience.is_over("o", now_ms)
+
+
+def test_what_was_told_anew_is_asked_about_soon_and_what_is_forgotten_at_once() -> None:
+    patience = Patience()
+    for _ in range(4):
+        patience.asked("o", 0)
+    patience.begin("o", 0)
+    assert not patience.is_over("o", 1_999)
+    assert patience.is_over("o", 2_000)
+    patience.asked("o", 2_000)
+    patience.forget("o")
+    patience.forget("never asked about")
+    assert patience.is_over("o", 2_000)

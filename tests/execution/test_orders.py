@@ -127,6 +127,15 @@ def test_money_that_was_debited_is_under_way_whatever_was_known_before() -> None
         assert not transfers.learn(after, Word.CREDITED).is_open
 
 
+@pytest.mark.parametrize("reply", [NotTaken(""), TransferStatus("t", "refused", 1, reason="")])
+def test_transfer_that_was_refused_without_a_word_has_a_reason_and_is_not_done(
+    reply: NotTaken | TransferStatus,
+) -> None:
+    gone = transfers.hear(SENT, reply)
+    assert not gone.is_open
+    assert gone.reason
+
+
 SIDES = st.sampled_from([1, -1])
 
 
@@ -194,3 +203,132 @@ def test_absence_told_to_a_placing_closes_past_the_expiry_and_else_tells_nothing
     assert hear(INTENDED, status("absent", 0, late_ms)).state is State.CLOSED
     absent = TransferStatus("t", "absent", late_ms)
     assert transfers.hear(SENT, absent).leg is Leg.CLOSED
+
+
+BUSY = NotTaken("too many requests")
+SHARED_LOTS = st.integers(-12, 12).filter(bool)
+
+
+def test_clock_step_is_ten_seconds_and_a_cancellation_is_matched_within_two() -> None:
+    """Both are assumptions of the design that an operator reads: a change must be seen."""
+    assert (CLOCK_STEP_MS, MATCHING_MS) == (10_000, 2_000)
+    unknown = hear(INTENDED, Unclear("no answer"))
+    assert hear(unknown, status("absent", 0, EXPIRES_MS + 10_000)).is_open
+    assert not hear(unknown, status("absent", 0, EXPIRES_MS + 10_001)).is_open
+
+
+def test_two_words_of_a_cancellation_are_apart_by_their_difference_at_any_time_of_the_clock() -> (
+    None
+):
+    now_ms = 1_700_000_000_000
+    once = hear(INTENDED, status("cancelled", 3, now_ms))
+    assert hear(once, status("cancelled", 3, now_ms + MATCHING_MS - 1)).state is State.WORKING
+    assert hear(once, status("cancelled", 3, now_ms + MATCHING_MS)).state is State.CLOSING
+
+
+def test_order_that_was_not_taken_awaits_nothing_and_a_fill_of_it_is_a_contradiction() -> None:
+    closed = hear(INTENDED, BUSY)
+    assert (closed.open_lots, closed.overfilled) == (0, False)
+    for lots in (1, 10):
+        after = filled(closed, lots)
+        assert (after.state, after.open_lots) == (State.CLOSED, 0)
+        assert (after.overfilled, after.reason) == (True, BUSY.reason)
+        assert after.final_lots is None
+
+
+@pytest.mark.parametrize("word", ["filled", "refused", "cancelled"])
+def test_word_of_the_end_that_comes_after_the_end_changes_nothing(word: orders.OrderState) -> None:
+    closed = filled(INTENDED, 10)
+    again = hear(closed, status(word, 12))
+    assert msgspec.structs.replace(again, cancelled=None) == closed
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        (OrderStatus("o", "refused", 0, 0, "below the least size"), "below the least size"),
+        (OrderStatus("o", "refused", 0, 0), "refused"),
+        (OrderStatus("o", "filled", 10, 0), "filled"),
+    ],
+)
+def test_reason_of_an_end_is_the_venues_own_or_else_the_state_it_told(
+    word: OrderStatus, reason: str
+) -> None:
+    assert hear(INTENDED, word).reason == reason
+
+
+@given(side=SIDES, traded=st.integers(1, 10), told=st.integers(0, 10))
+def test_end_with_less_than_has_traded_is_a_contradiction_and_what_traded_stands(
+    side: int, traded: int, told: int
+) -> None:
+    order = msgspec.structs.replace(ORDER, lots=12 * side)
+    after = hear(
+        filled(OrderRecord(order, "alpha", EXPIRES_MS), traded * side),
+        status("refused", told * side),
+    )
+    assert after.final_lots == max(traded, told) * side
+    assert after.overfilled == (told < traded)
+
+
+@given(
+    first=SHARED_LOTS,
+    told=st.lists(st.one_of(SHARED_LOTS, st.tuples(SHARED_LOTS)), max_size=6),
+)
+def test_contradiction_is_never_forgotten(first: int, told: list[int | tuple[int]]) -> None:
+    record = filled(INTENDED, -abs(first))
+    assert record.overfilled
+    for news in told:
+        lots = news if isinstance(news, int) else news[0]
+        record = (
+            filled(record, lots) if isinstance(news, int) else hear(record, status("filled", lots))
+        )
+        assert record.overfilled
+
+
+def test_fills_beyond_the_order_contradict_it_though_its_venue_told_as_many() -> None:
+    told = hear(INTENDED, status("filled", 15))
+    within = filled(told, 10)
+    assert not within.overfilled
+    assert filled(within, 2).overfilled
+    assert filled(filled(within, 2), 3).state is State.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("leg", "word", "reason"),
+    [
+        (Leg.INTENDED, Word.NOT_TAKEN, "why"),
+        (Leg.UNKNOWN, Word.NOT_TAKEN, ""),
+        (Leg.ACCEPTED, Word.REFUSED, "why"),
+        (Leg.UNDER_WAY, Word.RETURNED, "why"),
+        (Leg.UNDER_WAY, Word.REFUSED, ""),
+    ],
+)
+def test_reason_stands_where_a_transfer_ended_and_not_where_it_may_go_on(
+    leg: Leg, word: Word, reason: str
+) -> None:
+    record = TransferRecord(SENT.transfer, EXPIRES_MS, leg)
+    assert transfers.learn(record, word, "why").reason == reason
+
+
+@pytest.mark.parametrize("word", [Word.REFUSED, Word.NOT_TAKEN, Word.ABSENT, Word.ACCEPTED])
+def test_first_reason_of_a_transfers_end_stands(word: Word) -> None:
+    ended = transfers.learn(SENT, Word.REFUSED, "address not on the list")
+    assert transfers.learn(ended, word, "something else") == ended
+
+
+def test_transfer_that_was_certainly_not_taken_is_closed_with_the_reason() -> None:
+    ended = transfers.hear(SENT, BUSY)
+    assert (ended.leg, ended.reason, ended.may_leave) == (Leg.CLOSED, BUSY.reason, False)
+    assert transfers.hear(SENT, TransferStatus("t", "accepted", 0)).leg is Leg.ACCEPTED
+    refused = transfers.hear(SENT, TransferStatus("t", "refused", 0, "closed for the day"))
+    assert (refused.leg, refused.reason) == (Leg.CLOSED, "closed for the day")
+
+
+@given(side=SIDES)
+def test_fill_of_nothing_contradicts_an_order_of_either_side(side: int) -> None:
+    order = msgspec.structs.replace(ORDER, lots=10 * side)
+    after = filled(OrderRecord(order, "alpha", EXPIRES_MS), 0)
+    assert (after.overfilled, after.open_lots) == (True, 10 * side)
+    single = msgspec.structs.replace(ORDER, lots=side)
+    assert not filled(OrderRecord(single, "alpha", EXPIRES_MS), side).overfilled
+    assert filled(OrderRecord(single, "alpha", EXPIRES_MS), 2 * side).overfilled

@@ -19,7 +19,7 @@ from tests.risk.floor import exchange
 from tidegate.costs.trading import slippage
 from tidegate.execution.planning import Targets, plan_targets
 from tidegate.execution.rounding import NOISE_LOTS, common_lot, hedged_lots, slices
-from tidegate.model.account import Account, Position, fill_position
+from tidegate.model.account import Account, Position, Unsettled, fill_position
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.mandate import Pacing
 from tidegate.model.units import MICRO
@@ -244,6 +244,19 @@ def test_account_that_must_be_cut_is_cut_however_little_it_holds() -> None:
     cut = plan_targets(TERMS, situation, msgspec.structs.replace(wish, urgent=True), "1")
     done = {a.instrument: a.lots for a in cut.actions if isinstance(a, Order)}
     assert done == {ALPHA_BTC: -(lots - lots // 2), BETA_BTC: 100 * (lots - lots // 2)}
+
+
+@pytest.mark.parametrize(("side", "ends"), [(1, (-60, 0)), (-1, (0, 60))])
+def test_urgent_cut_of_a_position_in_doubt_takes_no_more_than_is_surely_held(
+    side: int, ends: tuple[int, int]
+) -> None:
+    """Of 100 lots 60 may be gone already."""
+    positions = {ALPHA_BTC: held(ALPHA_BTC, 100 * side)}
+    book = desk.situation(desk.portfolio({"alpha": 50_000, "beta": 50_000}, positions))
+    unsure = msgspec.structs.replace(book, unsettled=Unsettled(lots={ALPHA_BTC: ends}))
+    wish = Targets({ALPHA_BTC: 0.0}, {}, {}, "reduce", urgent=True)
+    cut = [a.lots for a in plan_targets(TERMS, unsure, wish, "1").actions if isinstance(a, Order)]
+    assert sum(cut) == -40 * side
 
 
 @given(coin=st.sampled_from(["BTC", "ETH"]), units=st.integers(-3_000, 3_000))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.risk import desk
-from tidegate.execution.transit import in_transit, sent_day_usd
+from tidegate.execution.transit import in_transit, lost, sent_day_usd
 from tidegate.model.account import Shipment
 from tidegate.model.events import Event, TransferLanded, TransferSent
 from tidegate.model.times import DAY_MS
@@ -37,6 +37,13 @@ def test_parcels_say_when_they_are_expected_and_what_is_late_and_are_margin_nowh
     assert first.margin_quanta == second.margin_quanta == 0
 
 
+def test_shipment_is_lost_a_day_after_it_was_overdue_and_of_an_unknown_route_at_once() -> None:
+    ages = {"late": 2_837_000 + DAY_MS, "lost": 2_838_500 + DAY_MS}
+    book = desk.portfolio({}, shipments=tuple(shipment(n, age_ms=a) for n, a in ages.items()))
+    assert lost(book, desk.PASSAGES, NOW) == {"lost"}
+    assert lost(book, {}, NOW) == set(ages)
+
+
 def test_parcel_of_a_route_that_nobody_knows_is_overdue_at_once() -> None:
     (parcel,) = in_transit(desk.portfolio({}, shipments=(shipment("s"),)), {}, NOW)
     assert (parcel.p50_ms, parcel.p99_ms, parcel.overdue) == (None, None, True)
@@ -58,3 +65,15 @@ def test_sent_within_a_day_is_the_sum_of_what_left_in_the_last_24_hours(
 def test_landing_and_what_is_yet_to_come_are_not_sent() -> None:
     landed = TransferLanded(NOW, "t", "beta", "USDT", MICRO, "USDC", MICRO, 0)
     assert sent_day_usd([landed, sent(NOW + 1, 9), sent(NOW, 7)], NOW) == {("alpha", "beta"): 7.0}
+
+
+def test_bounds_of_lateness_and_of_the_day_belong_to_what_is_before_them() -> None:
+    young = shipment("young")
+    (parcel,) = in_transit(desk.portfolio({}, shipments=(young,)), desk.PASSAGES, NOW)
+    assert parcel.p99_ms is not None
+    for late_ms in (0, 1):
+        book = desk.portfolio({}, shipments=(young,))
+        (seen,) = in_transit(book, desk.PASSAGES, parcel.p99_ms + late_ms)
+        assert seen.overdue == (late_ms == 1)
+    assert sent_day_usd([sent(NOW - DAY_MS, 9)], NOW) == {}
+    assert sent_day_usd([sent(NOW - DAY_MS + 1, 9)], NOW) == {("alpha", "beta"): 9.0}

@@ -3,7 +3,8 @@
 
 Each is a short run of the engine in `tests/engine/room.py` through a storm, sealed; the files are
 never written again. `format-1` is of the version before gates journalled what their checks found,
-`format-1-checked` of the first that did.
+`format-1-checked` of the first that did; `format-2` is of the first whose checksums cover a frame's
+kind.
 """
 
 import json
@@ -19,6 +20,7 @@ FOLDER = Path(__file__).parent / "golden"
 GOLDEN = {
     "format-1": (93, "b16656c1d37c5a64d8dc7ca71f948c92d01a8c4abc6577d8ae8bf425e83b6c25"),
     "format-1-checked": (95, "70d6a487af20217b2d5e852f780db921e3d5e9ca685a5319445063dfc5cca637"),
+    "format-2": (43, "89500d69accf0a8933f92f912bef46a331be3d892a9507331873b412f7bcde88"),
 }
 LIMITS = "limits held at every decision"
 

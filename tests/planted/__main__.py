@@ -28,10 +28,13 @@ from tests.planted.bugs import HOME, Bug, plant, read_bugs
 
 # Quick ones first: most bugs are found before the crashes of a scripted day are reached.
 DEFAULT = (
-    "python -m pytest -q -x -p no:cacheprovider tests/engine/test_memory.py tests/ledger"
-    " tests/audit/test_restart.py tests/engine/test_cycle.py tests/audit/test_replay.py tests/risk"
-    " tests/execution tests/engine tests/simulation/faults/test_fault_runs.py tests/journal"
-    " tests/simulation/faults -m 'not soak'"
+    "python -m pytest -q -x -p no:cacheprovider tests/engine/test_inputs.py"
+    " tests/engine/test_memory.py tests/engine/test_alarm.py tests/engine/test_cycle.py"
+    " tests/audit/test_anchor.py tests/execution tests/ledger tests/risk/test_gate.py"
+    " tests/risk/test_limits.py tests/risk/test_limits_at_the_edge.py tests/risk/test_plan.py"
+    " tests/risk/test_worst_accounts.py tests/venues tests/branches tests/journal tests/audit"
+    " tests/engine/test_pacing.py tests/engine/test_refusals.py"
+    " tests/simulation/faults/test_fault_runs.py tests/simulation/faults -m 'not soak'"
 )
 FOUND_SHARE = 0.95
 # A bug may make the engine wait for ever; a run that does not end by then has found it.

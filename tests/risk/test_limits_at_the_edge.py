@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.risk import desk
 from tests.risk.desk import (
@@ -21,7 +23,7 @@ from tests.risk.desk import (
     plan,
     send,
 )
-from tidegate.model.account import Shipment
+from tidegate.model.account import Shipment, Unsettled
 from tidegate.model.actions import Action, Order
 from tidegate.model.units import MICRO
 from tidegate.risk import limits
@@ -357,3 +359,29 @@ def test_names_of_the_checks_are_those_of_what_a_plan_was_found_to_break() -> No
     names = limits.check_names()
     assert list(limits.findings(TERMS, rich(), plan(pair(1), raises=True))) == names
     assert len(set(names)) == len(limits.CHECKS) == len(names)
+
+
+def test_parcel_on_a_route_that_the_mandate_no_longer_has_counts_in_full_for_the_claim() -> None:
+    parcel = Shipment("s", "alpha", "beta", "USDT", 300_000 * MICRO, desk.NOW_MS - 60_000)
+    book = desk.portfolio({"alpha": 200_000, "beta": 500_000}, shipments=(parcel,))
+    situation = desk.situation(book)
+    struck = msgspec.structs.replace(TERMS, passages={})
+    for usd, found in ((99_000, 0), (101_000, 1)):
+        what = moving(usd * MICRO)
+        assert len(limits.claims_stay_capped(struck, situation, what)) == found
+
+
+@given(st.integers(-300, 300), st.integers(-200, 0), st.integers(0, 200))
+def test_gross_takes_the_end_of_what_may_be_held_that_is_furthest_from_nought(
+    lots: int, low: int, high: int
+) -> None:
+    positions = {ALPHA_BTC: held(ALPHA_BTC, lots)} if lots else {}
+    unsure = msgspec.structs.replace(
+        desk.situation(desk.portfolio(RICH, positions)),
+        unsettled=Unsettled(lots={ALPHA_BTC: (low, high)}),
+    )
+    furthest = max(abs(lots + low), abs(lots + high))
+    one_usd = desk.INSTRUMENTS[ALPHA_BTC].notional(1, desk.MARKS[ALPHA_BTC]) / MICRO
+    assert limits.gross_after_usd(TERMS, unsure, plan(raises=True)) == pytest.approx(
+        furthest * one_usd
+    )

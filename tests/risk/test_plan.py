@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, VAULT_BTC, held, order, plan, send
 from tidegate.costs.trading import TradingCosts, slippage
-from tidegate.model.account import Account, Position
+from tidegate.model.account import Account, Position, Unsettled
 from tidegate.model.actions import Order
 from tidegate.model.units import MICRO
 from tidegate.risk.plan import (
     account_after,
+    certain_lots,
     held_lots,
     order_cost,
     reached,
@@ -170,3 +171,14 @@ def test_reach_of_a_plan_is_that_of_its_widest_outcome(lots: int, steps: list[li
     beside = order(BETA_BTC, 500), send("alpha", "beta", 10)
     what = plan(*((*acts(step), *beside) for step in steps), raises=True)
     assert reached(what, ALPHA_BTC, lots) == ends(lots, steps)
+
+
+@given(st.integers(-20, 20), st.integers(-20, 0), st.integers(0, 20))
+def test_lots_held_for_sure_are_the_end_of_their_range_that_is_nearest_to_zero(
+    lots: int, low: int, high: int
+) -> None:
+    positions = {ALPHA_BTC: held(ALPHA_BTC, lots)} if lots else {}
+    book = desk.situation(desk.portfolio({"alpha": 1e6, "beta": 1e6}, positions))
+    unsure = msgspec.structs.replace(book, unsettled=Unsettled(lots={ALPHA_BTC: (low, high)}))
+    found = certain_lots(desk.terms(), unsure, ALPHA_BTC)
+    assert found == min(range(lots + low, lots + high + 1), key=abs)

@@ -14,11 +14,18 @@ from hypothesis import strategies as st
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH, VAULT_BTC, base_lots, held
 from tidegate.costs.trading import TradingCosts
-from tidegate.model.account import Account
+from tidegate.model.account import Account, Unsettled
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.units import MICRO
 from tidegate.risk.limits import breaches
-from tidegate.risk.plan import Plan, Situation, account_after, order_cost, worst_accounts
+from tidegate.risk.plan import (
+    Plan,
+    Situation,
+    account_after,
+    least_certain,
+    order_cost,
+    worst_accounts,
+)
 from tidegate.risk.stress import stressed_health
 
 TERMS = desk.terms()
@@ -169,3 +176,15 @@ def test_coins_bought_cost_their_dollars_and_coins_sold_bring_none() -> None:
         assert worst.balances["USDT"] == dollars
         more = desk.INSTRUMENTS[VAULT_BTC].base_quanta(lots) if bought > 0 else 0  # type: ignore[union-attr]
         assert worst.balances["BTC"] == coins + more
+
+
+@pytest.mark.parametrize("lots", [{}, {ALPHA_BTC: (0, 10)}])
+def test_money_that_may_be_missing_is_gone_whether_or_not_an_order_is_in_flight(
+    lots: dict[str, tuple[int, int]],
+) -> None:
+    doubt = Unsettled(lots=lots, missing={"alpha": {"USDT": 40_000 * MICRO}})
+    book = desk.situation(desk.portfolio({"alpha": 100_000.0, "beta": 100_000.0}))
+    unsure = msgspec.structs.replace(book, unsettled=doubt)
+    for venue, kept in (("alpha", 60_000), ("beta", 100_000)):
+        account = least_certain(TERMS, unsure, venue, unsure.inner)
+        assert sum(account.balances.values()) == kept * MICRO

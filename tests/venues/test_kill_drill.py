@@ -232,6 +232,23 @@ def test_watchdog_with_bad_settings_names_the_field(
     assert expected in str(refused.value)
 
 
+def test_watchdog_of_a_folder_without_a_latch_refuses_and_cancels_nothing(tmp_path: Path) -> None:
+    """An empty folder reads as a latch that is set."""
+    files, venues = Files(tmp_path), house()
+    for approval in slow(3):
+        venues.place(approval)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with PaperServer(venues, Access(TRADE, WATCH), clock=None) as server:
+        settings = files.write_settings(server.port, silence_s=600)
+        text = settings.read_text()
+        settings.write_text(re.sub(r"^latch = .*$", f'latch = "{empty}"', text, flags=re.MULTILINE))
+        with pytest.raises(InputError, match="expected a folder that holds a latch"):
+            run_watchdog(settings, goes_on=iter([True] * 5 + [False]).__next__)
+    assert len(venues.statement("alpha").working) == 3
+    assert not (empty / "watchdog.beat").exists()
+
+
 def test_settings_of_the_example_can_be_used() -> None:
     folder = REPOSITORY / "examples" / "drill"
     said, watch = (

@@ -9,9 +9,27 @@ import pytest
 from tests.risk import desk
 from tests.venues.drill import FAST, NOW, SLOW, SLOW_MS, house, lots, pairs, slow, transfer
 from tidegate.ledger.book import Ledger
+from tidegate.model.errors import InvariantError
+from tidegate.model.events import TransferLanded, TransferReturned, TransferSent
 from tidegate.model.replies import Armed, Entry, NotTaken, OrderStatus
 from tidegate.model.units import MICRO
 from tidegate.risk.gate import APPROVAL_LIFE_MS
+
+
+def test_transfer_that_cannot_be_delivered_is_back_at_its_source_under_its_id() -> None:
+    venues, sent = house(), transfer(10_000)
+    before = venues.statement("alpha").account.balances["USDT"]
+    venues.send(sent)
+    venues.give_back(sent.action.id)
+    left, back = (entry.event for entry in venues.entries("alpha", 0)[-2:])
+    assert isinstance(left, TransferSent)
+    whole = left.quanta - left.fee_quanta
+    assert back == TransferReturned(NOW, sent.action.id, "alpha", "USDT", whole)
+    assert before - venues.statement("alpha").account.balances["USDT"] == left.fee_quanta
+    with pytest.raises(InvariantError, match="not under way"):
+        venues.give_back(sent.action.id)
+    venues.advance(venues.end_ms)
+    assert not any(isinstance(e.event, TransferLanded) for e in venues.entries("beta", 0))
 
 
 def test_order_that_rests_fills_at_its_time_and_may_be_cancelled_before() -> None:

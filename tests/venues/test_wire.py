@@ -98,6 +98,31 @@ def test_session_whose_latch_is_set_sends_nothing_and_still_cancels() -> None:
     assert venues.shipment("alpha", "1.send").state == "absent"
 
 
+def test_latch_that_is_set_while_the_connection_is_made_stops_the_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of an engine that hung while it connected and woke after the kill."""
+    venues, (order, _) = house(), slow(2)
+    leave = [True]
+    connect = http.client.HTTPConnection.connect
+
+    def slowly(connection: http.client.HTTPConnection) -> None:
+        connect(connection)
+        leave[0] = False
+
+    with PaperServer(venues, Access(TRADE), clock=None) as server:
+        gateway = RemoteGateway(server.port, TRADE, VENUES, 2.0, may_send=lambda: leave[0])
+        monkeypatch.setattr(http.client.HTTPConnection, "connect", slowly)
+        assert gateway.place(order) == NotTaken("the latch is set")
+    assert venues.order("alpha", order.action.id).state == "absent"
+
+
+def test_venues_that_nobody_answers_for_are_frozen_since_no_money_can_be_counted_on() -> None:
+    with session(house()) as gateway:
+        assert gateway.frozen_venues() == ()
+    assert gateway.frozen_venues() == VENUES
+
+
 def test_orders_beyond_the_rate_are_not_taken_and_cancels_are() -> None:
     venues, orders = house(), slow(3)
     with session(venues, orders_per_s=2) as gateway:
@@ -177,6 +202,20 @@ def test_reply_that_the_request_was_refused_means_nothing_was_done(status: str) 
     (order,) = slow(1)
     with answering(http_reply(status, b"{}")) as gateway:
         assert isinstance(gateway.place(order), NotTaken)
+
+
+@pytest.mark.parametrize("status", ["403 No", "200 OK"])
+def test_token_that_a_page_says_again_is_in_no_reply(status: str) -> None:
+    (order,) = slow(1)
+    for secret in (TRADE.hex(), TRADE.hex().upper()):
+        body = b"x" * 170 + secret.encode() + b" again " + secret.encode()
+        if status == "200 OK":
+            body = msgspec.json.encode(NotTaken(body.decode()))
+        with answering(http_reply(status, body)) as gateway:
+            refused = gateway.place(order)
+        assert isinstance(refused, NotTaken)
+        assert "[token]" in refused.reason
+        assert secret[:16] not in refused.reason
 
 
 def test_port_where_nobody_listens_is_unclear() -> None:

@@ -70,7 +70,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Bet:
-    """A share of wealth to bet, its growth E log(1 + f x) a period, and whether the budget binds."""
+    """A share of wealth to bet, its growth E log(1 + f x) a period, whether the budget binds."""
 
     size: float
     growth: float
@@ -148,7 +148,7 @@ def fractional_kelly_drawdown(fraction: float, floor: float) -> float:
         raise InputError("fractional Kelly", "fraction", f"expected above 0: {fraction}")
     if not 0.0 < floor < 1.0:
         raise InputError("fractional Kelly", "floor", f"expected between 0 and 1: {floor}")
-    return min(1.0, floor ** (2.0 / fraction - 1.0))
+    return min(1.0, math.pow(floor, 2.0 / fraction - 1.0))
 
 
 def kelly_fraction(budget: DrawdownBudget) -> float:

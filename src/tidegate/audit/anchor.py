@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
+from io import FileIO
 from pathlib import Path
 
-from tidegate.audit.checkpoint import Checkpoint, PublicKey, Signer, parse, roots_at
+from tidegate.audit.checkpoint import Checkpoint, PublicKey, Signer, parse, roots_at, torn_at
 from tidegate.model.errors import InputError
 
 COMMITTED = "checkpoints.txt"
@@ -37,6 +38,24 @@ def read_anchor(anchor: str) -> str:
         return ""
     named = _git(anchor, folder, "ls-tree", "--name-only", reference, "--", COMMITTED)
     return _git(anchor, folder, "show", f"{reference}:{COMMITTED}") if named else ""
+
+
+def mend(anchor: str) -> int:
+    """Cut the beginning of a note off the end of an anchor's file, if whoever wrote it died before
+    it was whole; how many bytes that were. Anything else that is no note stays as it is."""
+    folder, _ = _repository(anchor)
+    path = Path(anchor) if folder is None else folder / COMMITTED
+    try:
+        data = path.read_bytes() if path.exists() else b""
+        # It may be torn within a letter of several bytes.
+        text = data.decode("utf-8", "surrogateescape")
+        whole = text[: torn_at(text)].encode("utf-8", "surrogateescape")
+        if whole != data:
+            os.truncate(path, len(whole))
+    except OSError as error:
+        expected = f"expected a file that can be written ({error.strerror})"
+        raise InputError(str(path), "anchor", expected) from None
+    return len(data) - len(whole)
 
 
 def publish(anchor: str, note: str, size: int) -> None:
@@ -75,13 +94,23 @@ def _read_file(path: Path) -> str:
 def _append(path: Path, note: str) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-            file.write(note + "\n")
-            file.flush()
-            os.fsync(descriptor)
+        with os.fdopen(descriptor, "ab", buffering=0) as file:
+            _write_whole(file, f"{note}\n".encode())
     except OSError as error:
         expected = f"expected a file that can be written ({error.strerror})"
         raise InputError(str(path), "anchor", expected) from None
+
+
+def _write_whole(file: FileIO, content: bytes) -> None:
+    """Append and force to disk, or leave the file as it was: half a note spoils an anchor."""
+    before_bytes, left = os.fstat(file.fileno()).st_size, memoryview(content)
+    try:
+        while left:
+            left = left[file.write(left) :]
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(before_bytes)
+        raise
 
 
 def _git(anchor: str, folder: Path, *arguments: str) -> str:

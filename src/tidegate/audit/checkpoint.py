@@ -34,8 +34,10 @@ KEY_BYTES_MAX = 1000
 _NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,200}")
 _NOTE = re.compile(
     r"(?P<text>(?P<origin>[^\n]+)\n(?P<size>0|[1-9]\d{0,18})\n(?P<root>[A-Za-z0-9+/]{43}=)\n"
-    r"(?:[^\n]+\n)*)\n(?P<seals>(?:— [^ \n]+ [A-Za-z0-9+/]+=*\n)+)\n*"
+    r"(?:[^\n]+\n){0,99})\n(?P<seals>(?:— [^ \n]+ [A-Za-z0-9+/]+=*\n)+)\n*"
 )
+
+_WHOLE_TAIL = re.compile(r"\n\n(?:— [^\n]*\n)+\n*\Z")
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -143,6 +145,8 @@ def _secret(source: str) -> str:
             return file.read(KEY_BYTES_MAX).decode("utf-8", "replace")
     except OSError as error:
         raise InputError(source, "key", f"expected a readable file ({error.strerror})") from None
+    except (OverflowError, TypeError, ValueError):
+        raise InputError(source, "key", "expected the number of an open descriptor") from None
 
 
 def _ensure_private(source: str, status: os.stat_result) -> None:
@@ -179,9 +183,8 @@ def parse(text: str, key: PublicKey, where: str) -> list[Checkpoint]:
     key's log; signatures of others are passed over, as C2SP asks.
     """
     found, end = [], 0
-    for note in _NOTE.finditer(text):
-        if note.start() != end or not _is_signed(note, key):
-            break
+    # Matched only where the last one ended: a search would take time in the square of a long text.
+    while (note := _NOTE.match(text, end)) and _is_signed(note, key):
         root = base64.b64decode(note["root"])
         found.append(Checkpoint(note["origin"], int(note["size"]), root))
         end = note.end()
@@ -189,6 +192,20 @@ def parse(text: str, key: PublicKey, where: str) -> list[Checkpoint]:
         place = f"checkpoint {len(found) + 1}"
         raise InputError(where, place, f"expected a checkpoint that {key.name} signed")
     return found
+
+
+def torn_at(text: str) -> int | None:
+    """Where the beginning of a note stands at the end of a text of whole notes; None if none does.
+
+    A note that is whole and of a bad signature is not torn, and neither is what follows one.
+    """
+    end = 0
+    for note in _NOTE.finditer(text):
+        if note.start() != end:
+            break
+        end = note.end()
+    rest = text[end:]
+    return end if rest and rest.count("\n\n") <= 1 and not _WHOLE_TAIL.search(rest) else None
 
 
 def _is_signed(note: re.Match[str], key: PublicKey) -> bool:

@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tidegate.audit.anchor import add_checkpoint, follow, read_anchor
+from tidegate.audit.anchor import add_checkpoint, follow, mend, read_anchor
 from tidegate.audit.checkpoint import make_key, public_key, read_key
 from tidegate.audit.verifier import verify
 from tidegate.model.errors import InputError
 
+# Said wherever a journal is checked against nothing that was published.
+UNPROVED = (
+    "not proved without an anchor: that this is the only journal. Whoever writes all of it anew "
+    "can leave out frames and checks, and it passes; see docs/audit.md"
+)
 MARGINS = "as recorded; margins and prices themselves are proved by `tidegate replay` alone"
 
 
@@ -23,7 +29,12 @@ def new_key(path: Path, origin: str, *, as_json: bool) -> bool:
 
 
 def checkpoint(journal: Path, key: str, anchors: Sequence[str], *, as_json: bool) -> bool:
-    """Sign and publish the present state of a journal, and print the note."""
+    """Sign and publish the present state of a journal, and print the note. The beginning of a note
+    at an anchor's end, whose writer died, is cut off, which is said."""
+    for anchor in anchors:
+        if cut_bytes := mend(anchor):
+            words = f"cut {cut_bytes} bytes of a note that was never finished"
+            print(f"tidegate: {anchor}: {words}", file=sys.stderr)
     point, note, against = add_checkpoint(journal, read_key(key), anchors)
     if as_json:
         said = {"origin": point.origin, "size": point.size, "root": point.root.hex()}
@@ -74,6 +85,8 @@ def check_journal(
         for name, passed, detail in checks:
             print(ascii(f"{'ok  ' if passed else 'FAIL'} {journal}: {name}: {detail}")[1:-1])
         print(f"limits are {MARGINS}")
+        if not anchors:
+            print(UNPROVED)
     return all(check.passed for check in checks)
 
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 import msgspec
 
 from tidegate.audit.difference import differs
+from tidegate.execution.desk import Standing
 from tidegate.execution.reconciliation import Break, unsettled
 from tidegate.execution.recovery import BooksFold
 from tidegate.journal.frames import Frame
-from tidegate.model.account import SETTLED, Unsettled
+from tidegate.model.account import Unsettled
 from tidegate.model.instruments import Instrument, InstrumentId
 
 
@@ -43,20 +44,27 @@ class Doubts:
 
     def _compare(self, frame: Frame) -> None:
         if frame.kind == "restarted":
-            self._breaks.clear()
+            # What a new process has not compared yet; what is in doubt it knows from its journal.
+            self._breaks = {venue: self._in_doubt(venue) for venue in self._fold.doubts.venues}
         elif frame.kind in ("break", "agreed"):
             found = msgspec.json.decode(frame.payload, type=_Compared)
             self._breaks.pop(found.venue, None)
             if not found.differs.is_none:
                 self._breaks[found.venue] = found.differs
 
-    def hold(self, frame: Frame, stated: Unsettled | None) -> None:
+    def _in_doubt(self, venue: str) -> Break:
+        doubts = self._fold.doubts
+        return Break({}, {}, {}, doubts=doubts.fills_at(venue), returns=doubts.returns_at(venue))
+
+    def hold(self, frame: Frame, standing: Standing) -> None:
         """Raise `Differs` where a decision's frame states less than what is not settled."""
-        books = self._fold.books
+        books, stated = self._fold.books, standing.unsettled
         least = unsettled(books.open_orders, books.open_transfers, self._breaks, frozenset())
-        if not _covers(known := stated or SETTLED, least):
-            words = (msgspec.json.encode(doubts).decode() for doubts in (known, least))
+        if not _covers(stated, least):
+            words = (msgspec.json.encode(doubts).decode() for doubts in (stated, least))
             raise differs(frame, "unsettled", *words)
+        if not (back := frozenset(self._fold.doubts.returns)) <= standing.returned:
+            raise differs(frame, "returned", *(str(sorted(n)) for n in (standing.returned, back)))
 
 
 def _covers(known: Unsettled, least: Unsettled) -> bool:

@@ -34,6 +34,7 @@ from tidegate.journal.writer import encode_payload
 from tidegate.model.actions import Order
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import MarketSnapshot
+from tidegate.model.parsing import UNREADABLE_JSON
 from tidegate.risk.gate import Approval
 from tidegate.risk.plan import Terms
 
@@ -77,7 +78,7 @@ def payload(frame: Frame, kind: type[Payload]) -> Payload:
     """A frame's content; raises `Differs` where it cannot be read."""
     try:
         return msgspec.json.decode(frame.payload, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE_JSON as error:
         raise differs(
             frame, "payload", f"unreadable: {error}", f"{frame.kind} as written"
         ) from None

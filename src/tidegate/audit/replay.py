@@ -39,6 +39,7 @@ from tidegate.engine.record_frames import (
     conclude,
 )
 from tidegate.engine.restart import MANDATE_CHANGED, RESTARTED, MandateChanged, Restarted
+from tidegate.execution.doubts import SETTLED
 from tidegate.execution.record import EVENTS, Record
 from tidegate.journal.frames import SEAL, Frame
 from tidegate.journal.reader import read_frames
@@ -54,7 +55,7 @@ STOPPED = "stopped"
 DONE = frozenset(
     (
         *("replied", "cancelling", STOPPED, "break", "agreed"),
-        *("unbookable", "ignored", "day", BLIND),
+        *("unbookable", "ignored", "day", SETTLED, BLIND),
     )
 )
 # What the engine may stumble over where a journal's inputs cannot have been an engine's.
@@ -184,7 +185,7 @@ class Replay:
 
     def _decide(self) -> None:
         scene, seen = self._scene, self._scene.look(self.frames)
-        self.frames.doubts.hold(seen, scene.seen.unsettled)
+        self.frames.doubts.hold(seen, scene.seen.standing)
         ts_ms = scene.seen.ts_ms
         cycle = self.cycle = self.cycle or self._cycle()
         since = scene.setting.start_ms if self._decided_ms is None else self._decided_ms

@@ -2,8 +2,7 @@
 """Check Tidegate journals with the standard library alone: `python verifier.py JOURNAL...`
 
 A frame is `length u32 | sequence u64 | crc32 u32 | previous hash 32 | kind length u8 | kind |
-payload`; crc32 from kind length on (format 1: payload). Exit: 0 passed, 1 failed, 2 not run.
-"""
+payload`; crc32 from kind length on (format 1: payload). Exit: 0 passed, 1 failed, 2 not run."""
 
 import argparse
 import json
@@ -18,13 +17,13 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 FORMATS, MODES = ("tidegate-journal/1", "tidegate-journal/2"), ("fsync", "seal-at-close")
-BYTES = "structure", "checksum", "sequence", "hash chain"
+BYTES, NONE = ("structure", "checksum", "sequence", "hash chain"), "none: it may be forged whole"
 WHOLE = HEADER, SEAL, POINTS = "header", "seal", "checkpoints"
 GATE = APPROVALS, LIMITS = "approvals precede actions", "limits held at every decision"
 MOVES = ORDERS, TRANSFERS = "orders accounted for", "transfers accounted for"
 SUMS = TIME, LEDGER, FOLD = "time never runs back", "ledger sums to zero", "waterfall equals equity"
 KIND, ACTION = re.compile(r"[a-z][a-z0-9_.-]{0,63}"), ("id", "instrument", "source", "destination")
-NOTE = re.compile(r"((.+)\n(0|[1-9]\d{0,18})\n(.{44})\n(?:.+\n)*)\n((?:— \S+ \S+\n)+)\n*")
+NOTE = r"(?m)^((.+)\n(0|[1-9]\d{0,18})\n(.{44})\n(?:.+\n){0,99})\n((?:— \S+ \S+\n)+)\n*"
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # RFC 8032, 5.1
 D, J = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P)
 B = 0x216936D3CD6E53FEC0A4E231FDD6DC5C692CC7609525A7B2C9562D608F25D51A, 4 * pow(5, -1, P) % P
@@ -189,7 +188,7 @@ def _points(key: str, notes: tuple[str, ...]) -> dict[int, set[bytes]]:
     found = dict[int, set[bytes]]()
     for text in notes:
         name, _, encoded = key.strip().split("+", 2)
-        public, parts = b64decode(encoded), [*NOTE.finditer(text)]
+        public, parts = b64decode(encoded), [*re.finditer(NOTE, text)]
         number = sha256(f"{name}\n".encode() + public).digest()[:4]
         good = "".join(part[0] for part in parts) == text != "" and public[0] == 1
         for body, origin, size, root, lines in (part.groups() for part in parts):
@@ -218,9 +217,10 @@ def verify(source: str | bytes, head: str | None = None, key: str = "", *notes: 
     audit.need(POINTS, not audit.points, f"ends before size {[*audit.points]}: its tail was cut")
     audit.need(SEAL, audit.sealed, "ends without it")
     audit.need(SEAL, head is None or head.lower() == audit.head.hex(), "not the one published")
-    open_ = {n: [k for k in audit.due if audit.due[k] and len(k) == n][:9] for n in (3, 4)}
-    told |= {SEAL: f"the head is {audit.head.hex()}", TRANSFERS: f"in transit: {open_[3]}"}
-    told |= {POINTS: f"{len(notes)} texts", ORDERS: f"unfilled: {[k[0] for k in open_[4]]}"}
+    due = {n: [k[: 6 - n] for k, v in audit.due.items() if v and len(k) == n][:9] for n in (3, 4)}
+    audit.need(POINTS, notes or not key, "none is given, so that nothing was checked with the key")
+    told |= {SEAL: f"the head is {audit.head.hex()}", TRANSFERS: f"in transit: {due[3]}"}
+    told |= {POINTS: f"{len(notes)} texts" if notes else NONE, ORDERS: f"unfilled: {due[4]}"}
     told[LIMITS] = "as recorded; `tidegate replay` proves them" if audit.pinned else "none pinned"
     return [Check(n, n not in audit.against, audit.against.get(n, told[n])) for n in told]
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tidegate.audit.commands import UNPROVED
 from tidegate.backtest.claims import JOURNALS, NOT_RECOMPUTED, RESULTS, folder_checks
 from tidegate.backtest.compare import Request, ResultsFolder, read_specs, run_all
 from tidegate.backtest.experiment import Experiment
@@ -203,6 +204,7 @@ def verify_folder(folder: Path, *, as_json: bool) -> bool:
             print(f"{'ok  ' if check.passed else 'FAIL'} {file}: {check.name}: {check.detail}")
         if folder.is_dir():
             print(f"held by the manifest, not recomputed: {NOT_RECOMPUTED}")
+        print(UNPROVED)
     return all(check.passed for _, check in checks)
 
 

@@ -26,7 +26,10 @@ CAPITAL = "capital"
 FUNDING = "funding:"
 PRICE = "price:"
 STABLE = "stable:"
-COSTS = ("fees", "spread", "impact", "rounding", "transfer fees", "conversion")
+COSTS = (
+    *("fees", "spread", "impact", "rounding"),
+    *("transfer fees", "conversion", "lost in transit"),
+)
 LIQUIDATION_LOSSES = ("clearance fee", "margin forfeited")
 # The fund that takes a deficit gives back a loss of price; the last three move value within the
 # book and leave only the rounding of its valuation.

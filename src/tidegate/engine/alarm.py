@@ -128,14 +128,15 @@ def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:
 
 
 def with_landings(terms: Terms, situation: Situation, account: Account) -> Account:
-    """The account as it will be when money under way has landed; none lands while frozen."""
+    """The account as it will be when money under way has landed; none lands while frozen,
+    and none is counted on that may be gone."""
     if account.venue in situation.snapshot.frozen_venues:
         return account
     asset = terms.rules[account.venue].collateral
     arriving = sum(
         terms.passages[s.source, s.destination].received(s.quanta)
         for s in situation.portfolio.shipments
-        if s.destination == account.venue
+        if s.destination == account.venue and s.id not in situation.void
     )
     if not arriving:
         return account

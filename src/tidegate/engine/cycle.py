@@ -28,23 +28,28 @@ from tidegate.engine.outlook import Outlook
 from tidegate.execution.desk import Standing, Steps
 from tidegate.execution.planning import Targets, plan_targets
 from tidegate.execution.record import Record
-from tidegate.execution.transit import in_transit, sent_day_usd
+from tidegate.execution.transit import lost, sent_day_usd
+from tidegate.model.actions import Transfer
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import Quote, carried
 from tidegate.model.times import DAY_MS, HOUR_MS, SECOND_MS
 from tidegate.model.units import usd
 from tidegate.ports import Announcements, Quotes
 from tidegate.risk.gate import Approval, Gate
+from tidegate.risk.limits import Breach
 from tidegate.risk.plan import Plan, Situation, Terms, held_lots
 
 LADDER = "ladder"
 CALL = "legs apart"
 BLIND = "blind"
+REVIEW = "review"
 LADDER_CUT = 0.3
+# What time cures: a plan that breaks these rules alone may pass at the next look.
+PASSING = frozenset(
+    ("fresh quotes", "quotes agree", "unsettled", "open route", "route hours", "daily cap")
+)
 # A book that was refused is not asked for again at once.
 REFUSED_PAUSE_MS = HOUR_MS
-# Money on its way is waited for until it is this late.
-LOST_MS = DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,14 @@ class Decision(msgspec.Struct, frozen=True):
     shadow: dict[str, float] | None = None
     binding: tuple[tuple[str, float], ...] = ()
     memory: Memory = Memory()
+
+
+class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A plan that the gate refused, as journalled; `curable` where it may pass at the next look."""
+
+    ts_ms: int
+    breaches: tuple[Breach, ...]
+    curable: bool = False
 
 
 class Executes(Protocol):
@@ -205,10 +218,12 @@ class Cycle:
             out_venues=gateway.out_venues(),
             stable_micro=gateway.stable_micro(),
         )
-        equity = ledger.equity_at(snapshot.ticks())
+        portfolio = ledger.portfolio(tuple(terms.rules))
+        void = lost(portfolio, terms.passages, ts_ms) | standing.returned
+        equity = ledger.equity_at(snapshot.ticks(), void)
         self.memory = self.memory.seen(equity)
         situation = Situation(
-            ledger.portfolio(tuple(terms.rules)),
+            portfolio,
             snapshot,
             outlook.outer,
             outlook.inner,
@@ -217,6 +232,7 @@ class Cycle:
             unsettled=standing.unsettled,
             loose=standing.loose,
             sent_day_usd=self._sent_day_usd(terms, ts_ms),
+            void=void,
         )
         self._world.desk.mended(standing.loose - naked_coins(terms, situation))
         return Look(standing, situation, assess(terms, situation))
@@ -273,8 +289,8 @@ class Cycle:
 
     def _review_due(self, terms: Terms, situation: Situation) -> bool:
         now = situation.snapshot.ts_ms
-        parcels = in_transit(situation.portfolio, terms.passages, now - LOST_MS)
-        blocked = situation.snapshot.frozen_venues or not all(p.overdue for p in parcels)
+        awaited = {shipment.id for shipment in situation.portfolio.shipments} - situation.void
+        blocked = situation.snapshot.frozen_venues or awaited
         memory = self.memory
         due = now - memory.reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
         delay_ms = terms.mandate.authority.delay_before_raising_s * SECOND_MS
@@ -296,7 +312,7 @@ class Cycle:
         if not moving:
             self._conclude(situation, alarm, trigger, "hold: inside the band", answer, question)
             return
-        wanted = targets(terms, situation, question, answer, "review")
+        wanted = targets(terms, situation, question, answer, REVIEW)
         self._act(terms, situation, wanted, alarm, trigger, (question, answer))
 
     def _outside_band(
@@ -370,9 +386,10 @@ class Cycle:
         if not isinstance(verdict, list):
             self._execute(plan, verdict, situation.snapshot.ts_ms)
             return
-        self.memory = self.memory.refused(situation.snapshot.ts_ms)
-        payload = {"ts_ms": situation.snapshot.ts_ms, "breaches": verdict}
-        self._world.record.note("refused", payload)
+        curable = wanted.reason == REVIEW and _is_curable(terms, wanted, plan, verdict)
+        self.memory = self.memory.refused(situation.snapshot.ts_ms, curable)
+        refused = Refused(situation.snapshot.ts_ms, tuple(verdict), curable)
+        self._world.record.note("refused", refused)
         if alarm.level is Level.REDUCE and wanted.reason != LADDER:
             ladder = self._ladder(terms, situation)
             self._act(terms, situation, ladder, alarm, trigger, None)
@@ -416,6 +433,16 @@ class Cycle:
             self.memory,
         )
         return self._world.record.note("decision", decision)
+
+
+def _is_curable(terms: Terms, wanted: Targets, plan: Plan, breaches: list[Breach]) -> bool:
+    """Whether a plan was refused for what passes by itself: what is stale, in doubt or closed now,
+    or growth for which a transfer was meant that could not leave."""
+    sent = {(a.source, a.destination) for a in plan.actions if isinstance(a, Transfer)}
+    least_usd = terms.mandate.limits.minimum_transfer_usd
+    meant = {route for route, usd in wanted.transfers_usd.items() if usd >= least_usd}
+    left_out = not meant <= sent
+    return left_out or all(breach.rule in PASSING for breach in breaches)
 
 
 def _capped(question: Question, answer: Answer) -> bool:

@@ -56,7 +56,8 @@ _COLUMNS = Columns.__struct_fields__
 class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a decision saw: prices in ticks as of times (one for all where it is the same), places
     of those that are estimated, and `peak_micro`, the highest equity seen so far. `snapshot` is the
-    content id of the whole."""
+    content id of the whole. `returned` are shipments that may be the deposit at their source, and
+    `void` all that count as nothing."""
 
     ts_ms: int
     snapshot: str
@@ -74,13 +75,19 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     unsettled: Unsettled | None = None
     loose: tuple[str, ...] = ()
     called: bool = False
+    returned: tuple[str, ...] = ()
+    void: tuple[str, ...] = ()
 
     @property
     def standing(self) -> Standing:
         """How execution stood."""
-        doubts = self.unsettled or SETTLED
         return Standing(
-            self.busy, self.unfinished, doubts, frozenset(self.loose), called=self.called
+            self.busy,
+            self.unfinished,
+            self.unsettled or SETTLED,
+            frozenset(self.loose),
+            called=self.called,
+            returned=frozenset(self.returned),
         )
 
 
@@ -118,6 +125,8 @@ def observed(
         None if standing.unsettled == SETTLED else standing.unsettled,
         tuple(sorted(standing.loose)),
         standing.called,
+        tuple(sorted(standing.returned)),
+        tuple(sorted(situation.void)),
     )
 
 

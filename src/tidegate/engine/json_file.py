@@ -34,11 +34,13 @@ def _once(reader: Reader) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     """A JSON object whose names differ; the last of two would silently win otherwise."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        for index, (name, _) in enumerate(items):
+        seen = set[str]()
+        for name, _ in items:
             if not name.isprintable():
                 raise reader.refuse(repr(name), "expected names that can be printed")
-            if any(name == earlier for earlier, _ in items[:index]):
+            if name in seen:
                 raise reader.refuse(name, "expected each name once in an object")
+            seen.add(name)
         return dict(items)
 
     return pairs

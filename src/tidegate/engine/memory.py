@@ -52,9 +52,11 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
         """The memory after a look at the book."""
         return self.changed(peak_micro=max(self.peak_micro, equity_micro))
 
-    def refused(self, ts_ms: int) -> Memory:
-        """The memory after the gate refused a plan."""
-        return self.counted("refusals").changed(refused_ms=ts_ms)
+    def refused(self, ts_ms: int, curable: bool = False) -> Memory:
+        """The memory after the gate refused a plan; one that may pass at the next look is asked for
+        again then, and no other for an hour."""
+        counted = self.counted("refusals")
+        return counted.changed(awaits_growth=True) if curable else counted.changed(refused_ms=ts_ms)
 
     def stopped(self) -> Memory:
         """The memory after a venue refused a part of a plan: what is left of it is to come."""

@@ -56,6 +56,7 @@ class _Decided(msgspec.Struct, frozen=True):
 
 class _Refused(msgspec.Struct, frozen=True):
     ts_ms: int
+    curable: bool = False
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -90,8 +91,8 @@ class MemoryFold:
         if frame.kind == "decision":
             self._memory = msgspec.json.decode(frame.payload, type=_Decided).memory
         elif frame.kind == "refused":
-            ts_ms = msgspec.json.decode(frame.payload, type=_Refused).ts_ms
-            self._memory = self._memory.refused(ts_ms)
+            refused = msgspec.json.decode(frame.payload, type=_Refused)
+            self._memory = self._memory.refused(refused.ts_ms, refused.curable)
         elif frame.kind == OBSERVED:
             seen = msgspec.json.decode(frame.payload, type=Observed)
             self._columns = seen.columns.over(self._columns)
@@ -105,11 +106,18 @@ class MemoryFold:
 
 
 def resume(
-    frames: Iterable[Frame], journal: Writes, now_ms: int, mandate: str | None = None
+    frames: Iterable[Frame],
+    journal: Writes,
+    now_ms: int,
+    mandate: str | None = None,
+    changed_by: str = "",
 ) -> Resumed:
-    """Go on from a journal's frames, and say so in it. Raises `InputError` for a journal that does
-    not begin with a ledger's making, and where it was under another mandate than that of version
-    `mandate`, if one is given; `InvariantError` where it contradicts itself."""
+    """Go on from a journal's frames, and say so in it.
+
+    Where it was under another mandate than that of version `mandate`, if one is given, the change
+    is journalled in the name of `changed_by`; without a name it is refused. Raises `InputError` for
+    that and for a journal that does not begin with a ledger's making; `InvariantError` where it
+    contradicts itself."""
     fold, law = MemoryFold(), MandateFold()
     left = _through(frames, law.take)
     next(left, None)
@@ -120,11 +128,13 @@ def resume(
     book = msgspec.json.decode(frame.payload, type=Book)
     record = Record(book.ledger(), journal, book.run)
     past = recover_run(_through(left, fold.take), record, book.contracts())
-    if mandate is not None:
+    if mandate is not None and not changed_by:
         expect_mandate(law.version, mandate)
-    memory = fold.restarted()
-    record.note(RESTARTED, Restarted(max(now_ms, record.ledger.ts_ms), memory))
-    return Resumed(record, past, memory, fold.quotes, law.version)
+    memory, at_ms = fold.restarted(), max(now_ms, record.ledger.ts_ms)
+    record.note(RESTARTED, Restarted(at_ms, memory))
+    if mandate is not None and law.version not in (None, mandate):
+        record.note(MANDATE_CHANGED, MandateChanged(at_ms, mandate, changed_by))
+    return Resumed(record, past, memory, fold.quotes, mandate or law.version)
 
 
 def expect_mandate(known: str | None, mandate: str) -> None:
@@ -132,7 +142,7 @@ def expect_mandate(known: str | None, mandate: str) -> None:
     and no `mandate_changed` frame in it names this one; `known` is `Resumed.mandate`."""
     if known not in (None, mandate):
         expected = f"expected {known}, under which the journal is, not {mandate}"
-        raise InputError("journal", "mandate", f"{expected}: have its owner change it there")
+        raise InputError("journal", "mandate", f"{expected}: name who changed it")
 
 
 def _through(frames: Iterable[Frame], take: Callable[[Frame], None]) -> Iterator[Frame]:
@@ -141,13 +151,15 @@ def _through(frames: Iterable[Frame], take: Callable[[Frame], None]) -> Iterator
         yield frame
 
 
-def resume_file(path: Path, now_ms: int, mandate: str | None = None) -> Resumed:
-    """Go on with the unsealed journal of `path`; a torn last frame is cut off. Raises `InputError`
-    on any other damage, while another process writes it, and under another mandate than that of
-    version `mandate`, if one is given."""
+def resume_file(
+    path: Path, now_ms: int, mandate: str | None = None, changed_by: str = ""
+) -> Resumed:
+    """Go on with the unsealed journal of `path` as `resume` does; a torn last frame is cut off.
+    Raises `InputError` on any other damage too, and while another process writes it."""
     journal = Journal.resume(path, cut=True)
+    frames = read_frames(partial_path(path), sealed=False)
     try:
-        return resume(read_frames(partial_path(path), sealed=False), journal, now_ms, mandate)
+        return resume(frames, journal, now_ms, mandate, changed_by)
     except InputError:
         journal.close()
         raise

@@ -9,12 +9,16 @@ import msgspec
 
 from tidegate.execution.books import Books
 from tidegate.execution.brake import Day
+from tidegate.execution.doubts import SETTLED, Doubts, Finding, Settled
 from tidegate.execution.inbox import Inbox
 from tidegate.execution.patience import Patience
 from tidegate.execution.reconciliation import Break, compare
 from tidegate.execution.record import Record
 from tidegate.execution.transfers import Leg
+from tidegate.ledger.book import Ledger
+from tidegate.model.errors import ensure
 from tidegate.model.events import (
+    Deposited,
     Event,
     Filled,
     LiquidationStarted,
@@ -22,7 +26,6 @@ from tidegate.model.events import (
     TransferReturned,
     TransferSent,
 )
-from tidegate.model.instruments import InstrumentId
 from tidegate.model.replies import Entry, OrderReply, OrderStatus, Statement, TransferReply, Unclear
 from tidegate.model.times import SECOND_MS
 from tidegate.ports import Gateway
@@ -35,11 +38,14 @@ AGREED = Break({}, {}, {})
 
 class Past(msgspec.Struct, frozen=True):
     """What a recovery read from the journal: the run's orders and transfers, up to which line of
-    each venue's log the ledger has come, and the brake's day."""
+    each venue's log the ledger has come, the brake's day with the capital that was known when it
+    was written (micro), and what is in doubt."""
 
     books: Books
     lines: Mapping[str, int] = {}
     day: Day | None = None
+    capital_micro: int | None = None
+    doubts: Doubts = msgspec.field(default_factory=Doubts)
 
 
 class Bookkeeper:
@@ -47,21 +53,22 @@ class Bookkeeper:
     `struck_ms` is when a venue was last seen to close positions of ours (-1 never).
 
     No venue's word ends the process. A line that cannot be booked is journalled and its venue is
-    followed no further; a fill that contradicts what was sent is booked, as it happened, and its
-    instrument stays in doubt. Both last until a person has looked and starts anew.
+    followed no further, until a person has looked and starts anew. A fill that contradicts what was
+    sent, and a deposit that may be a transfer's money, are booked as they happened and stay in
+    doubt, beyond a restart, until a person says what they are.
     """
 
     def __init__(
         self, gateway: Gateway, record: Record, venues: tuple[str, ...], past: Past | None
     ) -> None:
         self._gateway, self._record, self._venues = gateway, record, venues
-        self.books, lines = (past.books, past.lines) if past else (Books(), {})
+        past = past or Past(Books())
+        self.books, lines, self._doubts = past.books, past.lines, past.doubts
         self._inbox = Inbox({**dict.fromkeys(venues, 0), **lines})
         self._seen_ms = dict.fromkeys(venues, -UNSEEN_MS - 1)
         self._polled_ms = dict.fromkeys(venues, 0)
         self._owed, self._patience = set[str](), Patience()
         self.breaks: dict[str, Break] = {}
-        self._doubts: dict[str, dict[InstrumentId, str]] = {venue: {} for venue in venues}
         self._stuck: dict[str, str] = {}
         self._ignored = set[str]()
         self.struck_ms = -1
@@ -76,6 +83,8 @@ class Bookkeeper:
         for venue in self._inbox.gaps:
             self._fetch(venue, now_ms)
         self._book(now_ms)
+        # What a new process knows from its journal, it has not said yet.
+        self._say_doubts(now_ms)
 
     def hear(self, name: str, reply: OrderReply | TransferReply, now_ms: int) -> None:
         """Journal a reply about an order or a transfer and take it in. That an order is absent
@@ -91,7 +100,8 @@ class Bookkeeper:
         self._record.note("replied", {"ts_ms": now_ms, "id": name, "reply": reply})
         self.books.hear(name, reply)
         if self.books.has_order(name):
-            self._doubt_order(name, now_ms)
+            self._doubts.hold_order(name, self.books)
+            self._say_doubts(now_ms)
 
     def poll(self, venues: frozenset[str], now_ms: int) -> None:
         """Ask venues for lines of their logs, where that was not done lately."""
@@ -130,7 +140,7 @@ class Bookkeeper:
     def _put(self, entries: Sequence[Entry], now_ms: int) -> None:
         """Keep lines of venues that we know; that there are others is said once."""
         for entry in entries:
-            if entry.venue in self._doubts:
+            if entry.venue in self._venues:
                 self._inbox.put([entry])
             elif entry.venue not in self._ignored:
                 self._ignored.add(entry.venue)
@@ -149,7 +159,8 @@ class Bookkeeper:
         count, why = self._record.take_late(events, now_ms, (venue, after), self.books.check)
         for event in events[:count]:
             note_progress(self.books, event)
-            self._doubt_fill(venue, event, now_ms)
+            self._doubts.take(event, self.books, venue)
+        self._say_doubts(now_ms)
         if any(is_forced(event) for event in events[:count]):
             self.struck_ms = now_ms
         if why:
@@ -164,27 +175,48 @@ class Bookkeeper:
         self._stuck[venue] = f"line {number + 1} cannot be booked: {why}"
         self._find(venue, self.breaks.get(venue, AGREED), now_ms)
 
-    def _doubt_fill(self, venue: str, event: Event, now_ms: int) -> None:
-        """A fill of an order that this run has not sent, or beyond what it can be, is a doubt."""
-        if not isinstance(event, Filled):
+    def _say_doubts(self, now_ms: int) -> None:
+        """Journal where what is in doubt has changed."""
+        for venue in sorted(self._doubts.venues | self.breaks.keys()):
+            found = self.breaks.get(venue, AGREED)
+            if self._with_doubts(venue, found) != found:
+                self._find(venue, found, now_ms)
+
+    @property
+    def returned(self) -> frozenset[str]:
+        """Transfers whose money may be the deposit that is in the ledger already."""
+        return frozenset(self._doubts.returns)
+
+    @property
+    def capital_micro(self) -> int:
+        """What came from outside for sure: without deposits that may be our own transfers."""
+        return sure_capital_micro(self._record.ledger, self._doubts)
+
+    def settle(self, name: str, finding: Finding, who: str, now_ms: int) -> None:
+        """Book and journal what a person found of an instrument or a transfer that was in doubt, or
+        of one that is overdue."""
+        if finding != "unfounded":
+            self._settle_shipment(name, finding, now_ms)
+        self._record.note(SETTLED, Settled(now_ms, name, finding, who))
+        self._doubts.settle(name)
+        self._say_doubts(now_ms)
+
+    def _settle_shipment(self, name: str, finding: Finding, now_ms: int) -> None:
+        """Money that is back is a transfer's and no capital; money that is gone is a loss."""
+        sent, back = self._record.ledger.shipments.get(name), self._doubts.returns.get(name)
+        ensure(sent is not None, f"transfer {name}: not under way")
+        ensure(finding == "lost" or back is not None, f"transfer {name}: no deposit may be it")
+        if sent is None:
             return
-        if self.books.has_order(event.order):
-            self._doubt_order(event.order, now_ms)
-        elif event.reason == "order":
-            why = f"order {event.order} was not sent by this run"
-            self._doubt(venue, event.instrument, why, now_ms)
-
-    def _doubt_order(self, name: str, now_ms: int) -> None:
-        record = self.books.order(name)
-        if record.overfilled:
-            why = f"order {name} is overfilled"
-            self._doubt(record.venue, record.order.instrument, why, now_ms)
-
-    def _doubt(self, venue: str, name: InstrumentId, why: str, now_ms: int) -> None:
-        """Lock an instrument; the first reason stands."""
-        if name not in self._doubts[venue]:
-            self._doubts[venue][name] = why
-            self._find(venue, self.breaks.get(venue, AGREED), now_ms)
+        quanta = back.quanta if back is not None and finding == "returned" else 0
+        at_ms = max(now_ms, self._record.ledger.ts_ms)
+        events: list[Event] = [TransferReturned(at_ms, name, sent.source, sent.asset, quanta)]
+        if quanta:
+            events.insert(0, Deposited(at_ms, sent.source, sent.asset, -quanta))
+        self._record.take(events, now_ms=at_ms)
+        for event in events:
+            note_progress(self.books, event)
+            self._doubts.take(event, self.books, sent.source)
 
     def _may_book(self, event: Event) -> bool:
         """A landing waits for the line of its departure."""
@@ -211,9 +243,7 @@ class Bookkeeper:
 
     def _find(self, venue: str, found: Break, now_ms: int) -> None:
         """Keep what differs at a venue, with all that is in doubt there, and journal a change."""
-        found = msgspec.structs.replace(
-            found, doubts=dict(self._doubts[venue]), stuck=self._stuck.get(venue, "")
-        )
+        found = self._with_doubts(venue, found)
         before = self.breaks.pop(venue, None)
         if not found.is_none:
             self.breaks[venue] = found
@@ -221,12 +251,26 @@ class Bookkeeper:
             finding = {"ts_ms": now_ms, "venue": venue, "differs": found}
             self._record.note("agreed" if found.is_none else "break", finding)
 
+    def _with_doubts(self, venue: str, found: Break) -> Break:
+        return msgspec.structs.replace(
+            found,
+            doubts=self._doubts.fills_at(venue),
+            stuck=self._stuck.get(venue, ""),
+            returns=self._doubts.returns_at(venue),
+        )
+
     def _close_landed(self) -> None:
         """In a backtest landings are booked by whoever plays the tape."""
         under_way = self._record.ledger.shipments
         for sent in self.books.open_transfers:
             if sent.leg is Leg.UNDER_WAY and sent.transfer.id not in under_way:
                 self.books.credited(sent.transfer.id)
+
+
+def sure_capital_micro(ledger: Ledger, doubts: Doubts) -> int:
+    """What came from outside, without deposits that may be our own transfers."""
+    doubted = (ledger.worth_micro(back.asset, back.quanta) for back in doubts.returns.values())
+    return ledger.waterfall.get("capital", 0) - sum(doubted)
 
 
 def is_forced(event: Event) -> bool:

@@ -120,7 +120,8 @@ class Books:
             self._put_transfer(transfers.learn(transfer, Word.RESTARTED))
 
     def is_taken(self, action: Action) -> bool:
-        """Whether the venue has an action for sure and has not ended it short."""
+        """Whether it is certain that the venue has an action, or that it ended; whether it ended
+        short is for `has_failed` to say."""
         if isinstance(action, Transfer):
             return self._transfers[action.id].leg in (Leg.ACCEPTED, Leg.UNDER_WAY, Leg.CLOSED)
         state = self._orders[action.id].state

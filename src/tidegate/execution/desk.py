@@ -16,7 +16,8 @@ import msgspec
 
 from tidegate.execution.bookkeeping import Bookkeeper, Past
 from tidegate.execution.books import Books
-from tidegate.execution.brake import Held, Weight, allows, begun, messaged, planned, rolled
+from tidegate.execution.brake import Held, Weight, allows, begun, messaged, moved, planned, rolled
+from tidegate.execution.doubts import Finding
 from tidegate.execution.orders import State
 from tidegate.execution.paced import Paced
 from tidegate.execution.patience import Patience
@@ -28,6 +29,7 @@ from tidegate.model.instruments import Instrument, InstrumentId
 from tidegate.model.mandate import Limits
 from tidegate.model.replies import NotTaken
 from tidegate.model.times import SECOND_MS
+from tidegate.model.units import usd
 from tidegate.ports import Gateway
 from tidegate.risk.gate import Approval, ApprovalError
 
@@ -37,8 +39,8 @@ Steps = tuple[tuple[Approval, ...], ...]
 
 class Standing(msgspec.Struct, frozen=True):
     """How execution stands: whether a plan is being carried out, whether the last one ended before
-    its end, what is not settled, coins whose legs came apart, why nothing may be sent, and whether
-    execution itself called for this look."""
+    its end, what is not settled, coins whose legs came apart, why nothing may be sent, whether
+    execution itself called for this look, and transfers whose money may be back and booked."""
 
     busy: bool
     unfinished: bool
@@ -46,6 +48,7 @@ class Standing(msgspec.Struct, frozen=True):
     loose: frozenset[str]
     halted: str | None = None
     called: bool = False
+    returned: frozenset[str] = frozenset()
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -62,10 +65,10 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Senses(NamedTuple):
-    """What a desk looks at before it sends: prices now (ticks), why nothing may be sent, if so, and
-    what the runaway brake must know of an order and, at each look, of the book. Without prices no
-    plan is given up because they moved, without weights nothing is braked: time stands still within
-    a step of a backtest."""
+    """What a desk looks at before it sends: prices now (ticks) of what has a fresh quote, why
+    nothing may be sent, if so, and what the runaway brake must know of an order and, at each look,
+    of the book. Without prices no plan is given up because they moved or went stale, without
+    weights nothing is braked: time stands still within a step of a backtest."""
 
     marks_at: Callable[[int], Mapping[InstrumentId, int]] | None = None
     halted: Callable[[], str | None] = lambda: None
@@ -93,6 +96,8 @@ class Desk:
         self._day = self._brake.day
         venues = tuple(dict.fromkeys(i.venue for i in self._instruments.values()))
         self._keeper = Bookkeeper(gateway, record, venues, past)
+        known = past.capital_micro if past else None
+        self._capital_micro = self._keeper.capital_micro if known is None else known
         self._patience = Patience()
         self._work: Work | None = None
         self._unfinished = False
@@ -108,6 +113,16 @@ class Desk:
     def breaks(self) -> Mapping[str, Break]:
         """Venues whose statement differs from the ledger, and how."""
         return self._keeper.breaks
+
+    @property
+    def returned(self) -> frozenset[str]:
+        """Transfers whose money may be back where it left, and in the ledger as a deposit."""
+        return self._keeper.returned
+
+    def settle(self, name: str, finding: Finding, who: str, now_ms: int) -> None:
+        """Take in what a person found of an instrument or a transfer in doubt, or of an overdue
+        one; raises `InvariantError` where no such money is under way."""
+        self._keeper.settle(name, finding, who, now_ms)
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
         """Start to carry out approved steps, each not before its offset from now (0 if none is
@@ -153,16 +168,31 @@ class Desk:
             self._keeper.unseen(now_ms),
         )
         loose = frozenset() if self._work else frozenset(self._loose)
-        return Standing(self._work is not None, self._unfinished, doubts, loose, self._halted())
+        return Standing(
+            self._work is not None,
+            self._unfinished,
+            doubts,
+            loose,
+            self._halted(),
+            returned=self.returned,
+        )
 
     def _note_day(self, now_ms: int) -> None:
         """Let the brake see what the book is worth, and journal its day where that has changed."""
         if self._weigh is None:
             return
+        self._note_capital()
         self._brake = rolled(self._brake, self._equity_usd(now_ms), now_ms, self._limits)
         if self._brake.day != self._day:
             self._day = self._brake.day
             self._record.note("day", {"ts_ms": now_ms, "day": self._day})
+
+    def _note_capital(self) -> None:
+        """Capital that came or left since the last look is no profit and no loss of the day."""
+        change = self._keeper.capital_micro - self._capital_micro
+        self._capital_micro += change
+        if change:
+            self._brake = moved(self._brake, usd(change))
 
     def calls(self, now_ms: int) -> bool:
         """Whether a look is called for between the times of the grid: legs have come apart, and it
@@ -248,6 +278,7 @@ class Desk:
         if not self._pace.has_room(venue := self._venue_of(action)):
             return Held("messages", f"{venue}: as many as the mandate allows in a second")
         if isinstance(action, Order):
+            self._note_capital()
             weight = self._weigh(action, now_ms)
             self._brake, held = allows(self._brake, action, now_ms, weight, self._limits)
         else:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from errno import EFBIG
 from pathlib import Path
 from threading import get_ident
 
@@ -35,7 +36,7 @@ def content(path: Path) -> bytes:
     with path.open("rb") as file:
         found = file.read(LARGEST_BYTES + 1)
     if len(found) > LARGEST_BYTES:
-        raise OSError(f"{path} is larger than {LARGEST_BYTES} bytes")
+        raise OSError(EFBIG, f"larger than {LARGEST_BYTES} bytes", str(path))
     return found
 
 
@@ -50,8 +51,13 @@ def sync_folder(folder: Path) -> None:
 
 def _written_aside(path: Path, content: bytes) -> Path:
     aside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        # On a full disk the half that was written would take what room is left.
+        aside.unlink(missing_ok=True)
+        raise
     return aside

@@ -27,6 +27,7 @@ from tidegate.execution.operators import (
     sign,
 )
 from tidegate.model.errors import InputError
+from tidegate.model.parsing import UNREADABLE_JSON
 
 WORDS_MAX = 1_000
 NEVER_KILLED = ""
@@ -158,7 +159,7 @@ class Latch:
         """The newest kill; None where there is none or it cannot be read."""
         try:
             return msgspec.json.decode(content(self._kill_path(self.number)), type=Kill)
-        except (OSError, msgspec.MsgspecError, ValueError):
+        except (OSError, *UNREADABLE_JSON):
             return None
 
     def consent(self, who: str, secret: bytes, ts_ms: int) -> tuple[str, ...]:
@@ -192,7 +193,7 @@ class Latch:
             found = content(self.folder / "confirmation.json")
             said = msgspec.json.decode(found, type=Confirmation)
             return said if said.kill == self.kill_id else None
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *UNREADABLE_JSON):
             return None
 
     def _lift(self, leave: Leave) -> None:
@@ -210,7 +211,7 @@ class Latch:
             if leave.kill == NEVER_KILLED and not leave.consents:
                 return True
             operators = read_operators(self.folder / OPERATORS)
-        except (OSError, msgspec.MsgspecError, InputError, ValueError):
+        except (OSError, InputError, *UNREADABLE_JSON):
             return False
         return enough(leave.consents, leave.kill, operators)
 
@@ -219,7 +220,7 @@ class Latch:
         for path in sorted(self.folder.glob("consent-*.json")):
             try:
                 consent = msgspec.json.decode(content(path), type=Consent)
-            except (OSError, msgspec.MsgspecError):
+            except (OSError, *UNREADABLE_JSON):
                 continue
             if consent.kill == kill and abs(ts_ms - consent.ts_ms) <= CONSENT_LIFE_MS:
                 found.append(consent)

@@ -7,7 +7,6 @@ consent is one person's signature over the content id of one kill, and over when
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import msgspec
 
 from tidegate.execution.durable_file import content
 from tidegate.model.errors import InputError
+from tidegate.model.parsing import toml_tables
 from tidegate.model.times import HOUR_MS
 
 CONSENTS = 2
@@ -36,8 +36,8 @@ def read_operators(path: Path) -> dict[str, bytes]:
     """Public keys by name; raises `InputError` where two people are one, or a key is none."""
     where = str(path)
     try:
-        said = tomllib.loads(content(path).decode("utf-8")).get("operators")
-    except (OSError, ValueError) as error:
+        said = toml_tables(content(path).decode("utf-8"), where).get("operators")
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(where, "operators", f"expected a readable TOML file ({error})") from None
     if not isinstance(said, dict):
         raise InputError(where, "operators", 'expected [operators] with lines NAME = "KEY"')

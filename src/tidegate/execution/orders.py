@@ -108,7 +108,7 @@ class OrderRecord(msgspec.Struct, frozen=True):
     """An order and what is known of it: lots that the ledger has, and lots that have traded in all
     once its venue has said so for good (None before); `cancelled` is its first word of a
     cancellation, which is not for good yet; `overfilled` says that fills contradict the order or
-    its venue's word: beyond its lots, its final lots or its end, or against its side."""
+    its venue's word: beyond its lots, its final lots or its end, against its side or of nothing."""
 
     order: Order
     venue: str
@@ -203,7 +203,7 @@ def _is_beyond(record: OrderRecord, lots: int) -> bool:
     """Whether a fill cannot be, by what the order is and what its venue said of it."""
     total = record.filled_lots + lots
     most = record.order.lots if record.final_lots is None else record.final_lots
-    against = (lots > 0) != (record.order.lots > 0)
+    against = lots * record.order.lots <= 0
     return (
         against
         or not record.is_open

@@ -21,7 +21,8 @@ class Break(msgspec.Struct, frozen=True):
     """How a venue's account differs from the ledger's after the same line of its log: lots per
     instrument and quanta per asset, the venue's less ours; cost of positions apart where only that
     differs; orders that work there and are not ours, and contracts and assets that nobody knows;
-    instruments whose fills contradict what was sent, and how; why its log cannot be followed."""
+    instruments whose fills contradict what was sent, and how; why its log cannot be followed;
+    transfers from there that may have come back as a plain deposit, and which."""
 
     lots: dict[InstrumentId, int]
     quanta: dict[str, int]
@@ -29,12 +30,13 @@ class Break(msgspec.Struct, frozen=True):
     strangers: tuple[str, ...] = ()
     doubts: dict[InstrumentId, str] = {}
     stuck: str = ""
+    returns: dict[str, str] = {}
 
     @property
     def is_none(self) -> bool:
         """Whether both agree to the integer, and nothing is in doubt."""
         differs = self.lots or self.quanta or self.costs or self.strangers
-        return not (differs or self.doubts or self.stuck)
+        return not (differs or self.doubts or self.stuck or self.returns)
 
 
 def compare(
@@ -90,11 +92,12 @@ def unsettled(
             _lack(missing, sent.source, sent.asset, sent.quanta)
             arriving[sent.destination] = arriving.get(sent.destination, 0) + sent.quanta
     for venue, found in breaks.items():
-        for name in (*found.lots, *found.costs, *found.doubts):
+        # An instrument may differ and be in doubt too, and is off by its lots once.
+        for name in dict.fromkeys((*found.lots, *found.costs, *found.doubts)):
             _widen(lots, name, found.lots.get(name, 0))
         for asset, difference in found.quanta.items():
             _lack(missing, venue, asset, max(0, -difference))
-    doubtful = {v for v, b in breaks.items() if b.quanta or b.strangers or b.stuck}
+    doubtful = {v for v, b in breaks.items() if b.quanta or b.strangers or b.stuck or b.returns}
     return Unsettled(lots, missing, unseen | doubtful, arriving)
 
 

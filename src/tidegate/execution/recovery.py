@@ -12,14 +12,15 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from tidegate.execution.bookkeeping import Past, note_progress
+from tidegate.execution.bookkeeping import Past, note_progress, sure_capital_micro
 from tidegate.execution.books import Books
 from tidegate.execution.brake import Day
+from tidegate.execution.doubts import Doubts, Settled
 from tidegate.execution.record import Record
 from tidegate.journal.frames import Frame
 from tidegate.model.actions import Action, Order
 from tidegate.model.errors import ensure
-from tidegate.model.events import Event
+from tidegate.model.events import Event, Filled
 from tidegate.model.instruments import Instrument, InstrumentId
 from tidegate.model.replies import NotTaken, OrderStatus, TransferStatus, Unclear
 
@@ -63,17 +64,17 @@ def recover_run(
     for frame in frames:
         fold.take(frame)
     fold.books.restarted()
-    return Past(fold.books, fold.lines, fold.day)
+    return Past(fold.books, fold.lines, fold.day, fold.capital_micro, fold.doubts)
 
 
 class BooksFold:
-    """The orders, transfers and brake's day of a run as its frames leave them; other kinds move
-    nothing."""
+    """The orders, transfers, doubts and brake's day of a run as its frames leave them; other kinds
+    move nothing."""
 
     def __init__(self, instruments: Mapping[InstrumentId, Instrument]) -> None:
         self._instruments = instruments
         self._approved: dict[str, _Approved] = {}
-        self.books = Books()
+        self.books, self.doubts = Books(), Doubts()
         self.day: Day | None = None
 
     def take(self, frame: Frame) -> None:
@@ -88,12 +89,16 @@ class BooksFold:
             case "replied":
                 replied = msgspec.json.decode(payload, type=_Replied)
                 self.books.hear(replied.id, replied.reply)
+                if self.books.has_order(replied.id):
+                    self.doubts.hold_order(replied.id, self.books)
             case "cancelling":
                 self.books.cancel_asked(msgspec.json.decode(payload, type=_Cancelling).id)
             case "events":
                 self._events(msgspec.json.decode(payload, type=_Events))
             case "day":
-                self.day = msgspec.json.decode(payload, type=_Braked).day
+                self._day(msgspec.json.decode(payload, type=_Braked).day)
+            case "settled":
+                self.doubts.settle(msgspec.json.decode(payload, type=Settled).name)
             case "restarted":
                 self.books.restarted()
             case _:
@@ -114,6 +119,11 @@ class BooksFold:
     def _events(self, booked: _Events) -> None:
         for event in booked.events:
             note_progress(self.books, event)
+            venue = self._instruments[event.instrument].venue if isinstance(event, Filled) else ""
+            self.doubts.take(event, self.books, venue)
+
+    def _day(self, day: Day) -> None:
+        self.day = day
 
 
 class _RunFold(BooksFold):
@@ -123,6 +133,7 @@ class _RunFold(BooksFold):
         super().__init__(instruments)
         self._record = record
         self.lines: dict[str, int] = {}
+        self.capital_micro: int | None = None
 
     def _events(self, booked: _Events) -> None:
         postings = self._record.retake(booked.events)
@@ -130,3 +141,7 @@ class _RunFold(BooksFold):
         ensure(same, "events of the journal no longer give its postings")
         self.lines |= booked.lines
         super()._events(booked)
+
+    def _day(self, day: Day) -> None:
+        self.capital_micro = sure_capital_micro(self._record.ledger, self.doubts)
+        super()._day(day)

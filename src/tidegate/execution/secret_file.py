@@ -39,13 +39,22 @@ def read_secret(path: Path) -> bytes:
 
 
 def write_secret(path: Path, secret: bytes) -> None:
-    """Make a file that `read_secret` reads; raises `InputError` where something stands already."""
+    """Make a file that `read_secret` reads; raises `InputError` where something stands
+    already or it cannot be written, and then leaves nothing."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise InputError(str(path), "secret", f"expected a new file ({error.strerror})") from None
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secret.hex() + "\n")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secret.hex() + "\n")
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        # Half a secret would stand in the way of the next attempt.
+        path.unlink(missing_ok=True)
+        expected = f"expected a file that can be written ({error.strerror})"
+        raise InputError(str(path), "secret", expected) from None
 
 
 def _check_owner(path: Path, found: os.stat_result) -> None:

@@ -111,7 +111,9 @@ def learn(record: TransferRecord, word: Word, reason: str = "") -> TransferRecor
     )
     if record.leg is Leg.CLOSED or after is not Leg.CLOSED:
         return msgspec.structs.replace(record, leg=after or record.leg)
-    return msgspec.structs.replace(record, leg=after, reason=reason)
+    # A venue may refuse without a word, and what never came must not count as done.
+    why = reason or ("" if word is Word.CREDITED else word.value)
+    return msgspec.structs.replace(record, leg=after, reason=why)
 
 
 def hear(record: TransferRecord, reply: TransferReply) -> TransferRecord:

@@ -13,6 +13,9 @@ from tidegate.model.events import Event, TransferSent
 from tidegate.model.times import DAY_MS, SECOND_MS
 from tidegate.model.units import MICRO
 
+# Money on its way is waited for until it is this late.
+LOST_MS = DAY_MS
+
 
 class Parcel(msgspec.Struct, frozen=True):
     """One shipment: where from and to, how much, since when, and when it is expected with a chance
@@ -40,6 +43,15 @@ def in_transit(
         _parcel(shipment, passages.get((shipment.source, shipment.destination)), now_ms)
         for shipment in ordered
     )
+
+
+def lost(
+    portfolio: Portfolio, passages: Mapping[tuple[str, str], Passage], now_ms: int
+) -> frozenset[str]:
+    """Shipments overdue for more than a day, or of which nobody knows when they should land. They
+    may be gone, or back where they left, so that they count as nothing until they are proved."""
+    late = in_transit(portfolio, passages, now_ms - LOST_MS)
+    return frozenset(parcel.id for parcel in late if parcel.overdue)
 
 
 def _parcel(shipment: Shipment, passage: Passage | None, now_ms: int) -> Parcel:

@@ -92,7 +92,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         message, _, field = str(error).partition(" - at ")
         raise InputError(path.name, field.strip("`$.") or "document", message.lower()) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(path.name, "document", f"expected valid JSON: {error}") from error
     except OSError as error:
         expected = f"expected a readable file in {path.parent} ({error.strerror})"

@@ -23,6 +23,8 @@ from zlib import crc32
 
 import msgspec
 
+from tidegate.model.parsing import UNREADABLE_JSON
+
 FORMAT = "tidegate-journal/2"
 READABLE = ("tidegate-journal/1", FORMAT)
 HEADER = "header"
@@ -59,8 +61,15 @@ class Frame(msgspec.Struct, frozen=True):
     digest: bytes
 
     def value(self) -> dict[str, object]:
-        """Return the payload decoded into plain Python values."""
-        return msgspec.json.decode(self.payload, type=dict[str, object])
+        """Return the payload decoded into plain Python values.
+
+        Raises `FrameError` for one that a checked frame may still hold: a number out of range,
+        or nesting beyond the stack.
+        """
+        try:
+            return msgspec.json.decode(self.payload, type=dict[str, object])
+        except UNREADABLE_JSON as error:
+            raise FrameError(f"a payload of values that can be read: {error}") from None
 
     @property
     def end_bytes(self) -> int:
@@ -144,6 +153,8 @@ def _holds_whole_payload(rest: bytes, crc: int, running: int) -> bool:
 
 def _ensure_object(payload: bytes) -> None:
     try:
+        # Texts that are kept raw are not looked into, so the payload is as a whole.
+        payload.decode()
         msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         raise FrameError("a payload that is a JSON object") from None

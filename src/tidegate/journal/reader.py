@@ -53,8 +53,6 @@ class _Chain:
         return self.tree.size
 
     def accept(self, frame: Frame) -> None:
-        if self.sealed:
-            raise FrameError("nothing after the seal")
         if frame.sequence != self.sequence:
             raise FrameError(f"sequence {self.sequence}, not {frame.sequence}")
         if frame.previous != self.previous:

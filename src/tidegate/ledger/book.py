@@ -9,7 +9,7 @@ micro-dollar, and there is no residual line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, assert_never
 
 from tidegate.model.account import FLAT, Account, Portfolio, Position, Shipment, fill_position
@@ -136,9 +136,12 @@ class Ledger:
         """Base-currency value of everything we own, at the last marks."""
         return sum(self._value(asset, quanta) for asset, quanta in self._totals.items())
 
-    def equity_at(self, marks: Mapping[InstrumentId, int]) -> int:
-        """Base-currency value at other marks (ticks), without posting them."""
+    def equity_at(self, marks: Mapping[InstrumentId, int], void: Iterable[str] = ()) -> int:
+        """Base-currency value at other marks (ticks), without posting them; shipments that are
+        `void` count as nothing."""
         totals = dict(self._totals)
+        for shipment in (self._shipments[name] for name in void):
+            totals[shipment.asset] -= shipment.quanta
         for name, position in self._positions.items():
             if position.lots:
                 instrument = self._instruments[name]
@@ -171,6 +174,10 @@ class Ledger:
         """The fold of all postings so far, as accounts and shipments."""
         accounts = {venue: self.account(venue) for venue in venues}
         return Portfolio(self.ts_ms, accounts, tuple(self._shipments.values()))
+
+    def worth_micro(self, asset: str, quanta: int) -> int:
+        """Base-currency value of quanta of an asset at its last price."""
+        return self._value(asset, quanta)
 
     def knows(self, name: str) -> bool:
         """Whether a contract or an asset can be booked."""

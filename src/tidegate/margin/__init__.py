@@ -35,6 +35,7 @@ many markets, convex form, liquidation. What rules share:
     collateral, borrowing, open_orders, isolated_position
     scenario/, coin_books                                 revaluation under shocks
     convex_form, scenario/convex, batch                   bounds for the allocator: amount, book
+    scenario/path_form, tiered_paths                      the same of a book in many moved markets
     marginal, scenario/marginal                           what a position adds: one rule, one batch
     liquidation, liquidation_distance                     where an account dies: in ticks, in floats
     liquidation_action, adl                               what the venue does then

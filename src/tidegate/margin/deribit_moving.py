@@ -50,15 +50,15 @@ class MovingDeribit:
         from tidegate.margin.scenario import _losses as kernels
 
         paths = Paths.of(self.book.market, moved)
-        paths.require(*self._keys())
-        state = _Market(self, paths)
+        paths.require(*self.keys())
+        state = DeribitMarkets(self, paths)
         sums = np.zeros((len(self.book.pools), paths.count, self._count + EXTRA_ROWS))
         for g, pool in enumerate(self.book.pools):
             sums[g, :, : self._count] = state.gains(pool)
         loss, binding = np.empty(paths.count), np.empty(paths.count, dtype=np.int64)
         table = self.prepared.table
         kernels.worst(sums, kernels.terms(table), loss, binding)
-        loss *= self._rescaled(paths)
+        loss *= self.rescaled(paths)
         equity, haircut = state.equity()
         charges = state.roll_shock() + state.delta_shock()
         mm = self.book.terms.mm_factor
@@ -97,7 +97,8 @@ class MovingDeribit:
     def _count(self) -> int:
         return len(self.prepared.table.names)
 
-    def _keys(self) -> tuple[list[Key], list[Key]]:
+    def keys(self) -> tuple[list[Key], list[Key]]:
+        """Prices that move together, and all else that may."""
         prices: list[Key] = []
         others: list[Key] = []
         for each in self.book.instruments:
@@ -111,7 +112,7 @@ class MovingDeribit:
             others += [index_of(asset) for asset in self.book.assets]
         return list(dict.fromkeys(prices)), others
 
-    def _rescaled(self, paths: Paths) -> FloatArray:
+    def rescaled(self, paths: Paths) -> FloatArray:
         """The index at which the table was scaled, over the index of each market."""
         coin = self.book.rule.currency
         if self.book.rule.cross or coin in DOLLARS or not self.book.instruments:
@@ -119,7 +120,7 @@ class MovingDeribit:
         return np.asarray(self.book.index[coin] / paths.positive(index_of(coin)))
 
 
-class _Market:
+class DeribitMarkets:
     """The account's parts in every market of the paths."""
 
     def __init__(self, moving: MovingDeribit, paths: Paths) -> None:
@@ -131,6 +132,8 @@ class _Market:
             if not isinstance(each, Option)
         }
         self.marks: dict[str, FloatArray] = {}
+        # Coins of delta of one unit, by instrument.
+        self.unit_deltas: dict[str, FloatArray] = {}
         self.deltas: dict[ExpiryKey, FloatArray] = {}
         for options in moving.options.values():
             self._add_options(self.book.pool(options.options[0]), options)
@@ -144,10 +147,12 @@ class _Market:
     def _add_linear(self, each: Perpetual | Future) -> None:
         key = (self.book.pool(each), each.expiry_ms if isinstance(each, Future) else 0)
         coins = 1.0 / self.linear[each.id] if each.inverse else np.ones(self.paths.count)
-        self._add_delta(key, self._size(each.id) * coins)
+        self._add_delta(key, each.id, coins)
 
-    def _add_delta(self, key: ExpiryKey, coins: FloatArray) -> None:
-        self.deltas[key] = self.deltas.get(key, np.zeros(self.paths.count)) + coins
+    def _add_delta(self, key: ExpiryKey, name: str, coins: FloatArray) -> None:
+        self.unit_deltas[name] = coins
+        held = self.deltas.get(key, np.zeros(self.paths.count))
+        self.deltas[key] = held + self._size(name) * coins
 
     def _add_options(self, pool: PoolKey, options: MovingOptions) -> None:
         """Marks, and deltas by expiry, decayed over the last half hour."""
@@ -158,8 +163,7 @@ class _Market:
             self.marks[each.id] = self._option_mark(each, model)
             paid = self.marks[each.id] if each.coin_settled else 0.0
             left = min(1.0, (each.expiry_ms - self.book.market.now_ms) / AVERAGING_MS)
-            net = self._size(each.id) * (delta[:, i] - paid) * left
-            self._add_delta((pool, each.expiry_ms), net)
+            self._add_delta((pool, each.expiry_ms), each.id, (delta[:, i] - paid) * left)
 
     def _option_mark(self, each: Option, model: FloatArray) -> FloatArray:
         moved = self.paths.moved
@@ -174,50 +178,55 @@ class _Market:
         total = np.zeros((self.paths.count, len(ratios)))
         for each in self.book.instruments:
             if self.book.pool(each) == pool and not isinstance(each, Option):
-                total += np.multiply.outer(self._linear_worth(each), ratios - 1.0)
+                worth = self._size(each.id) * self.linear_worth(each)
+                total += np.multiply.outer(worth, ratios - 1.0)
         for options in self.moving.options.values():
             if self.book.pool(options.options[0]) == pool:
-                total += self._option_gains(options, ratios)
+                total += self.option_gains(options, ratios).sum(axis=0)
         for asset in self.book.assets:
-            if self.book.asset_pool(asset) == pool and self._asset_moves(asset):
+            if self.book.asset_pool(asset) == pool and self.asset_moves(asset):
                 worth = self._size(asset) * self.index[asset]
                 total += np.multiply.outer(worth, ratios - 1.0)
         return total
 
-    def _linear_worth(self, each: Instrument) -> FloatArray:
-        """What a relative move of one earns, USD."""
-        mark, size = self.linear[each.id], self._size(each.id)
+    def linear_worth(self, each: Instrument) -> FloatArray:
+        """What a relative move earns one unit of a contract, USD, [M]."""
+        mark = self.linear[each.id]
         if not each.inverse:
-            return np.asarray(self._unit(each.settle) * size * mark)
+            return np.asarray(self.unit(each.settle) * mark)
         if self.book.impacts(each):
             return np.zeros(self.paths.count)
-        return np.asarray(size * self.index[each.base] / mark)
+        return np.asarray(self.index[each.base] / mark)
 
-    def _option_gains(self, options: MovingOptions, ratios: FloatArray) -> FloatArray:
+    def option_gains(self, options: MovingOptions, ratios: FloatArray) -> FloatArray:
+        """USD that options earn in every scenario, by expiry as they are laid out, [E, M, P]."""
         worth, first = options.sums(self.paths), options.options[0]
         if not first.coin_settled:
-            gains = (worth[:, :, :-1] - worth[:, :, -1:]).sum(axis=0)
-            return np.asarray(self._unit(first.settle)[:, None] * gains)
+            gains = worth[:, :, :-1] - worth[:, :, -1:]
+            return np.asarray(self.unit(first.settle)[:, None] * gains)
         from tidegate.margin.scenario import _moving as kernels
 
         fixed = options.expiries[kernels.FIXED]
         now = options.delivery(self.paths).T[:, :, None]
         then = (now - fixed[:, None, None]) * ratios + fixed[:, None, None]
-        coins = (worth[:, :, :-1] / then).sum(axis=0)
-        held = (worth[:, :, -1:] / now).sum(axis=0)
+        coins = worth[:, :, :-1] / then
+        held = worth[:, :, -1:] / now
         counted = 1.0 if self.book.impacts(first) else ratios
         return np.asarray(self.index[first.base][:, None] * (ratios * coins - counted * held))
 
-    def _asset_moves(self, asset: str) -> bool:
+    def asset_moves(self, asset: str) -> bool:
+        """Whether an asset's own price is a position."""
         if not self.book.rule.cross or asset in DOLLARS:
             return False
         return self.book.currency(asset.lower(), asset).equity_side_impact == "both"
 
-    def _unit(self, asset: str) -> FloatArray:
+    def unit(self, asset: str) -> FloatArray:
+        """The account's unit per unit of an asset, [M]."""
         cross = self.book.rule.cross
         return self.index[asset] if cross else np.ones(self.paths.count)
 
-    def _per_coin(self, coin: str) -> FloatArray:
+    def per_coin(self, coin: str) -> FloatArray:
+        """The account's unit per coin of delta, [M]."""
         in_coins = not self.book.rule.cross and self.book.rule.currency == coin
         return np.ones(self.paths.count) if in_coins else self.index[coin]
 
@@ -228,15 +237,16 @@ class _Market:
             held = np.full(self.paths.count, self._size(asset))
             for each in self.book.instruments:
                 if each.settle == asset:
-                    held = held + self._size(each.id) * self._mark_value(each)
-            worth = held * self._unit(asset)
+                    held = held + self._size(each.id) * self.mark_value(each)
+            worth = held * self.unit(asset)
             total += worth
             if self.book.rule.cross:
                 name = USD if asset in DOLLARS else asset.lower()
                 haircuts += np.maximum(worth, 0.0) * self.book.currency(name, asset).haircut
         return total, haircuts
 
-    def _mark_value(self, each: Instrument) -> FloatArray:
+    def mark_value(self, each: Instrument) -> FloatArray:
+        """What one unit is marked at, in its settlement asset, [M]."""
         if isinstance(each, Option):
             return self.marks[each.id]
         mark = self.linear[each.id]
@@ -247,7 +257,7 @@ class _Market:
         total = np.zeros(self.paths.count)
         for ((coin, currency), expiry_ms), coins in self.deltas.items():
             rate = self.book.roll_rate((coin, currency), expiry_ms)
-            total += rate * np.abs(coins) * self._per_coin(coin)
+            total += rate * np.abs(coins) * self.per_coin(coin)
         return total
 
     def delta_shock(self) -> FloatArray:
@@ -259,5 +269,5 @@ class _Market:
             size = np.abs(np.sum(held, axis=0))
             beyond = np.maximum(size - pair.delta_threshold_usd / self.index[coin], 0.0)
             rate = np.minimum(pair.m_inc * beyond, pair.max_delta_shock)
-            total += size * rate * self._per_coin(coin)
+            total += size * rate * self.per_coin(coin)
         return total

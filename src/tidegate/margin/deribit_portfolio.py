@@ -147,7 +147,7 @@ class DeribitPortfolio:
     def moving(self, holdings: Holdings, market: MarketValues) -> MovingDeribit:
         """The account without its orders, ready for many markets; raises as `statement` does."""
         held = [each.instrument for each in holdings.positions if each.size != 0.0]
-        assets = self._assets(held, sorted({*holdings.collateral, *holdings.realised}))
+        assets = self.assets_of(held, sorted({*holdings.collateral, *holdings.realised}))
         book = DeribitBook(self, tuple(held), assets, market)
         return MovingDeribit(book, self.amounts(holdings))
 
@@ -174,11 +174,14 @@ class DeribitPortfolio:
         Raises: `InputError` as `statement` does.
         """
         require_no_doubles(instruments)
-        known = self._assets(instruments, assets)
+        known = self.assets_of(instruments, assets)
         book = DeribitBook(self, tuple(instruments), known, market)
         return replace(book.prepared(), extra={"protection": Side(self.protection)})
 
-    def _assets(self, instruments: Sequence[Instrument], assets: Sequence[str]) -> tuple[str, ...]:
+    def assets_of(
+        self, instruments: Sequence[Instrument], assets: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Assets of an account of these; raises `InputError` for what it cannot hold."""
         if not self.cross:
             for each in (*assets, *(one.settle for one in instruments)):
                 if each != self.currency:

@@ -63,7 +63,7 @@ class MovingDerive:
         from tidegate.margin.scenario import _losses as kernels
 
         paths = Paths.of(self.market, moved)
-        paths.require(*self._keys())
+        paths.require(*self.keys())
         sums = self._sums(paths)
         loss, binding = np.empty(paths.count), np.empty(paths.count, dtype=np.int64)
         kernels.worst(sums, kernels.terms(self.prepared.table), loss, binding)
@@ -95,17 +95,19 @@ class MovingDerive:
         return float(np.exp(-rate * years_left(option, self.market)))
 
     @property
-    def _assets(self) -> list[str]:
+    def assets(self) -> list[str]:
+        """Collateral beside cash."""
         return [name for name in self.prepared.columns if name in self.rule.collateral]
 
     @property
     def _perpetuals(self) -> list[Perpetual]:
         return [each for each in self.instruments if isinstance(each, Perpetual)]
 
-    def _keys(self) -> tuple[list[Key], list[Key]]:
+    def keys(self) -> tuple[list[Key], list[Key]]:
+        """Prices that move together, and all else that may."""
         prices = [index_of(self.rule.coin), *(mark_of(each.id) for each in self._perpetuals)]
         others: list[Key] = []
-        for name in self._assets:
+        for name in self.assets:
             cancels = self.rule.collateral[name].risk_cancelling
             (prices if cancels else others).append(index_of(name))
         if self.options is not None:
@@ -128,7 +130,7 @@ class MovingDerive:
         for each in self._perpetuals:
             moving[:, 0] += self.sizes[place[each.id]] * paths.positive(mark_of(each.id))
         stable = self.market.value(dollar_of(self.rule.cash))
-        for name in self._assets:
+        for name in self.assets:
             worth = self.sizes[place[name]] * paths.positive(index_of(name)) / stable
             (moving if self.rule.collateral[name].risk_cancelling else linear)[:, 0] += worth
         sums[-1] = linear + moving * ratios

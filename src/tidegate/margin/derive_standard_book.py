@@ -203,23 +203,31 @@ class StandardBook:
         return ExpiryOptions(
             name=" ".join(key[1:]),
             columns=np.array(members, dtype=np.int64),
-            isolated=self._isolated(coin, members, strikes, calls),
+            isolated=self._isolated(coin, members),
             payoffs=payoffs,
             calls=calls,
             unpaired=forward * np.array([p.unpaired_initial, p.unpaired_maintenance]),
         )
 
-    def _isolated(
-        self, coin: str, members: list[int], strikes: FloatArray, calls: FloatArray
-    ) -> FloatArray:
+    def _isolated(self, coin: str, members: list[int]) -> FloatArray:
         """What one short of each option needs by itself, [2, m]."""
-        p, spot, price = self.parameters, self.spot[coin], self.prices[members]
-        out = np.maximum(np.where(calls == 1.0, strikes - spot, spot - strikes), 0.0)
+        spot = np.array([self.spot[coin]])
+        rates = [
+            self.isolated_rates(self.options[place], spot, self.prices[place : place + 1])[:, 0]
+            for place in members
+        ]
+        return np.stack(rates, axis=1)
+
+    def isolated_rates(self, option: Option, spot: FloatArray, price: FloatArray) -> FloatArray:
+        """What one short of an option needs by itself in M markets of spot and of its price, [M]
+        each: initial and maintenance, [2, M]."""
+        p, strike = self.parameters, float(option.strike)
+        out = np.maximum(strike - spot if option.is_call else spot - strike, 0.0)
         initial = price + np.maximum(p.most_of_spot - out / spot, p.least_of_spot) * spot
+        if option.is_call:
+            return np.stack([initial, price + p.call_maintenance * spot])
         put = price + np.maximum(p.put_maintenance * spot, p.put_mark_maintenance * price)
-        maintenance = np.where(calls == 1.0, price + p.call_maintenance * spot, put)
-        least = np.where(calls == 1.0, 0.0, put * p.put_offset)
-        return np.stack([np.maximum(initial, least), maintenance])
+        return np.stack([np.maximum(initial, put * p.put_offset), put])
 
     def _confidence(self, *keys: Key) -> float:
         return min(self.market.seen(key).confidence for key in keys)

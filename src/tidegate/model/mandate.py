@@ -9,7 +9,6 @@ its date and its source, and the report prints it.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -21,6 +20,7 @@ from msgspec import UNSET, UnsetType
 
 from tidegate.model.errors import InputError
 from tidegate.model.market import content_id
+from tidegate.model.parsing import toml_tables
 from tidegate.model.plan_sections import Fall, Hours, OptionTerms, Sleeve, VolStress
 from tidegate.model.times import read_window
 from tidegate.model.units import MICRO, read_decimal, unit_quanta
@@ -248,10 +248,7 @@ def read_plan_mandate(text: str, where: str) -> Mandate:
 
 
 def _checked(text: str, where: str, checks: tuple[Callable[[Mandate, str], None], ...]) -> Mandate:
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(where, "TOML", f"expected valid TOML: {error}") from None
+    raw = toml_tables(text, where)
     try:
         mandate = msgspec.convert(raw, Mandate)
     except msgspec.ValidationError as error:

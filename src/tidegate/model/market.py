@@ -56,6 +56,14 @@ class MarketSnapshot(msgspec.Struct, frozen=True):
         """Prices alone."""
         return {name: quote.ticks for name, quote in self.quotes.items()}
 
+    def fresh_ticks(self, age_ms: int) -> dict[InstrumentId, int]:
+        """Prices in ticks of quotes at most so old; the others are missing."""
+        return {
+            name: quote.ticks
+            for name, quote in self.quotes.items()
+            if self.ts_ms - quote.as_of_ms <= age_ms
+        }
+
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 

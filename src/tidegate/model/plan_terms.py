@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from tidegate.model.errors import InputError
 from tidegate.model.mandate import Mandate, Stable, Venue
+from tidegate.model.parsing import toml_tables
 from tidegate.model.plan_sections import BEYOND, DEFAULTS, OptionTerms, Sleeve, VolStress
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ class Holds:
 
 def explained(mandate: Mandate, text: str) -> tuple[Holds, ...]:
     """Every field that holds, in the order of the mandate's sections; `text` is its TOML."""
-    raw = tomllib.loads(text)
+    raw = toml_tables(text, "mandate")
     return tuple(Holds(path, _word(value), _said(raw, path)) for path, value in _fields(mandate))
 
 

@@ -6,7 +6,7 @@ With F the scenario's forward and s = vol sqrt(T), from a cell's middle (F0, s0)
     V(F, s) = V(F0, s0) + vega(s') (s - s0) + delta(F0, s) (F - F0) + R
     R = gamma(F', s) (F - F0)^2 / 2  >= 0          and at most (delta - delta(F0, s)) (F - F0)
 
-delta = N(d1), vega = F0 n(d1) in s, gamma = n(d1) / (F s); each is taken over its exact range, which
+delta = N(d1), vega = F0 n(d1) in s, gamma = n(d1) / (F s); each is taken over its range, which
 follows from that of d1 = ln(F / K) / s + s / 2: rising in ln(F / K), convex in s above the strike
 with its least at sqrt(2 ln(F / K)), rising below it. What is left is netted over the options of an
 expiry where that is tighter: sum q [gamma] (F - F0)^2 / 2.
@@ -213,7 +213,7 @@ def expiry_bounds(
     moves: tuple[FloatArray, IndexArray],
     out: FloatArray,
 ) -> None:
-    """Worth of each expiry's options over every cell [B, 6] in every scenario, into out[5, E, B, R]:
+    """Worth of each expiry's options over every cell [B, 6] in every scenario, out[5, E, B, R]:
     value in the middle, slopes in the contracts' price and in vol (per unit of the ratios), and
     what is left below and above. `market` holds forwards [E] and vols [n] now."""
     forward_now, vols = market

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proof that an account stays solvent over a whole box of markets, or a market in which it does not.
+"""Proof that an account stays solvent over a box of markets, or a market in which it does not.
 
     f(x) = equity(x) - maintenance requirement(x)          proved where min over the box of f > 0
 
@@ -10,9 +10,9 @@ nothing or a point is below it by the rule's own statement (branch and bound: La
 mean-value and slope forms: Neumaier 1990). From every bound 1e-9 of the gross amounts at the far
 end of the box, six times over for the far moves, is taken off for what floats have rounded.
 
-Covered: Deribit portfolio margin (segregated and cross), Derive PM2 and standard, and dollar
-accounts of linear contracts under any rule of integers that has `lines` (Binance USD-M, Hyperliquid
-cross, dYdX, linear contracts of Deribit's standard margin, whose lines are chords above its curve).
+Covered: Deribit portfolio margin (segregated and cross) and standard margin with options, Derive's
+PM2 and standard, dollar accounts of linear contracts under any rule of integers that has `lines`
+(Binance USD-M, Hyperliquid cross, dYdX). Accounts in ticks are judged now, not past an expiry.
 Any other rule raises `InputError`: what is not covered is not proved. A budget that is spent leaves
 the account undecided, which is never taken as proved.
 """
@@ -26,6 +26,7 @@ from enum import StrEnum
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.margin.deribit_portfolio import DeribitPortfolio
 from tidegate.margin.derive_portfolio import DerivePortfolio
@@ -44,9 +45,12 @@ from tidegate.risk.certificate_bounds import (
 )
 from tidegate.risk.certificate_box import Box, Point, Then, times_of
 from tidegate.risk.certificate_deribit import DeribitHealth
+from tidegate.risk.certificate_deribit_standard import DeribitAccount, DeribitStandardHealth
 from tidegate.risk.certificate_derive import DerivePortfolioHealth, DeriveStandardHealth
 from tidegate.risk.certificate_linear import LinearAccount, LinearHealth
 from tidegate.risk.enclosure import VARIABLES
+
+FloatArray = NDArray[np.float64]
 
 WHERE = "certificate"
 VERSION = 1
@@ -67,6 +71,9 @@ class Subject:
     rule: AccountRule
     holdings: Holdings
     market: MarketValues
+
+
+Question = Subject | LinearAccount | DeribitAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ class Certificate:
 
 
 def certify(
-    subject: Subject | LinearAccount,
+    subject: Question,
     box: Box,
     effort: Effort | None = None,
     *,
@@ -164,11 +171,13 @@ def _verdict(bounds: Sequence[Bounds]) -> Verdict:
     return Verdict.PROVED if proved else Verdict.UNDECIDED
 
 
-def forms(subject: Subject | LinearAccount, box: Box) -> list[tuple[int, HealthForm]]:
+def forms(subject: Question, box: Box) -> list[tuple[int, HealthForm]]:
     """The account's health as sums of enclosures, at each time that the box asks for."""
-    if isinstance(subject, LinearAccount):
+    if not isinstance(subject, Subject):
         if box.horizon_ms:
             raise InputError(WHERE, "horizon_ms", "expected 0 for an account in ticks")
+        if isinstance(subject, DeribitAccount):
+            return [(subject.market.now_ms, DeribitStandardHealth(subject, box))]
         return [(0, LinearHealth(subject, box))]
     times = times_of(subject.holdings, subject.market, box)
     return [(then.at_ms, _form(subject.rule, then)) for then in times]
@@ -184,7 +193,7 @@ def _form(rule: AccountRule, then: Then) -> HealthForm:
     raise InputError(WHERE, rule.name, "expected a rule that certificates cover")
 
 
-def verify(certificate: Certificate, subject: Subject | LinearAccount, box: Box) -> None:
+def verify(certificate: Certificate, subject: Question, box: Box) -> None:
     """Checks a proof by its leaves alone: that they cover the box, and that each is solvent.
 
     Raises: `InvariantError` naming what does not hold; `InputError` as `certify` does.
@@ -207,21 +216,21 @@ def verify(certificate: Certificate, subject: Subject | LinearAccount, box: Box)
         ensure(float(total.min()) > 0.0, "a leaf is not solvent")
 
 
-def _least_of(form: HealthForm, coin: str, box: Box, leaves: Leaves) -> np.ndarray:
+def _least_of(form: HealthForm, coin: str, box: Box, leaves: Leaves) -> FloatArray:
     """Lower bounds by scenario over leaves that cover the coin's ranges."""
     low = np.array(leaves.low, dtype=float).reshape(-1, VARIABLES)
     high = np.array(leaves.high, dtype=float).reshape(-1, VARIABLES)
     ends = box.of(coin).ends
     ensure(covers(low, high, ends[0], ends[1]), f"leaves do not cover the ranges of {coin}")
     tree = CoinTree(form, coin, box)
-    return tree.bounded(low, high).lower.min(axis=0) - tree.allowance
+    return np.asarray(tree.bounded(low, high).lower.min(axis=0) - tree.allowance)
 
 
-def covers(low: np.ndarray, high: np.ndarray, box_low: np.ndarray, box_high: np.ndarray) -> bool:
+def covers(low: FloatArray, high: FloatArray, box_low: FloatArray, box_high: FloatArray) -> bool:
     """Whether cells made by halving cover a box: one is all of it, or a halving parts them."""
     if ((low <= box_low) & (high >= box_high)).all(axis=1).any():
         return True
-    for number in range(VARIABLES):
+    for number in np.flatnonzero(box_low < box_high):
         middle = 0.5 * (box_low[number] + box_high[number])
         left, right = high[:, number] <= middle, low[:, number] >= middle
         if (left | right).all() and left.any() and right.any():
@@ -233,16 +242,23 @@ def covers(low: np.ndarray, high: np.ndarray, box_low: np.ndarray, box_high: np.
     return False
 
 
-def _names(subject: Subject | LinearAccount) -> tuple[str, str, str, str]:
+def _names(subject: Question) -> tuple[str, str, str, str]:
     """The rule's name, and ids of the rule with its parameters, of the account and the market."""
-    if isinstance(subject, LinearAccount):
-        rule: object = subject.rule
-        name, market = type(rule).__name__, [subject.marks, subject.instruments]
-        return name, _id(rule), _id(subject.account), _id(market)
-    market = [subject.market.now_ms, subject.market.stale_after_ms, subject.market.least_confidence]
-    seen = {" ".join(key): figure for key, figure in subject.market.values.items()}
-    held = _id(subject.holdings)
-    return subject.rule.name, _id(subject.rule), held, _id([market, seen])
+    if isinstance(subject, Subject):
+        held = _id(subject.holdings)
+        return subject.rule.name, _id(subject.rule), held, _id(_figures(subject.market))
+    rule: object = subject.rule
+    at: list[object] = [subject.marks]
+    at.append(
+        subject.instruments if isinstance(subject, LinearAccount) else _figures(subject.market)
+    )
+    return type(rule).__name__, _id(rule), _id(subject.account), _id(at)
+
+
+def _figures(market: MarketValues) -> list[object]:
+    """The market with keys as text, which JSON asks for."""
+    seen = {" ".join(key): figure for key, figure in market.values.items()}
+    return [market.now_ms, market.stale_after_ms, market.least_confidence, seen]
 
 
 def _id(value: object) -> str:
@@ -255,6 +271,7 @@ __all__ = [
     "Bounds",
     "Box",
     "Certificate",
+    "DeribitAccount",
     "Effort",
     "LinearAccount",
     "Point",

@@ -7,8 +7,8 @@ since every rule here takes the worst scenario of sums over coins, and a coin's 
 on its own ratios alone: each coin has a tree of cells of its own, whatever the number of coins. A
 cell's lower bound is that of its enclosures; the points are its corners where the affine part is
 least, valued as cells without width. Cells are split in the middle of the variable that leaves
-most over, until the bound is above nothing and within `gap_usd` of a point, or a point is below
-nothing by the rule's own statement, or the budget is spent.
+most over, until the bound is above nothing or a point is below it by the rule's own statement, and
+both are within `gap_usd`, or the budget is spent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.model.errors import InvariantError
+from tidegate.model.errors import InputError, InvariantError
 from tidegate.risk.certificate_box import Box, Cells, Point, cells_at
 from tidegate.risk.enclosure import VARIABLES, Enclosure
 
@@ -30,7 +30,8 @@ FloatArray = NDArray[np.float64]
 ROUNDING = 1e-9
 # The far moves of a scenario rule multiply prices by up to six.
 FARTHEST = 6.0
-TOGETHER = 8
+# Cells split at once: at least so many, and a part of all, so that ordering them stays cheap.
+TOGETHER, PART = 8, 16
 NARROWEST = 1e-7
 
 
@@ -62,11 +63,17 @@ class HealthForm(Protocol):
 @dataclass(frozen=True, slots=True)
 class Effort:
     """When to stop: `cells` looked at in all, the gap between bounds in USD, and `stop`, which the
-    caller may answer by its clock."""
+    caller may answer by its clock. Without a gap the first proof or counter-example ends it; with
+    one the least health is known within it, which is also what an account lacks."""
 
     cells: int = 20_000
     gap_usd: float = float("inf")
     stop: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
+        if not (self.cells >= 1 and self.gap_usd > 0.0):
+            expected = f"expected at least 1 and above 0, got {self.cells} and {self.gap_usd}"
+            raise InputError("certificate effort", "cells, gap_usd", expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,7 @@ class CoinTree:
         self.values = np.full(self.bounds.shape[1], np.inf)
         self.at = np.zeros((self.bounds.shape[1], VARIABLES))
         self.root_width = high - low
-        self.bends = self._bends(low, high)
+        self.bends, self.floor = self._bends(low, high)
         self.look_at(_corners(low, high))
 
     def bounded(self, low: FloatArray, high: FloatArray) -> Enclosure:
@@ -114,12 +121,16 @@ class CoinTree:
             raise InvariantError(f"a bound of {self.coin} is not finite")
         return bounded
 
-    def _bends(self, low: FloatArray, high: FloatArray) -> FloatArray:
-        """What each variable by itself leaves over, by scenario, [3, S]."""
-        middle = 0.5 * (low + high)
-        rows = np.eye(VARIABLES, dtype=bool)
-        alone = self.bounded(np.where(rows, low, middle), np.where(rows, high, middle))
-        return np.asarray(alone.high - alone.low) + 1e-300
+    def _bends(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What each variable leaves over, by scenario, [3, S]: by itself, or by being there beside
+        the others where that is more, as their product is; and what a point leaves over, [S]."""
+        middle, rows = 0.5 * (low + high), np.eye(VARIABLES, dtype=bool)
+        moves = np.concatenate([rows, ~rows, rows[:1] | True, rows[:1] & False])
+        some = self.bounded(np.where(moves, low, middle), np.where(moves, high, middle))
+        left = some.high - some.low
+        alone, without, whole, nothing = left[:3], left[3:6], left[6], left[7]
+        bends = np.maximum(np.maximum(alone - nothing, whole - without), 0.0)
+        return bends, nothing + self.allowance
 
     def look_at(self, points: FloatArray) -> None:
         """Keeps the least value of each scenario, and where it is."""
@@ -217,7 +228,7 @@ class Search:
     def step(self, target: float) -> bool:
         """Splits cells of the coin that is least sure in the worst scenario; False where none."""
         s = int(self.lower.argmin())
-        unsure = [float(tree.values[s] - tree.least[s]) for tree in self.trees]
+        unsure = [float(tree.values[s] - tree.least[s] - tree.floor[s]) for tree in self.trees]
         if not self.trees or max(unsure) <= 0.0:
             return False
         tree = self.trees[int(np.argmax(unsure))]
@@ -225,8 +236,11 @@ class Search:
         scores = tree.bounds + rest
         scenarios = scores.argmin(axis=1)
         least = scores[np.arange(len(scores)), scenarios]
-        wide = ((tree.high - tree.low) > NARROWEST * tree.root_width).any(axis=1)
-        order = np.argsort(np.where(wide, least, np.inf), kind="stable")[:TOGETHER]
+        bends = tree.bends.max(axis=1) > 0.0
+        wide = (tree.high - tree.low) > NARROWEST * tree.root_width
+        wide = np.asarray(wide[:, bends].any(axis=1))
+        together = max(TOGETHER, len(least) // PART)
+        order = np.argsort(np.where(wide, least, np.inf), kind="stable")[:together]
         order = order[wide[order] & (least[order] < target)]
         if not len(order):
             return False
@@ -251,9 +265,9 @@ def least_health(form: HealthForm, box: Box, effort: Effort) -> Found:
             seen, (at, _) = upper, search.worst()
             value = form.exact(at)
             exact, point = (value, at) if value < exact else (exact, point)
-        if exact < 0.0 or (lower > 0.0 and exact - lower <= effort.gap_usd):
+        if (exact < 0.0 or lower > 0.0) and exact - lower <= effort.gap_usd:
             break
-        target = max(0.0, min(upper, exact) - effort.gap_usd)
+        target = min(upper, exact) - effort.gap_usd if effort.gap_usd < np.inf else 0.0
         if not search.step(target if target > lower else np.inf):
             break
     return _found(search, point, exact)

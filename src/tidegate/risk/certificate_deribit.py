@@ -214,23 +214,14 @@ class _Coin:
             return (then - now).over(0).times(self.form.unit(first.settle))
         counted = np.ones(1) if self.book.impacts(first) else ratios
         held = product(now, self._index_over(options, np.ones(1)))
-        if not options.averaged:
-            # The index over the forward is the same in every scenario, but for its ratio.
-            return (
-                product(then, self._index_over(options, np.ones(1))) - held.times(counted)
-            ).over(0)
         moved = product(then, self._index_over(options, ratios).times(ratios))
         return (moved - held.times(counted)).over(0)
 
     def _index_over(self, options: BoundedOptions, ratios: FloatArray) -> Enclosure:
-        """Index over the forward of the delivery average at these ratios, [E, B, R]."""
-        if not options.averaged:
-            over = self.inverse_spread.column().row()
-            return over.times((self.market_index / options.forwards)[:, None, None])
-        return product(self.index.column().row(), reciprocal(options.delivery(self.cells, ratios)))
+        return options.index_over(self.cells, self.market_index, ratios)
 
     def _option_marks(self, pool: PoolKey) -> Enclosure:
-        """Sizes times marks of a pool's options by expiry, USD without the dollar's unit, [E, B]."""
+        """Sizes times marks of a pool's options by expiry, dollars or USD of coins, [E, B]."""
         options, worth = self.form.options(pool), self.worth[pool].at((..., slice(-1, None)))
         assert options is not None
         moving, in_coin = options.moving, options.moving.options[0].coin_settled

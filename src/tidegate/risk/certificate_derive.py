@@ -126,8 +126,8 @@ class DerivePortfolioHealth:
         place, sizes = self.moving.prepared.place, self.moving.sizes
         held = float(sizes[place[self.rule.cash]])
         still = Enclosure.constant(np.full(len(cells.low), held))
-        for each in self.then.delivered:
-            still = still + delivered_usd(each, cells)
+        for gone in self.then.delivered:
+            still = still + delivered_usd(gone, cells)
         moved = Enclosure.constant(np.zeros(len(cells.low)))
         doubted = self.then.market.doubted()
         for each in self.moving.instruments:

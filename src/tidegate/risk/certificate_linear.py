@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -128,11 +129,9 @@ class LinearHealth:
         pieces = envelope(self.of.rule.lines(name, lowest, span))
         rate, deduction = pieces[0]
         total = notional.times(rate).plus(-deduction)
-        for (rate, deduction), (next_rate, next_deduction) in zip(
-            pieces[:-1], pieces[1:], strict=True
-        ):
-            kink = (next_deduction - deduction) / (next_rate - rate)
-            total = total + kinked(notional, kink, 0.0, next_rate - rate)
+        for below, above in pairwise(pieces):
+            kink = _meets(below, above)
+            total = total + kinked(notional, kink, 0.0, above[0] - below[0])
         return total
 
 

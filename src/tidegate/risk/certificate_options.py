@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options and deliveries of one coin as enclosures over cells, by the kernels of `_option_bounds`."""
+"""Options and deliveries of one coin as enclosures over cells; kernels in `_option_bounds`."""
 
 from __future__ import annotations
 
@@ -76,6 +76,15 @@ class BoundedOptions:
         moved = cells.contracts.column().row()
         return moved.times(live).plus(self.moving.expiries[0][:, None, None])
 
+    def index_over(self, cells: Cells, index_usd: float, ratios: FloatArray) -> Enclosure:
+        """The coin's index over the forward of the delivery average at these ratios, [E, B, R]."""
+        if not self.averaged:
+            # The price cancels: what is left is the spread.
+            over = reciprocal(cells.spread).column().row()
+            return over.times((index_usd / self.forwards)[:, None, None] / ratios)
+        index = cells.price.times(index_usd).column().row()
+        return product(index, reciprocal(self.delivery(cells, ratios)))
+
     @property
     def averaged(self) -> bool:
         """Whether a part of any forward is fixed already."""
@@ -101,7 +110,7 @@ class BoundedOptions:
 
 
 def _enclosed(out: FloatArray, contracts: Enclosure, vol: Enclosure) -> Enclosure:
-    """The kernel's answer as an enclosure: value + slope (price - middle) + slope (vol - middle)."""
+    """The kernel's answer: value + slope (price - middle) + slope (vol - middle)."""
     value, by_price, by_vol, low, high = out
     moved = contracts.plus(-contracts.centre).times(by_price)
     shifted = vol.plus(-vol.centre).times(by_vol)

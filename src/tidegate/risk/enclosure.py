@@ -91,12 +91,9 @@ class Enclosure:
 
     def plus(self, value: ArrayLike) -> Enclosure:
         """A known figure more."""
-        return Enclosure(
-            self.centre + np.asarray(value),
-            self.slopes + 0.0 * np.asarray(value),
-            self.low,
-            self.high,
-        )
+        by = np.asarray(value, dtype=float)
+        still = np.zeros_like(by)
+        return Enclosure(self.centre + by, self.slopes + still, self.low + still, self.high + still)
 
     def times(self, factor: ArrayLike) -> Enclosure:
         """Times a known factor of either sign."""
@@ -106,7 +103,8 @@ class Enclosure:
 
     def widened(self, low: ArrayLike, high: ArrayLike) -> Enclosure:
         """With more left over, `low` <= 0 <= `high`."""
-        return Enclosure(self.centre, self.slopes, self.low + low, self.high + high)
+        more, most = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+        return Enclosure(self.centre, self.slopes, self.low + more, self.high + most)
 
     def over(self, axis: int) -> Enclosure:
         """Summed over an axis of its shape."""
@@ -145,6 +143,7 @@ def product(x: Enclosure, y: Enclosure) -> Enclosure:
 
 def kinked(x: Enclosure, kink: ArrayLike, below: ArrayLike, above: ArrayLike) -> Enclosure:
     """below min(x - kink, 0) + above max(x - kink, 0), by its chord where x spans the kink."""
+    kink, below, above = (np.asarray(each, dtype=float) for each in (kink, below, above))
     lowest, highest = x.lower - kink, x.upper - kink
     left, right = below * np.minimum(lowest, 0.0), above * np.maximum(highest, 0.0)
     spans = (lowest < 0.0) & (highest > 0.0)
@@ -152,7 +151,7 @@ def kinked(x: Enclosure, kink: ArrayLike, below: ArrayLike, above: ArrayLike) ->
     side = np.where(highest <= 0.0, below, above)
     slope = np.where(spans, (right - left) / width, side)
     intercept = np.where(spans, left - slope * lowest, 0.0)
-    line = x.plus(-np.asarray(kink, dtype=float)).times(slope).plus(intercept)
+    line = x.plus(-kink).times(slope).plus(intercept)
     # At the kink itself the function is 0 and the chord is the intercept.
     return line.widened(np.minimum(-intercept, 0.0), np.maximum(-intercept, 0.0))
 

@@ -347,7 +347,9 @@ def claims_stay_capped(terms: Terms, situation: Situation, plan: Plan) -> list[B
     arriving: dict[str, int] = {}
     under_way = dict(situation.unsettled.arriving)
     for shipment in situation.portfolio.shipments:
-        received = terms.passages[shipment.source, shipment.destination].received(shipment.quanta)
+        way = terms.passages.get((shipment.source, shipment.destination))
+        # What a route that the mandate no longer has takes on the way is unknown: all may arrive.
+        received = way.received(shipment.quanta) if way else shipment.quanta
         under_way[shipment.destination] = under_way.get(shipment.destination, 0) + received
     for action in plan.actions:
         if isinstance(action, Transfer):

@@ -65,7 +65,8 @@ class Situation(msgspec.Struct, frozen=True):
     where they show them (1 is closed first). `unsettled` is how far the truth may lie from the
     portfolio, `loose` are coins whose legs came apart and were not mended in the mandate's time,
     `sent_day_usd` is what left over each route within the last 24 hours (None: unknown, and then
-    nothing may be sent over a capped route)."""
+    nothing may be sent over a capped route). `void` are shipments that may be gone or back where
+    they left: they are no part of equity, and are not counted on to land."""
 
     portfolio: Portfolio
     snapshot: MarketSnapshot
@@ -77,6 +78,7 @@ class Situation(msgspec.Struct, frozen=True):
     unsettled: Unsettled = SETTLED
     loose: frozenset[str] = frozenset()
     sent_day_usd: Mapping[tuple[str, str], float] | None = None
+    void: frozenset[str] = frozenset()
 
     @property
     def marks(self) -> dict[InstrumentId, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from tidegate.model.account import FLAT, Position, fill_position
 from tidegate.model.actions import Transfer
+from tidegate.model.errors import ensure
 from tidegate.model.events import Delivered, Filled
 from tidegate.model.instruments import Instrument, InstrumentId, Option, Spot
 
@@ -64,6 +65,14 @@ class Parcel:
 def in_order(parcels: Iterable[Parcel]) -> list[Parcel]:
     """Parcels by the time at which they land."""
     return sorted(parcels, key=lambda parcel: (parcel.due_ms, parcel.transfer.id))
+
+
+def taken(parcels: Iterable[Parcel], transfer: str) -> tuple[Parcel, list[Parcel]]:
+    """The parcel of one transfer, and the others; raises `InvariantError` where none is."""
+    ordered = list(parcels)
+    found = [parcel for parcel in ordered if parcel.transfer.id == transfer]
+    ensure(len(found) == 1, f"transfer {transfer}: not under way")
+    return found[0], [parcel for parcel in ordered if parcel is not found[0]]
 
 
 def held_back(parcels: Iterable[Parcel], transfer: str, until_ms: int) -> list[Parcel]:

@@ -35,13 +35,14 @@ from tidegate.model.events import (
     Repriced,
     TransferLanded,
     TransferRefused,
+    TransferReturned,
     TransferSent,
     YieldAccrued,
 )
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import MICRO, RATE_E12, ceil_div
-from tidegate.simulation.books import Book, Parcel, held_back, in_order
+from tidegate.simulation.books import Book, Parcel, held_back, in_order, taken
 from tidegate.simulation.delivery import check_expiries, due, expired
 from tidegate.simulation.tape import Deleveraging, DeliveryPrice, Tape
 from tidegate.simulation.terms import ExchangeTerms
@@ -180,14 +181,19 @@ class Exchange:
         latency_ms = int(1000 * passage.latency_quantile_s(self._draw(transfer.id)))
         due_ms = self._tape.thaws_ms(transfer.destination, self.now_ms + latency_ms)
         self._parcels = in_order((*self._parcels, Parcel(transfer, travelling, due_ms)))
-        fee = passage.fee_quanta
-        ends = transfer.source, transfer.destination
-        asset, quanta = transfer.asset, transfer.quanta
-        return [TransferSent(self.now_ms, transfer.id, *ends, asset, quanta, fee)]
+        ends = transfer.source, transfer.destination, transfer.asset
+        return [TransferSent(self.now_ms, transfer.id, *ends, transfer.quanta, passage.fee_quanta)]
 
     def hold(self, transfer: str, until_ms: int) -> None:
         """Keep a shipment back, so that it lands no sooner than a time."""
         self._parcels = held_back(self._parcels, transfer, until_ms)
+
+    def give_back(self, transfer: str) -> list[Event]:
+        """A shipment that cannot be delivered is back where it left; its fee is not."""
+        gone, self._parcels = taken(self._parcels, transfer)
+        sent = gone.transfer
+        self._books[sent.source].pay(sent.asset, gone.quanta)
+        return [TransferReturned(self.now_ms, sent.id, sent.source, sent.asset, gone.quanta)]
 
     def _draw(self, name: str) -> float:
         """A number in (0, 1) from the seed and a transfer's name, the same on every run."""

@@ -143,6 +143,11 @@ class PaperHouse:
         self._transfers[transfer.id] = (transfer.source, status)
         return status
 
+    def give_back(self, transfer: str) -> None:
+        """A transfer cannot be delivered: its money is back at its source, whose log names it.
+        Raises `InvariantError` where it is not under way."""
+        self._write(self._exchange.give_back(transfer))
+
     def shipment(self, venue: str, transfer: str) -> TransferStatus:
         """A transfer's state at its source now."""
         source, known = self._transfers.get(transfer, ("", None))
@@ -185,6 +190,10 @@ class PaperHouse:
     def has(self, venue: str) -> bool:
         """Whether there is such a venue."""
         return any(i.venue == venue for i in self._terms.instruments.values())
+
+    def trades(self, instrument: InstrumentId) -> bool:
+        """Whether there is such an instrument."""
+        return instrument in self._terms.instruments
 
     @property
     def exchange(self) -> Exchange:

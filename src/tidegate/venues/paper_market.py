@@ -59,7 +59,7 @@ class Contract(_Strict, frozen=True):
     price: str
     tick: str = "0.1"
     lot: str = "0.001"
-    fill_after_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    fill_after_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
 
 
 class PaperVenue(_Strict, frozen=True):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ from typing import Any
 
 import msgspec
 
+from tidegate.model.parsing import UNREADABLE_JSON
 from tidegate.model.replies import NotTaken
 from tidegate.model.times import SECOND_MS
 from tidegate.venues import wire
 from tidegate.venues.paper_house import PaperHouse
+from tidegate.venues.remote import with_deadline
 
 LOOPBACK = "127.0.0.1"
 CONNECTIONS_MAX = 32
@@ -90,7 +93,7 @@ class PaperServer:
         trades = self._may_trade(token)
         try:
             request = _decoder.decode(body)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE_JSON as error:
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         if isinstance(request, wire.TRADING) and not trades:
             raise Refused(HTTPStatus.FORBIDDEN, "this token may look and cancel")
@@ -146,6 +149,8 @@ class PaperServer:
             case wire.AskDevice(venue):
                 return house.device(venue) or wire.NoDevice()
             case wire.AskRank(instrument):
+                if not house.trades(instrument):
+                    raise Refused(HTTPStatus.NOT_FOUND, "no such instrument")
                 return wire.Rank(house.exchange.adl_rank(instrument))
             case _:
                 return self._news()
@@ -204,6 +209,14 @@ def _handler(answer: Callable[[str, bytes], bytes]) -> type[BaseHTTPRequestHandl
         timeout = REQUEST_TIMEOUT_S
         disable_nagle_algorithm = True
         wbufsize = -1
+
+        def setup(self) -> None:
+            self.request = with_deadline(self.request, time.monotonic() + REQUEST_TIMEOUT_S)
+            super().setup()
+
+        def finish(self) -> None:
+            super().finish()
+            self.request.close()
 
         def do_POST(self) -> None:
             try:

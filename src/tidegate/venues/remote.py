@@ -3,18 +3,23 @@
 
 What is known after each ending of a request: a reply that reads well is the venue's word; 4xx
 means that nothing was done (`NotTaken`); anything else, a time-out, a broken connection, 5xx or a
-reply that does not read, tells nothing (`Unclear`). Nothing is ever sent twice.
+reply that does not read, tells nothing (`Unclear`). Nothing is ever sent twice. One deadline holds
+for a whole exchange, so that a reply in drops delays nobody for longer than silence does.
 """
 
 from __future__ import annotations
 
 import http.client
+import re
+import socket
+import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from tidegate.model.instruments import InstrumentId
+from tidegate.model.parsing import UNREADABLE_JSON
 from tidegate.model.replies import (
     Armed,
     ArmReply,
@@ -35,12 +40,41 @@ from tidegate.risk.gate import Approval
 from tidegate.venues import wire
 
 HOST = "127.0.0.1"
+# Of a page that refuses: what is kept of it.
+WORDS_BYTES = 200
 _decoder: msgspec.json.Decoder[wire.Reply] = msgspec.json.Decoder(wire.Reply)
 Wanted = TypeVar("Wanted")
 
 
 class _Stopped(Exception):
     """Nothing may be sent any more, and nothing was."""
+
+
+class DeadlineSocket(socket.socket):
+    """A connected socket whose reads raise `TimeoutError` at `deadline_s` of the steady clock.
+
+    A socket's own time-out starts anew with each byte, so that a peer who sends a byte at a time
+    could hold its reader for ever.
+    """
+
+    deadline_s = 0.0
+
+    def recv_into(self, *arguments: Any) -> int:
+        """Read what there is, as of any socket, within the time that is left."""
+        left_s = self.deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("not everything came in time")
+        self.settimeout(left_s)
+        return super().recv_into(*arguments)
+
+
+def with_deadline(connection: socket.socket, deadline_s: float) -> DeadlineSocket:
+    """The same connection with a deadline; the object that was given is of no more use."""
+    timeout_s = connection.gettimeout()
+    dated = DeadlineSocket(fileno=connection.detach())
+    dated.settimeout(timeout_s)
+    dated.deadline_s = deadline_s
+    return dated
 
 
 class RemoteGateway:
@@ -61,6 +95,8 @@ class RemoteGateway:
     ) -> None:
         self._port, self._token, self._timeout_s = port, token, timeout_s
         self._may_send = may_send
+        # A page may say again what it was sent, and replies are journalled.
+        self._secret = re.compile(re.escape(token.hex().encode()), re.IGNORECASE)
         self.venues = venues
 
     def place(self, approval: Approval) -> OrderReply:
@@ -154,10 +190,10 @@ class RemoteGateway:
         except (OSError, http.client.HTTPException) as error:
             return Unclear(type(error).__name__)
         if 400 <= status < 500 and status != 408:
-            return NotTaken(f"status {status}: {body[:200]!r}")
+            return NotTaken(f"status {status}: {body[:WORDS_BYTES]!r}")
         try:
             reply = _decoder.decode(body) if status == 200 else Unclear(f"status {status}")
-        except msgspec.MsgspecError:
+        except UNREADABLE_JSON:
             return Unclear("a reply that does not read")
         if isinstance(reply, wanted):
             return reply
@@ -166,17 +202,21 @@ class RemoteGateway:
         return Unclear(f"another reply: {type(reply).__name__}")
 
     def _exchange(self, body: bytes, sends: bool) -> tuple[int, bytes]:
+        deadline_s = time.monotonic() + self._timeout_s
         connection = http.client.HTTPConnection(HOST, self._port, timeout=self._timeout_s)
         headers = {"Authorization": f"Bearer {self._token.hex()}", "Connection": "close"}
         try:
             connection.connect()
+            connection.sock = with_deadline(connection.sock, deadline_s)
             if sends and not self._may_send():
                 raise _Stopped
             connection.request("POST", wire.PATH, body, headers)
             response = connection.getresponse()
+            if response.chunked:
+                raise http.client.HTTPException("a reply in chunks")
             read = response.read(wire.REPLY_BYTES_MAX + 1)
         finally:
             connection.close()
         if len(read) > wire.REPLY_BYTES_MAX:
             raise http.client.HTTPException("a reply that is too long")
-        return response.status, read
+        return response.status, self._secret.sub(b"[token]", read)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +10,7 @@ import msgspec
 
 from tidegate.execution.durable_file import content
 from tidegate.model.errors import InputError
+from tidegate.model.parsing import toml_tables
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
 
@@ -19,12 +19,12 @@ def read_toml(path: Path, kind: type[Settings]) -> Settings:
     """The file as a structure that refuses unknown fields; raises `InputError` naming the field."""
     where = str(path)
     try:
-        raw = tomllib.loads(content(path).decode("utf-8"))
+        raw = toml_tables(content(path).decode("utf-8"), where)
     except OSError as error:
-        reason = error.strerror or "too large"
-        raise InputError(where, "file", f"expected a readable file ({reason})") from None
-    except ValueError as error:
-        raise InputError(where, "TOML", f"expected valid TOML: {error}") from None
+        expected = f"expected a readable file ({error.strerror})"
+        raise InputError(where, "file", expected) from None
+    except UnicodeDecodeError:
+        raise InputError(where, "TOML", "expected UTF-8 text") from None
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:

@@ -33,7 +33,8 @@ def run_watchdog(path: Path, goes_on: Callable[[], bool] = lambda: True) -> None
     """Watch until interrupted; raises `InputError` where the settings cannot be used."""
     said = read_watchdog_file(path)
     latch = Latch(beside(path, said.watchdog.latch))
-    if not latch.folder.is_dir():
+    # A folder without a latch reads as one that is set, and every order would be cancelled.
+    if not latch.exists():
         expected = f"expected a folder that holds a latch; tidegate latch {latch.folder} --new"
         raise InputError(str(path), "watchdog.latch", expected)
     guard = Guard(

@@ -8,16 +8,18 @@ book or nought, and limits that it may break have a finite price.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tidegate.allocation.joint.question import (
+    BoolArray,
     Boxes,
     Edges,
     FloatArray,
     Functions,
     Gross,
+    IntArray,
     Nodes,
     Positions,
     Question,
@@ -44,13 +46,13 @@ class Shape:
 def small_shape(rng: Generator) -> Shape:
     """A shape that a slow solver answers in a tenth of a second."""
     return Shape(
-        venues=int(rng.integers(2, 5)),
+        venues=int(rng.integers(2, 4)),
         coins=int(rng.integers(1, 3)),
         options=int(rng.integers(0, 4)),
         assets=int(rng.integers(1, 3)),
-        scenarios=int(rng.integers(4, 10)),
-        points=int(rng.integers(1, 4)),
-        steps=int(rng.integers(1, 4)),
+        scenarios=int(rng.integers(4, 8)),
+        points=int(rng.integers(1, 3)),
+        steps=int(rng.integers(1, 3)),
     )
 
 
@@ -95,7 +97,7 @@ def random_question(seed: int, shape: Shape | None = None, *, hard: bool = False
     )
 
 
-def _positions(rng: Generator, shape: Shape, flat: bool) -> tuple[Positions, FloatArray, FloatArray]:
+def _positions(rng: Generator, shape: Shape, flat: bool) -> tuple[Positions, IntArray, BoolArray]:
     """Positions with the coin of each (n) and whether it is an option (n)."""
     coin = np.r_[
         np.tile(np.arange(shape.coins), shape.venues), rng.integers(0, shape.coins, shape.options)
@@ -130,12 +132,12 @@ def _positions(rng: Generator, shape: Shape, flat: bool) -> tuple[Positions, Flo
 
 
 def _profits(
-    rng: Generator, market: tuple[FloatArray, FloatArray], coin: FloatArray, option: FloatArray
+    rng: Generator, market: tuple[FloatArray, FloatArray], coin: IntArray, option: BoolArray
 ) -> FloatArray:
     """Gain per unit of notional (W, P, n): a perpetual's move; for an option, delta, gamma, vega
     and a payoff's kink, so that it is no line in the move."""
     moves, vols = market
-    move = moves[:, :, coin.astype(int)]
+    move = moves[:, :, coin]
     strike, delta = rng.uniform(-0.1, 0.1, coin.size), rng.uniform(-0.5, 0.5, coin.size)
     gamma, vega = rng.uniform(0.5, 2.0, coin.size), rng.uniform(0.05, 0.2, coin.size)
     kink = np.maximum(move - strike, 0.0) - np.maximum(-strike, 0.0)
@@ -179,7 +181,7 @@ def _edges(rng: Generator, shape: Shape, nodes: Nodes) -> Edges:
     )  # fmt: skip
 
 
-def _functions(rng: Generator, positions: Positions, option: NDArray[np.bool_]) -> Functions:
+def _functions(rng: Generator, positions: Positions, option: BoolArray) -> Functions:
     """For each perpetual a maintenance of two tiers on either side; for an option one side."""
     size = option.size
     low, high = np.sort(rng.uniform(0.005, 0.05, (2, size)), axis=0)
@@ -208,11 +210,11 @@ def _tails(
         shape = (scenarios, points, own.size)
         worth = np.minimum(1.0, rng.uniform(0.85, 1.05, own.size)) * np.ones(shape)
         worth[:, :, 1:] *= 1.0 - rng.uniform(0.0, 0.1, (scenarios, points, own.size - 1))
-        common = {
+        common: dict[str, Any] = {
             "venue": venue, "columns": here, "functions": here, "nodes": own,
             "penalty": np.inf if hard else PRICE,
         }  # fmt: skip
-        arrays = {
+        arrays: dict[str, Any] = {
             "slopes": profit[:, :, here],
             "weights": np.ones((scenarios, points, here.size)),
             "worth": worth,
@@ -237,7 +239,7 @@ def _tails(
     return tuple(found)
 
 
-def _boxes(rng: Generator, positions: Positions, coin: FloatArray, hard: bool) -> Boxes:
+def _boxes(rng: Generator, positions: Positions, coin: IntArray, hard: bool) -> Boxes:
     """Delta of each coin, of the book about a skew, and a vega: some soft."""
     coins = int(coin.max()) + 1
     rows = [np.where(coin == c, 1.0, 0.0) for c in range(coins)]

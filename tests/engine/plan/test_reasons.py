@@ -18,20 +18,26 @@ from tests.engine.plan.plain_books import (
     set_balance,
     set_carry,
 )
+from tests.engine.plan.random_books import Drawn
+from tidegate.allocation.joint.reference import solve_reference
 from tidegate.engine.plan.asking import ask
 from tidegate.engine.plan.deciding import Decision, Outcome, fast
 from tidegate.engine.plan.reasons import document
 
 
+def _no_way(book: dict[str, Any]) -> None:
+    """No money can be sent."""
+    book["routes"] = []
+
+
 def test_dollar_value_is_what_the_programme_gains_by_one_more_dollar(tmp_path: Path) -> None:
     """Hyperliquid has little money and all the carry."""
     text = mandate_text(("claim_cap = 0.6", "claim_cap = 1.0"), options=False)
-    no_way = lambda book: book.update(routes=[])  # noqa: E731
 
     def values(balance: int) -> dict[str, Any]:
         poor = set_balance(1, "USDC", str(balance))
         carry = set_carry("hyperliquid:ETH", "-0.40")
-        return book_values(poor, carry, liquid, no_way, options=False)
+        return book_values(poor, carry, liquid, _no_way, options=False)
 
     gains = []
     for balance in (95_000, 96_000):
@@ -60,7 +66,7 @@ def test_price_of_delta_is_what_the_programme_gains_by_one_more_dollar_of_it(
 
 def _with_targets(decision: Decision, share: float) -> dict[str, Any]:
     """The book held once a share of the plan is done, from the present marks on."""
-    values, lots = book_values(liquid, options=False), decision.changed.lots
+    values, lots = book_values(liquid, _no_way, options=False), decision.changed.lots
     place = 0
     for account in values["accounts"]:
         for row in account["positions"]:
@@ -75,7 +81,7 @@ def test_book_near_its_target_is_left_in_the_band_and_one_far_from_it_is_not(
     tmp_path: Path,
 ) -> None:
     text = mandate_text(("naked_usd = 25_000", "naked_usd = 60_000"), options=False)
-    first = decided(tmp_path, book_values(liquid, options=False), text)
+    first = decided(tmp_path, book_values(liquid, _no_way, options=False), text)
     assert first.outcome is Outcome.PLAN
     near = decided(tmp_path, _with_targets(first, 0.99), text)
     assert near.outcome is Outcome.NOTHING
@@ -90,6 +96,15 @@ def test_payback_is_the_cost_over_a_days_gain(tmp_path: Path) -> None:
     assert move.payback_days is not None
     assert move.payback_days == pytest.approx(move.cost_usd / (move.gain_usd_annual / 365.0))
     assert move.payback_days <= 0.5 * move.half_life_days
+
+
+@pytest.mark.parametrize("seed", [5, 7])
+def test_reference_programme_agrees_on_the_question_of_a_random_book(
+    seed: int, tmp_path: Path
+) -> None:
+    question = ask(*Drawn(seed, options=False).read(tmp_path)).question
+    quick, reference = fast(question), solve_reference(question)
+    assert quick.objective == pytest.approx(reference.objective, abs=1e-6)
 
 
 def test_legs_of_a_coin_are_rounded_together_within_half_the_smallest_lot(tmp_path: Path) -> None:

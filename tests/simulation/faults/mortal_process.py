@@ -84,7 +84,7 @@ def engine(pipe: Connection, path: str, swarm: Swarm, ticks: int) -> None:
 
 def _started(path: Path, now: int) -> tuple[Any, Any, Any]:
     if partial_path(path).exists():
-        resumed = resume_file(path, now)
+        resumed = resume_file(path, now, MANDATE.version)
         return resumed.record, resumed.past, resumed.memory
     journal = Journal.create(path, {"mandate": MANDATE.version}, durable=True)
     return open_record(INSTRUMENTS, STABLE_MICRO, {}, journal, journal.run), None, None

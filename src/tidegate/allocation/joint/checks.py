@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -12,23 +13,28 @@ from tidegate.model.errors import InputError
 
 # Infinite where there is no limit; everything else is finite.
 OPEN = frozenset({"lower", "upper", "penalty", "cap", "withdrawable", "turnover"})
+# Names that prices of the programme's own rows have.
+RESERVED = frozenset("trades spends turnover balances withdrawals bounds factors errors".split())
 NOT_NEGATIVE = frozenset({"cost_rate", "impact", "penalty", "cap", "step_years", "shrinkage"})
 WHERE = "joint programme"
 
 
 def check(question: Question) -> None:
     """Raises `InputError`, naming the part and the field, for what cannot be solved."""
-    positions, functions, nodes = question.positions, question.functions, question.nodes
-    others = question.edges, question.boxes, *question.tails, *question.gross
-    for part in (question, positions, functions, nodes, *others):
+    parts: list[Any] = [question, question.positions, question.functions, question.nodes]
+    parts += [question.edges, question.boxes]
+    parts += question.tails
+    parts += question.gross
+    for part in parts:
         kind = type(part).__name__.lower()
         for each in fields(part):
             _check_field(f"{WHERE}, {kind}", each.name, getattr(part, each.name))
     for limit in question.gross:
         if (limit.weights < 0.0).any():
             raise InputError(WHERE, limit.name, "expected weights of sizes >= 0")
-    names = [part.name for part in (*question.tails, *question.gross)] + [*question.boxes.names]
-    if len(set(names)) < len(names):
+    names = [tail.name for tail in question.tails] + [limit.name for limit in question.gross]
+    names += question.boxes.names
+    if len(set(names)) < len(names) or RESERVED & set(names):
         raise InputError(WHERE, "names", "expected a name of its own for every limit")
 
 

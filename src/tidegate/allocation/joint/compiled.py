@@ -103,8 +103,9 @@ class Compiled:
     def solve(self, seconds_left: Callable[[], float] = without_end) -> Answer:
         """The best book, proved; `seconds_left` is asked before each round.
 
-        Raises: `SolveError` where nothing is feasible, where time runs out, or where the answer is
-        not proved. The planes found until then stay.
+        Raises: `SolveError` where nothing is feasible, where time runs out, where a limit on money
+        can only be met by destroying some, or where the answer is not proved. The planes found
+        until then stay.
         """
         strategy, self._strategy = self._strategy, DUAL
         for self.rounds in range(1, ROUNDS + 1):
@@ -122,6 +123,11 @@ class Compiled:
             if not self._cut(book, vertex.x):
                 break
             strategy = DUAL
+        layout = self._layout
+        destroyed = float((vertex.x[layout.charge] - book.impact[:, layout.charged]).sum())
+        if destroyed > GAP:
+            # Paying more than impact costs is in no book; it is what a limit on money asks for.
+            raise SolveError(f"a limit on money is met by destroying {destroyed:.2e} of equity")
         raise SolveError(
             f"the joint programme is not proved: its book is {gap:.2e} from the bound and "
             f"breaks a limit by {book.violation:.2e} of equity"

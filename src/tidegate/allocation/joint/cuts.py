@@ -37,7 +37,7 @@ def seeds(question: Question, layout: Layout) -> Block:
     for size in TRADE_SEEDS:
         step, place = np.indices(layout.charge.shape).reshape(2, -1)
         _impact(question, layout, sheet, (step, place, np.full(step.size, size)))
-    for ratio in RATIO_SEEDS:
+    for ratio in RATIO_SEEDS if layout.error.size else ():
         step, factor = np.indices(layout.share.shape).reshape(2, -1)
         _norm(layout, sheet, (step, factor, np.full(step.size, ratio)))
     return sheet.block()

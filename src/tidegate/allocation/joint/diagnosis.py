@@ -19,7 +19,7 @@ from scipy.optimize import brentq, minimize_scalar
 from tidegate.allocation.joint.elastic import Elastic
 from tidegate.allocation.joint.evaluation import Trades, evaluate
 from tidegate.allocation.joint.question import Question, Tail
-from tidegate.allocation.solve import FEASIBILITY
+from tidegate.allocation.solve import FEASIBILITY, SolveError
 
 # A violation below this is rounding: ten times what a solver may leave.
 NOUGHT = 10 * FEASIBILITY
@@ -40,7 +40,8 @@ class Conflict:
     """Limits that cannot hold together, while any one less of them can.
 
     `cures` holds each limit that resolves this conflict when it alone is eased, by the least
-    amount for that; the rest of the conflict and nothing else is held meanwhile.
+    amount for that, the least first; the rest of the conflict and nothing else is held meanwhile. A
+    limit whose cure could not be proved is left out.
     """
 
     limits: tuple[str, ...]
@@ -123,15 +124,15 @@ def _easings(elastic: Elastic, slack: dict[str, float]) -> tuple[Easing, ...]:
 
 def _conflicts(elastic: Elastic) -> list[Conflict]:
     """Irreducible conflicts one after another, each without the limits that resolved the last."""
-    kept, found = list(elastic.names), []
+    kept = list(elastic.names)
+    found: list[Conflict] = []
     while True:
         core = _irreducible(elastic, kept)
         if not core:
             return found
         conflict = Conflict(tuple(core), _cures(elastic, core))
         found.append(conflict)
-        resolved = min(conflict.cures, key=lambda e: e.amount / elastic.scale[e.name])
-        kept.remove(resolved.name)
+        kept.remove(conflict.cures[0].name if conflict.cures else core[0])
 
 
 def _irreducible(elastic: Elastic, kept: list[str]) -> list[str]:
@@ -162,7 +163,10 @@ def _cures(elastic: Elastic, core: list[str]) -> tuple[Easing, ...]:
     free = [name for name in elastic.names if name not in core]
     found = []
     for name in core:
-        slack, _ = elastic.least([name], free)
+        try:
+            slack, _ = elastic.least([name], free)
+        except SolveError:
+            continue
         found.append(Easing(name, slack[name]))
     return tuple(sorted(found, key=lambda e: e.amount / elastic.scale[e.name]))
 
@@ -229,5 +233,3 @@ def _breach_line(breach: Breach, equity_usd: float) -> str:
         f"{breach.venue}: {breach.tail} is exceeded by {breach.excess * equity_usd:,.0f} USD; "
         f"cured by {cure}"
     )
-
-

@@ -22,6 +22,9 @@ from tidegate.allocation.solve import FEASIBILITY, Solution, SolveError, solve
 TURNOVER = "turnover"
 # Most that a limit is eased by, in its scale, and most of a bound that is open.
 FAR = 1e2
+# Most that a step trades of a position beyond twice the span of its bounds, so that none is bought
+# and sold without end where its limits are free.
+BEYOND = 3.0
 ROUNDS = 50
 # Trades at which impact has its first tangents, in shares of equity.
 TANGENTS = (0.01, 0.1, 1.0)
@@ -94,6 +97,7 @@ def _scales(question: Question) -> dict[str, float]:
         found[TURNOVER] = 1.0
     found |= {bounds_name(name): 1.0 for name in question.positions.names}
     found |= {withdrawable_name(name): 1.0 for name in question.nodes.names}
+    found |= {balance_name(name): 1.0 for name in question.nodes.names}
     return found | {cap_name(name): 1.0 for name in question.edges.names}
 
 
@@ -105,6 +109,11 @@ def bounds_name(position: str) -> str:
 def withdrawable_name(node: str) -> str:
     """The limit on what may leave a node for another venue."""
     return f"withdrawable of {node}"
+
+
+def balance_name(node: str) -> str:
+    """The limit that a node's money does not fall below nought."""
+    return f"balance of {node}"
 
 
 def cap_name(edge: str) -> str:
@@ -147,6 +156,7 @@ class _Rows:
                 *self._bounds(step),
                 *self._withdrawals(step),
                 *self._caps(step),
+                *self._debts(step),
             ):
                 collected.setdefault(name, []).append((coefficients, np.atleast_1d(upper)))
         if TURNOVER in self._place:
@@ -173,13 +183,17 @@ class _Rows:
     def _declare(self) -> None:
         question, variables = self._question, self._builder.variables
         size = len(question.positions.names)
+        lower, upper = size_bounds(question)
+        most = np.minimum(2.0 * (upper - lower) + BEYOND, FAR)
         for step in range(question.steps):
             variables(f"size {step}", size, 0.0, -np.inf)
-            for name in ("buy", "sell", "charge", "magnitude"):
+            for name in ("buy", "sell"):
+                variables(f"{name} {step}", size, 0.0, 0.0, most)
+            for name in ("charge", "magnitude"):
                 variables(f"{name} {step}", size)
             variables(f"function {step}", question.functions.net.shape[0], 0.0, -np.inf)
             variables(f"flow {step}", len(question.edges.names))
-            variables(f"money {step + 1}", len(question.nodes.names))
+            variables(f"money {step + 1}", len(question.nodes.names), 0.0, -np.inf)
             for tail in question.tails:
                 variables(f"level of {tail.name} {step}", 1, 0.0, -np.inf)
                 variables(f"excess of {tail.name} {step}", tail.constant.shape[0])
@@ -222,12 +236,13 @@ class _Rows:
 
     def _sources(self) -> FloatArray:
         nodes, edges = self._question.nodes, self._question.edges
-        return (np.arange(nodes.amount.size)[:, None] == edges.source).astype(float)
+        here = np.arange(nodes.amount.size)[:, None] == edges.source
+        return np.asarray(here, dtype=np.float64)
 
     def _landing(self) -> FloatArray:
         nodes, edges = self._question.nodes, self._question.edges
         here = np.arange(nodes.amount.size)[:, None] == edges.destination
-        return here * (1.0 - edges.cost_rate)
+        return np.asarray(here * (1.0 - edges.cost_rate), dtype=np.float64)
 
     def _flows(
         self, coefficients: dict[str, FloatArray], step: int, out: FloatArray, landing: FloatArray
@@ -265,16 +280,16 @@ class _Rows:
         worth = _spread(tail.worth, tail.nodes, question.nodes.amount.size)
         loss[f"money {step}"] = -worth
         landed = tail.landed.reshape(height, -1) * worth[:, edges.destination]
-        self._flows(
-            loss, step, worth[:, edges.source], -landed * (1.0 - edges.cost_rate)
-        )
+        self._flows(loss, step, worth[:, edges.source], -landed * (1.0 - edges.cost_rate))
         if tail.spends:
-            paid = np.ones(positions.venue.size) if tail.venue < 0 else positions.venue == tail.venue
+            paid = (
+                np.ones(positions.venue.size) if tail.venue < 0 else positions.venue == tail.venue
+            )
             for name, rate in (("buy", positions.cost_rate), ("sell", positions.cost_rate)):
                 loss[f"{name} {step}"] = np.tile(paid * rate, (height, 1))
             loss[f"charge {step}"] = np.tile(paid.astype(float), (height, 1))
         loss[f"level of {tail.name} {step}"] = -np.ones((height, 1))
-        each = np.kron(np.eye(scenarios), np.ones((points, 1)))
+        each: FloatArray = np.repeat(np.eye(scenarios), points, axis=0)
         loss[f"excess of {tail.name} {step}"] = -each
         self._builder.constrain("", loss, -np.inf, -tail.constant.ravel())
 
@@ -334,6 +349,14 @@ class _Rows:
             if np.isfinite(edges.cap[number])
         ]
 
+    def _debts(self, step: int) -> list[tuple[str, dict[str, FloatArray], float]]:
+        names = self._question.nodes.names
+        eye = np.eye(len(names))
+        return [
+            (balance_name(name), {f"money {step + 1}": -eye[number]}, 0.0)
+            for number, name in enumerate(names)
+        ]
+
     def _turnover(self) -> tuple[dict[str, FloatArray], FloatArray]:
         ones = np.ones((1, len(self._question.positions.names)))
         steps = range(self._question.steps)
@@ -346,5 +369,3 @@ def _spread(values: FloatArray, places: np.ndarray, width: int) -> FloatArray:
     whole = np.zeros((values.shape[0] * values.shape[1], width))
     whole[:, places] = values.reshape(whole.shape[0], -1)
     return whole
-
-

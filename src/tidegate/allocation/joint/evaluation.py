@@ -158,9 +158,7 @@ def _excess(
         for tail in question.tails
     }
     boxes = question.boxes
-    for name, row, low, high in zip(
-        boxes.names, boxes.rows, boxes.lower, boxes.upper, strict=True
-    ):
+    for name, row, low, high in zip(boxes.names, boxes.rows, boxes.lower, boxes.upper, strict=True):
         excess[name] = np.maximum(low - size @ row, size @ row - high)
     for limit in question.gross:
         used = np.abs(size) @ limit.weights + money[1:] @ limit.claim

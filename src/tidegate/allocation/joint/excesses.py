@@ -44,11 +44,25 @@ class Excesses:
         self._first_key = ends - heights[:, np.newaxis]
         self._columns: dict[int, int] = {}
         self._present: set[int] = set()
+        self._free: dict[int, list[int]] = {}
         self._cuts = np.zeros(ends.shape, dtype=np.int64)
 
     def forget(self, keys: IntArray) -> None:
-        """Rows with these keys are no longer in the master; their excesses stay, and hold it."""
+        """Rows with these keys are no longer in the master.
+
+        An excess without a row is free for any scenario of its tail and step, since all of them
+        count alike in the total; so the master does not widen for ever.
+        """
         self._present.difference_update(keys.tolist())
+        firsts = self._first_key.ravel()
+        at = np.searchsorted(firsts, keys, side="right") - 1
+        for place, row in zip(at.tolist(), (keys - firsts[at]).tolist(), strict=True):
+            points = self._tails[place // self._first_key.shape[1]].points
+            first = int(firsts[place]) + row // points * points
+            if not self._present.intersection(range(first, first + points)):
+                column = self._columns.pop(first, None)
+                if column is not None:
+                    self._free.setdefault(place, []).append(column)
 
     def cut(
         self, master: Master, book: Replay, x: FloatArray
@@ -103,10 +117,13 @@ class Excesses:
         return np.asarray(keys[new])
 
     def _excesses(self, master: Master, number: int, step: int, scenarios: IntArray) -> IntArray:
-        """Columns of the excesses of scenarios, made where there is none; by the first point's key."""
+        """Columns of scenarios' excesses, made where there is none, by the first point's key."""
         tail = self._tails[number]
         names = (self._first_key[number, step] + scenarios * tail.points).tolist()
-        missing = [name for name in names if name not in self._columns]
+        missing = [name for name in dict.fromkeys(names) if name not in self._columns]
+        free = self._free.get(number * self._first_key.shape[1] + step, [])
+        while free and missing:
+            self._columns[missing.pop()] = free.pop()
         if missing:
             total = np.full(len(missing), self._totals[number, step])
             made = master.add_columns(total, np.full(len(missing), 1.0 / tail.tail.mass))

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cvxpy as cp
 import numpy as np
 from scipy import sparse
 
 from tidegate.allocation.joint.question import FloatArray, Gross, IntArray, Tail
-from tidegate.allocation.joint.terms import Book, Expression, Rule, Term, Terms
+from tidegate.allocation.joint.terms import Book, Expression, Rule, Term, Terms, cp
 
 OPENING, TURNOVER, WITHDRAWALS, BOUNDS, BALANCES = (
     "opening",
@@ -141,7 +140,9 @@ class TailLimit(Term):
     def _paid(self, book: Book, step: int) -> Expression:
         if not self.tail.spends:
             return 0.0
-        return cp.sum(book.spend[step]) if self.tail.venue < 0 else book.spend[step, self.tail.venue]
+        return (
+            cp.sum(book.spend[step]) if self.tail.venue < 0 else book.spend[step, self.tail.venue]
+        )
 
     def _linear(self, book: Book, step: int) -> tuple[Expression, list[Rule]]:
         """Losses (W P) less constant and spend, and the definition of exposures if any."""
@@ -156,9 +157,7 @@ class TailLimit(Term):
         exposure = cp.Variable(directions.shape[1])
         return directions @ exposure, [Rule("", exposure == groups @ looked_at)]
 
-    def _pieces(
-        self, book: Book, step: int
-    ) -> list[tuple[FloatArray, IntArray, Expression]]:
+    def _pieces(self, book: Book, step: int) -> list[tuple[FloatArray, IntArray, Expression]]:
         tail, edges = self.tail, book.question.edges
         height = tail.constant.size
         every = [np.arange(width) for width in (tail.columns.size, tail.functions.size)]

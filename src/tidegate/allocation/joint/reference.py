@@ -4,7 +4,9 @@
 This is the slow statement that the fast solver is judged by. No solver is trusted: an answer
 counts when plain numpy proves its gap from the solver's own dual prices (`proof`), and when the
 trades, put through the equations of the question in plain loops (`evaluation`), break no limit and
-earn what the solver says. cvxpy is needed to import this module.
+earn what the solver says. The programme lets money be destroyed, by buying and selling at once or
+by more impact than there is, where a limit counts money; such an answer is refused as what it is.
+cvxpy is needed to import this module.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import cvxpy as cp
 import numpy as np
 
 from tidegate.allocation.joint.evaluation import (
@@ -24,7 +25,7 @@ from tidegate.allocation.joint.evaluation import (
     size_bounds,
 )
 from tidegate.allocation.joint.limits import OPENING, limits_of
-from tidegate.allocation.joint.proof import Conic, prove
+from tidegate.allocation.joint.proof import REACH, Conic, prove
 from tidegate.allocation.joint.question import Answer, FloatArray, Question
 from tidegate.allocation.joint.terms import EARNINGS, Terms, book_of, values_of
 from tidegate.allocation.solve import FEASIBILITY, GAP, SolveError
@@ -67,8 +68,8 @@ def solve_reference(
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw:
-    """A solver's word: status, x (q) and z (r) of the conic form."""
+class Raw:
+    """A solver's word: its status, x (q) and z (r) of the conic form."""
 
     status: str
     x: FloatArray
@@ -122,17 +123,21 @@ class CompiledReference:
 
     def attempt(self, options: Mapping[str, Any]) -> Answer:
         """One solve by the solver's own `options`, proved. Raises: `SolveError`."""
-        conic, offset, raw = self._run(dict(options))
+        money = float(np.abs(self.question.nodes.amount).sum())
+        if money > REACH:
+            raise SolveError(f"money of {money:.3g}: expected shares of equity, not an amount")
+        conic, offset, raw = self.run(options)
         if raw.status not in SOLVED:
             raise SolveError(f"{self._solver}: {raw.status}")
         bound = -(prove(conic, raw.x, raw.z) + offset)
         book = self._book
-        trades = Trades(*(np.maximum(_value(v), 0.0) for v in (book.bought, book.sold, book.flow)))
-        trades = replace(trades, flow=trades.flow.reshape(self.question.steps, -1))
+        change = _value(book.bought) - _value(book.sold)
+        flow = np.maximum(_value(book.flow), 0.0).reshape(self.question.steps, -1)
+        trades = Trades(np.maximum(change, 0.0), np.maximum(-change, 0.0), flow)
         found = evaluate(self.question, trades)
-        paid = float(_value(book.charge).sum()) - _impact(self.question, trades)
-        if paid > GAP:
-            raise SolveError(f"a limit on money is met by destroying {paid:.2e} of equity")
+        lost = float(book.spend.value.sum() - found.spend.sum())
+        if lost > GAP:
+            raise SolveError(f"a limit on money is met by destroying {lost:.2e} of equity")
         if not found.violation <= FEASIBILITY:
             raise SolveError(f"{self._solver} breaks a limit by {found.violation:.2e} of equity")
         if not abs(found.objective - bound) <= GAP * max(1.0, abs(bound)):
@@ -145,19 +150,19 @@ class CompiledReference:
         for name, value in values_of(self.question, size_bounds(self.question)).items():
             getattr(self._book, name).value = value
 
-    def _run(self, options: dict[str, Any]) -> tuple[Conic, float, _Raw]:
-        """The conic form, its objective's offset, and what the solver says; values are set."""
+    def run(self, options: Mapping[str, Any]) -> tuple[Conic, float, Raw]:
+        """The conic form, its objective's offset, and a solver's own word, which proves nothing."""
         problem = self._problem
-        data, chain, inverse = problem.get_problem_data(self._solver, solver_opts=options)
+        data, chain, inverse = problem.get_problem_data(self._solver, solver_opts=dict(options))
         if data.get("lower_bounds") is not None or data.get("upper_bounds") is not None:
             raise SolveError("a variable's own bounds have no row and so no price")
         answer = chain.solve_via_data(problem, data, solver_opts=dict(options))
         if self._solver == "HIGHS":
             solution = answer["solution"]
             z = -np.array(solution.row_dual)
-            raw = _Raw(answer["model_status"], np.array(solution.col_value), z)
+            raw = Raw(answer["model_status"], np.array(solution.col_value), z)
         else:
-            raw = _Raw(str(answer.status), np.array(answer.x), np.array(answer.z))
+            raw = Raw(str(answer.status), np.array(answer.x), np.array(answer.z))
         if raw.status in SOLVED:
             problem.unpack(chain.invert(answer, inverse))
         dims = data["dims"]
@@ -187,13 +192,8 @@ class CompiledReference:
             found.objective,
             bound,
             prices,
-            # The dual of "money = amount" of a maximisation has the sign of a cost.
-            -np.asarray(opening.dual_value),
+            np.asarray(opening.dual_value),
         )
-
-
-def _impact(question: Question, trades: Trades) -> float:
-    return float(((trades.bought + trades.sold) ** 1.5 @ question.positions.impact).sum())
 
 
 def _value(variable: Any) -> FloatArray:

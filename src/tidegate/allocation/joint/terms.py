@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import cvxpy as cp
+import cvxpy
 import numpy as np
 
 from tidegate.allocation.joint.evaluation import penalties
 from tidegate.allocation.joint.question import FloatArray, Question
 from tidegate.model.errors import ensure
 
-# cvxpy publishes no types.
+# The types that cvxpy publishes leave out what its package gathers from its modules.
+cp: Any = cvxpy
 Expression = Any
 
 
@@ -88,17 +89,29 @@ def book_of(question: Question) -> Book:
     size, flows, places = len(positions.names), len(question.edges.names), len(nodes.names)
     functions = question.functions.net.shape[0]
     priced = [name for name, price in penalties(question).items() if np.isfinite(price)]
-    trades = [cp.Variable((steps, size), name=name) for name in ("bought", "sold", "charge")]
+
+    def variable(name: str, *shape: int) -> Expression:
+        return cp.Variable(shape, name=name) if shape[-1] else None
+
+    def parameter(name: str, width: int) -> Expression:
+        return cp.Parameter(width, name=name)
+
     return Book(
-        question,
-        cp.Variable((steps, size), name="size"),
-        *trades,
-        cp.Variable((steps, functions), name="function") if functions else None,
-        cp.Variable((steps, flows), name="flow") if flows else None,
-        cp.Variable((steps + 1, places), name="money"),
-        {name: cp.Variable(steps, name=f"shortfall of {name}") for name in priced},
-        *(cp.Parameter(size, name=name) for name in ("carry", "held", "lower", "upper")),
-        *(cp.Parameter(places, name=name) for name in ("amount", "withdrawable")),
+        question=question,
+        size=variable("size", steps, size),
+        bought=variable("bought", steps, size),
+        sold=variable("sold", steps, size),
+        charge=variable("charge", steps, size),
+        function=variable("function", steps, functions),
+        flow=variable("flow", steps, flows),
+        money=variable("money", steps + 1, places),
+        shortfall={name: variable(f"shortfall of {name}", steps) for name in priced},
+        carry=parameter("carry", size),
+        held=parameter("held", size),
+        lower=parameter("lower", size),
+        upper=parameter("upper", size),
+        amount=parameter("amount", places),
+        withdrawable=parameter("withdrawable", places),
     )
 
 
@@ -290,10 +303,11 @@ EARNINGS = Terms(
 def values_of(question: Question, bounds: tuple[FloatArray, FloatArray]) -> dict[str, FloatArray]:
     """What the parameters of a book are in a question; `bounds` are those of sizes.
 
-    An infinite bound is a thousand times equity, beyond what any book reaches.
+    A parameter is finite, so an infinite bound is a thousand times the money that there is, beyond
+    what any book reaches.
     """
     positions, nodes = question.positions, question.nodes
-    far = 1e3
+    far = 1e3 * max(1.0, float(np.abs(nodes.amount).sum()))
     return {
         "carry": positions.carry_annual,
         "held": positions.held,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from tidegate.margin.market_values import mark_of
 FloatArray = NDArray[np.float64]
 # Transfers are of whole cents of a dollar coin, or this many coins.
 STEP = 1e-6
+NOISE_USD = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,13 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Changes:
-    """What a plan does now: lots, money, and what each trade costs in USD (n)."""
+    """What a plan does now: lots, money, and what each trade costs in USD (n). `too_small` is money
+    by route that was asked for and is below the least transfer, USD."""
 
     lots: Lots
     transfers: tuple[Transfer, ...]
     costs_usd: FloatArray
+    too_small: tuple[tuple[str, float], ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -59,25 +63,25 @@ class Changes:
 
 def changes(asked: Asked, lots: Lots, flows_usd: Sequence[float]) -> Changes:
     """Lots and flows with what they cost; flows below the least transfer are left out."""
-    transfers = []
+    transfers, too_small = list[Transfer](), list[tuple[str, float]]()
     least = asked.terms.mandate.limits.minimum_transfer_usd
     for way, usd in zip(asked.book.ways, flows_usd, strict=True):
         made = transfer(asked, way, usd)
         if usd >= max(least, STEP) and made.sent >= way.minimum and made.received > 0.0:
             transfers.append(made)
-    return Changes(lots, tuple(transfers), trade_costs_usd(asked, lots))
+        elif usd > NOISE_USD:
+            too_small.append((way.name, float(usd)))
+    return Changes(lots, tuple(transfers), trade_costs_usd(asked, lots), tuple(too_small))
 
 
 def transfer(asked: Asked, way: Way, usd: float) -> Transfer:
     """A transfer of so many dollars, rounded down to a step of the asset."""
     source, destination = (asked.book.accounts[end] for end in (way.source, way.destination))
     price, other = source.price(source.asset), destination.price(destination.asset)
-    sent = np.floor(usd / price / STEP) * STEP
+    sent = floor(usd / price / STEP) * STEP
     kept = way.received_share if source.asset != destination.asset else 1.0
-    received = max(0.0, np.floor((sent - way.fee) * kept / STEP) * STEP)
-    return Transfer(
-        way, float(sent), float(received), sent * price, sent * price - received * other
-    )
+    received = max(0.0, floor((sent - way.fee) * kept / STEP) * STEP)
+    return Transfer(way, sent, received, sent * price, sent * price - received * other)
 
 
 def trade_costs_usd(asked: Asked, lots: Lots) -> FloatArray:

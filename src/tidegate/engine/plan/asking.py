@@ -249,7 +249,7 @@ class _Work:
             fee = way.fee * price / max(free, least, 1.0)
             costs.append(min(0.99, max(0.0, 1.0 - kept) + fee))
             lags.append(
-                min(STEPS - 1, int((way.latency_p95_s + self.terms.outage_s) / self.step_s))
+                min(STEPS - 2, int((way.latency_p95_s + self.terms.outage_s) / self.step_s))
             )
         return Edges(
             names=tuple(way.name for way in self.book.ways),
@@ -264,9 +264,10 @@ class _Work:
 
     @property
     def step_s(self) -> float:
-        """Length of a step: a decision, or what lets the slowest way land by the last."""
+        """Length of a step: a decision, or what lets the slowest way land before the last step, in
+        which nearly all of the horizon lies."""
         slowest = max((way.latency_p95_s for way in self.book.ways), default=0.0)
-        wait = (slowest + self.terms.outage_s) / (STEPS - 1)
+        wait = (slowest + self.terms.outage_s) / (STEPS - 2)
         return max(float(self.terms.mandate.mandate.decision_interval_s), wait)
 
     def step_years(self) -> FloatArray:
@@ -340,10 +341,12 @@ class _Work:
         where = (place, scale.columns, (place,), len(self.book.ways))
         gap = _gap(still, account)
         limit = gap / self.total - KEPT if gap > 0.0 else -KEPT
-        return still, [
-            stress_tail([opening], Place(f"initial margin {account.venue}", *where, limit)),
-            stress_tail(stressed, Place(f"stress {account.venue}", *where, -KEPT - kept)),
-        ]
+        opened = stress_tail([opening], Place(f"initial margin {account.venue}", *where, limit))
+        if not stressed:
+            # Dollars alone: no move of a coin changes them.
+            return still, [opened]
+        place_of = Place(f"stress {account.venue}", *where, -KEPT - kept)
+        return still, [opened, stress_tail(stressed, place_of)]
 
     def spreads(self, place: int, move: Move, functions: SharedFunctions) -> dict[int, float]:
         """What a venue's prices cost that stand apart against each contract held."""

@@ -30,7 +30,8 @@ class PositionLine(msgspec.Struct, frozen=True):
 
 
 class TransferLine(msgspec.Struct, frozen=True):
-    """Money to send: by which route, what arrives, what is lost, when."""
+    """Money to send: by which route, what arrives, what is lost, when, and why: what a dollar more
+    is worth a year at both ends, and the limits that make it leave or come."""
 
     source: str
     destination: str
@@ -41,6 +42,9 @@ class TransferLine(msgspec.Struct, frozen=True):
     lost_usd: float
     latency_median_s: float
     latency_p95_s: float
+    value_at_source_annual: float | None
+    value_at_destination_annual: float | None
+    binding: tuple[str, ...]
 
 
 class MoveLine(msgspec.Struct, frozen=True):

@@ -13,8 +13,8 @@ A coin's trades stand or fall together, as its legs hedge each other. They are l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def left_out(
 ) -> tuple[tuple[LeftOut, ...], Changes]:
     """What is left out, and the changes without it. Of a book that only reduces nothing is, but
     what is below the least trade; nor is anything that a limit needs."""
-    outs = list[LeftOut]()
+    outs = list[LeftOut](_small_transfers(asked, changed))
     for coin in asked.book.coins:
         rows = [i for i in np.flatnonzero(changed.lots.traded) if _is_of(asked, int(i), coin)]
         if not rows:
@@ -80,8 +80,18 @@ def left_out(
             names = tuple(asked.bounds[i].instrument.id for i in rows)
             outs.append(LeftOut(coin, names, why))
             costs = trade_costs_usd(asked, without)
-            changed = Changes(without, changed.transfers, costs)
+            changed = replace(changed, lots=without, costs_usd=costs)
     return tuple(outs), changed
+
+
+def _small_transfers(asked: Asked, changed: Changes) -> Iterator[LeftOut]:
+    """Money that the programme would send and that is below the least transfer."""
+    limits = asked.terms.mandate.limits
+    for name, usd in changed.too_small:
+        why = (
+            f"{usd:,.0f} USD is below the least transfer of {limits.minimum_transfer_usd:,.0f} USD"
+        )
+        yield LeftOut("money", (name,), why)
 
 
 def _is_of(asked: Asked, place: int, coin: str) -> bool:

@@ -129,7 +129,32 @@ def _transfers(decision: Decision) -> Iterator[TransferLine]:
             lost_usd=each.lost_usd,
             latency_median_s=way.latency_median_s,
             latency_p95_s=way.latency_p95_s,
+            value_at_source_annual=_dollar_value(decision, way.source),
+            value_at_destination_annual=_dollar_value(decision, way.destination),
+            binding=tuple(_money_limits(decision, {way.source, way.destination})),
         )
+
+
+def _dollar_value(decision: Decision, venue: str) -> float | None:
+    """USD a year for one more dollar at a venue; None where the programme did not say."""
+    answer, asked = decision.answer, decision.asked
+    if answer is None or not answer.dollar_value.size:
+        return None
+    place = [each.venue for each in asked.accounts].index(venue)
+    return float(answer.dollar_value[place]) / asked.horizon_years
+
+
+def _money_limits(decision: Decision, venues: set[str]) -> Iterator[str]:
+    """Limits with a price that look at money at these venues: claims, dollar coins, solvency."""
+    asked, answer = decision.asked, decision.answer
+    prices = {} if answer is None else answer.prices
+    nodes = [i for i, each in enumerate(asked.accounts) if each.venue in venues]
+    for gross in asked.question.gross:
+        if gross.claim[nodes].any() and prices.get(gross.name, 0.0) > NO_PRICE:
+            yield gross.name
+    for tail in asked.question.tails:
+        if np.isin(tail.nodes, nodes).any() and prices.get(tail.name, 0.0) > NO_PRICE:
+            yield tail.name
 
 
 def _moves(decision: Decision) -> Iterator[MoveLine]:
@@ -182,17 +207,15 @@ def _binding(decision: Decision, rows: list[int]) -> Iterator[str]:
 
 
 def _accounts(decision: Decision) -> Iterator[AccountLine]:
-    asked, answer = decision.asked, decision.answer
-    for place, account in enumerate(asked.accounts):
+    asked = decision.asked
+    for account in asked.accounts:
         changed = changes_account(asked, decision.changed, account)
         before = _standing(account, decision.before[account.venue])
         after = before
         if changed:
             then = account_after(asked, account, decision.changed, landed=False)
             after = _standing(then, decision.proofs[account.venue])
-        worth = None
-        if answer is not None and answer.dollar_value.size:
-            worth = float(answer.dollar_value[place]) / asked.horizon_years
+        worth = _dollar_value(decision, account.venue)
         rule = account.book.card.name
         yield AccountLine(account.venue, rule, changed, before, after, worth)
 

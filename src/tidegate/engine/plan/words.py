@@ -10,7 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tidegate.engine.plan.document import AccountLine, DistanceLine, MoveLine, PlanDocument
+from tidegate.engine.plan.document import (
+    AccountLine,
+    DistanceLine,
+    MoveLine,
+    PlanDocument,
+    TransferLine,
+)
 from tidegate.model.plan_terms import Holds
 
 UNKNOWN = "UNKNOWN"
@@ -35,6 +41,8 @@ def show(found: PlanDocument, console: Console) -> None:
     if found.transfers:
         console.print(_transfers(found))
     console.print(_accounts(found.accounts))
+    for sent in found.transfers:
+        console.print(_why_sent(sent))
     for move in found.moves:
         console.print(_why(move))
     for left in found.left_out:
@@ -161,6 +169,15 @@ def _nearest(distances: Sequence[DistanceLine]) -> str:
         return "never"
     _, move, coin = min(found)
     return f"{coin} {move:+.1%}"
+
+
+def _why_sent(sent: TransferLine) -> str:
+    ends = (_worth(sent.value_at_source_annual), _worth(sent.value_at_destination_annual))
+    binds = ", ".join(sent.binding) or "yields and carry alone"
+    return (
+        f"[bold]Why send[/] {escape(sent.source)} to {escape(sent.destination)}: a dollar more is "
+        f"worth {ends[0]} a year there and {ends[1]} here; because of {escape(binds)}"
+    )
 
 
 def _why(move: MoveLine) -> str:

@@ -232,16 +232,16 @@ def convex_charges(charges: Charges, span: FloatArray) -> ConvexCharges:
     weights[row_of, charges.columns] = charges.weights
     reach = np.abs(weights) @ span
     sides = [LONG_INITIAL, SHORT_INITIAL, LONG_MAINTENANCE, SHORT_MAINTENANCE]
-    bends = [_bends(charges.rates[k], float(reach[k])) for k in range(rows)]
+    pieces = [bends(charges.rates[k], float(reach[k])) for k in range(rows)]
     return ConvexCharges(
         weights=weights,
         rates=charges.rates[:, sides],
-        bends=np.array(bends).reshape(rows, CHORDS, 2),
+        bends=np.array(pieces).reshape(rows, CHORDS, 2),
         counts=charges.rates[:, [GROWTH_INITIAL, GROWTH_MAINTENANCE]],
     )
 
 
-def _bends(rates: FloatArray, reach: float) -> FloatArray:
+def bends(rates: FloatArray, reach: float) -> FloatArray:
     """Chords (slope, offset) at or above d slope (d - threshold) from the threshold to where the
     rate is capped, or the reach if nearer; the last goes on, above the capped charge."""
     slope, threshold, ceiling = rates[SLOPE], rates[THRESHOLD], rates[CEILING]

@@ -9,7 +9,7 @@ valued at a price of yesterday; an option's mark that is not given is Black-76's
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -132,6 +132,21 @@ class MovingOptions:
         prices = (self.forwards(paths), self.vols(paths))
         kernels.present(prices, self.expiries, self.rows, self.starts, out)
         return out[0], out[1]
+
+    def by_option(self) -> MovingOptions:
+        """One unit of each option, each as if it were alone in its expiry."""
+        from tidegate.margin.scenario import _moving as kernels
+
+        labels = np.repeat(np.arange(len(self.expiries_ms)), np.diff(self.starts))
+        rows = self.rows.copy()
+        rows[:, kernels.SIZE] = 1.0
+        return replace(
+            self,
+            expiries_ms=tuple(self.expiries_ms[e] for e in labels),
+            starts=np.arange(len(labels) + 1, dtype=np.int64),
+            rows=rows,
+            expiries=np.ascontiguousarray(self.expiries[:, labels]),
+        )
 
     def delivery(self, paths: Paths) -> FloatArray:
         """Forwards of the delivery average, [M, E]."""

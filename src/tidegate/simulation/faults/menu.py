@@ -40,6 +40,7 @@ class Fault(Enum):
     REVIEW_REFUSED = "withdrawal refused after review"
     TRANSFER_LATE = "transfer delayed for hours"
     TRANSFER_LOST = "transfer lost"
+    TRANSFER_BACK = "lost transfer comes back"
 
     REPORTS_STOP = "half-open: reports stop"
     REQUESTS_STOP = "half-open: requests stop"
@@ -94,8 +95,9 @@ PER_ACTION = {
     F.TRANSFER_LATE: 0.30,
     F.TRANSFER_LOST: 0.10,
 }
-# These come of others: a reply that is lost while the report is not, a cancel that is late.
-FOLLOWING = (F.FILL_FIRST, F.CANCEL_TOO_LATE)
+# These come of others: a reply that is lost while the report is not, a cancel that is late, a
+# transfer that was lost.
+FOLLOWING = (F.FILL_FIRST, F.CANCEL_TOO_LATE, F.TRANSFER_BACK)
 # Spells: how many begin in an hour at most, and how long one lasts at most.
 SPELLS = {
     F.REPORTS_STOP: (6.0, 5 * MINUTE_MS),

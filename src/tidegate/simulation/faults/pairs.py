@@ -53,6 +53,7 @@ POSSIBLE: dict[Fault, tuple[str, ...]] = {
     Fault.REVIEW_REFUSED: (_T[Leg.ACCEPTED],),
     Fault.TRANSFER_LATE: _LEAVING,
     Fault.TRANSFER_LOST: _LEAVING,
+    Fault.TRANSFER_BACK: (_T[Leg.UNDER_WAY],),
     Fault.REPORTS_STOP: (IDLE, *_AT_VENUE, _T[Leg.UNDER_WAY]),
     Fault.REQUESTS_STOP: (*_OFTEN, _O[State.INTENDED], _T[Leg.UNKNOWN]),
     Fault.CLOCK_STEP: _SELDOM,

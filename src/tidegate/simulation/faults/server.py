@@ -50,6 +50,8 @@ from tidegate.simulation.faults.menu import Fault, Swarm
 MARKET = "market"
 PARTS_MAX, PART_GAP_MS_MAX = 5, 20 * SECOND_MS
 REVIEW_MS_MAX = 20 * 60 * SECOND_MS
+# The share of lost transfers whose money comes back to their source, with their id.
+BACK_SHARE = 0.5
 LATE_MS_MAX = 6 * HOUR_MS
 
 
@@ -110,6 +112,7 @@ class VenueServer:
         self._forgotten: set[str] = set()
         self._withdrawals: dict[str, Withdrawal] = {}
         self._reviewed: dict[str, Withdrawal] = {}
+        self._lost_until_ms: dict[str, int] = {}
         self._logs: dict[str, list[Entry]] = {venue: [] for venue in (*self.venues, MARKET)}
         self._news: list[tuple[str, Pushed]] = []
         self._offset_ms: dict[str, int] = dict.fromkeys(self._logs, 0)
@@ -168,6 +171,10 @@ class VenueServer:
         if self._reviewed:
             for held in [w for w in self._reviewed.values() if (w.due_ms or 0) <= until_ms]:
                 self._decide(held)
+        for name in [n for n, back_ms in self._lost_until_ms.items() if back_ms <= until_ms]:
+            del self._lost_until_ms[name]
+            self._coverage.about(Fault.TRANSFER_BACK, name)
+            self._enter(self._exchange.give_back(name))
 
     def place(self, approval: Approval) -> OrderStatus:
         """Take an approved order, or answer with what it is already."""
@@ -367,6 +374,9 @@ class VenueServer:
         if self._draws(name, Fault.TRANSFER_LOST):
             self._coverage.about(Fault.TRANSFER_LOST, name)
             self._exchange.hold(name, self._exchange.end_ms + 1)
+            rng = self._stream(name, "back")
+            if rng.random() < BACK_SHARE:
+                self._lost_until_ms[name] = self.now_ms + rng.randint(SECOND_MS, REVIEW_MS_MAX)
         elif self._draws(name, Fault.TRANSFER_LATE):
             self._coverage.about(Fault.TRANSFER_LATE, name)
             wait_ms = self._stream(name, "late").randint(HOUR_MS, LATE_MS_MAX)

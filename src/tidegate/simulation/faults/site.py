@@ -16,6 +16,7 @@ from tidegate.engine.restart import resume
 from tidegate.execution.brake import Weight
 from tidegate.execution.desk import Desk, Senses
 from tidegate.execution.record import Record
+from tidegate.execution.transit import lost
 from tidegate.journal import Journal, read_content, whole
 from tidegate.model.actions import Order
 from tidegate.model.times import SECOND_MS
@@ -136,26 +137,28 @@ class Process:
         return states + [f"transfer {r.leg.value}" for r in books.open_transfers]
 
 
-def _weigh(site: Site, record: Record) -> Callable[[Order, int], Weight]:
+def _weigh(site: Site, equity_usd: Callable[[int], float | None]) -> Callable[[Order, int], Weight]:
     """What the brake must know of an order, at the prices of the feed."""
 
     def weigh(order: Order, now_ms: int) -> Weight:
         marks, instrument = site.feed.snapshot(now_ms, ()).ticks(), INSTRUMENTS[order.instrument]
-        known = marks.keys() == INSTRUMENTS.keys()
         ticks = marks.get(order.instrument) or site.feed.seen[order.instrument].ticks
-        equity = usd(record.ledger.equity_at(marks)) if known else None
-        return Weight(instrument.venue, instrument.notional(order.lots, ticks) / MICRO, equity)
+        size_usd = instrument.notional(order.lots, ticks) / MICRO
+        return Weight(instrument.venue, size_usd, equity_usd(now_ms))
 
     return weigh
 
 
-def _equity(site: Site, record: Record) -> Callable[[int], float | None]:
-    """What the book is worth at the prices of the feed; None where one is missing."""
+def _equity(
+    site: Site, record: Record, void: Callable[[int], frozenset[str]]
+) -> Callable[[int], float | None]:
+    """What the book is worth at the prices of the feed, less what may be gone; None where a price
+    is missing."""
 
     def equity_usd(now_ms: int) -> float | None:
         marks = site.feed.snapshot(now_ms, ()).ticks()
         known = marks.keys() == INSTRUMENTS.keys()
-        return usd(record.ledger.equity_at(marks)) if known else None
+        return usd(record.ledger.equity_at(marks, void(now_ms))) if known else None
 
     return equity_usd
 
@@ -178,10 +181,18 @@ def boot(site: Site, content: bytes, now_ms: int) -> Process:
         site.disk.cut(len(kept))
         resumed = resume(frames, Journal.onward(site.disk, kept), now_ms)
         record, past = resumed.record, resumed.past
+
+    def void(ts_ms: int) -> frozenset[str]:
+        return (
+            lost(record.ledger.portfolio(()), site.terms_at(ts_ms).passages, ts_ms) | desk.returned
+        )
+
+    equity_usd = _equity(site, record, void)
+    age_ms = round(MANDATE.limits.quote_age_s * SECOND_MS)
     senses = Senses(
-        lambda ts_ms: site.feed.snapshot(ts_ms, ()).ticks(),
-        weigh=_weigh(site, record),
-        equity_usd=_equity(site, record),
+        lambda ts_ms: site.feed.snapshot(ts_ms, ()).fresh_ticks(age_ms),
+        weigh=_weigh(site, equity_usd),
+        equity_usd=equity_usd,
     )
     desk = Desk(site.wire, record, (MANDATE.limits, INSTRUMENTS), senses, past)
     world = World(site.feed, site.wire, site.gate, record, desk)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What venues told and what cannot be right, or may tell of the same money twice.
+
+A fold of the journal's frames, the same while running and when recovering: a restart forgets
+nothing of it. A doubt lasts until what follows proves it wrong, or a person has looked and says so.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tidegate.execution.books import Books
+from tidegate.model.events import (
+    Deposited,
+    Event,
+    Filled,
+    TransferLanded,
+    TransferReturned,
+    TransferSent,
+)
+from tidegate.model.instruments import InstrumentId
+
+SETTLED = "settled"
+# Of a doubt: it was something else and all is well; the deposit is that transfer's money; that
+# money is gone.
+Finding = Literal["unfounded", "returned", "lost"]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A `settled` frame: a person looked at an instrument or a transfer, and what they found."""
+
+    ts_ms: int
+    name: str
+    finding: Finding
+    who: str
+
+
+class Return(msgspec.Struct, frozen=True):
+    """A deposit that may be a transfer's money, back where it left."""
+
+    venue: str
+    asset: str
+    quanta: int
+    why: str
+
+
+class Doubts:
+    """Instruments whose fills contradict what was sent, by venue, and transfers that may be back;
+    the first reason of each stands."""
+
+    def __init__(self) -> None:
+        self._fills: dict[str, dict[InstrumentId, str]] = {}
+        self._sent: dict[str, TransferSent] = {}
+        self.returns: dict[str, Return] = {}
+
+    def fills_at(self, venue: str) -> dict[InstrumentId, str]:
+        """Instruments in doubt at a venue, and why."""
+        return dict(self._fills.get(venue, {}))
+
+    def returns_at(self, venue: str) -> dict[str, str]:
+        """Transfers from a venue that may be back there, and why."""
+        return {name: back.why for name, back in self.returns.items() if back.venue == venue}
+
+    @property
+    def venues(self) -> frozenset[str]:
+        """Venues at which anything is in doubt."""
+        held = {venue for venue, fills in self._fills.items() if fills}
+        return frozenset(held | {back.venue for back in self.returns.values()})
+
+    def take(self, event: Event, books: Books, venue: str) -> None:
+        """An event of a venue that was booked; `books` knows it already."""
+        match event:
+            case Filled(order=name) if books.has_order(name):
+                self.hold_order(name, books)
+            case Filled(reason="order"):
+                why = f"order {event.order} was not sent by this run"
+                self._doubt(venue, event.instrument, why)
+            case TransferSent():
+                self._sent[event.id] = event
+            case TransferLanded() | TransferReturned():
+                self._sent.pop(event.id, None)
+                self.returns.pop(event.id, None)
+            case Deposited():
+                self._deposited(event)
+            case _:
+                """Nothing that can contradict what was sent."""
+
+    def hold_order(self, name: str, books: Books) -> None:
+        """Doubt the instrument of an order that is overfilled."""
+        record = books.order(name)
+        if record.overfilled:
+            self._doubt(record.venue, record.order.instrument, f"order {name} is overfilled")
+
+    def settle(self, name: str) -> None:
+        """Doubt an instrument or a transfer no more."""
+        for fills in self._fills.values():
+            fills.pop(name, None)
+        self.returns.pop(name, None)
+
+    def _doubt(self, venue: str, name: InstrumentId, why: str) -> None:
+        self._fills.setdefault(venue, {}).setdefault(name, why)
+
+    def _deposited(self, event: Deposited) -> None:
+        """A deposit is the largest shipment from there that it can be: what arrived, give or take
+        the fee, which may be back with it or taken again."""
+        like = [
+            sent
+            for sent in self._sent.values()
+            if (sent.source, sent.asset) == (event.venue, event.asset)
+            and sent.id not in self.returns
+            and abs(event.quanta - (sent.quanta - sent.fee_quanta)) <= sent.fee_quanta
+        ]
+        if not like:
+            return
+        sent = max(like, key=lambda sent: sent.quanta)
+        why = f"a deposit of {event.quanta} quanta of {event.asset} may be transfer {sent.id}, back"
+        self.returns[sent.id] = Return(event.venue, event.asset, event.quanta, why)
