@@ -86,8 +86,11 @@ def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = Non
     """The question of a book under a mandate; `kept` by venue is health that is kept beyond none,
     a share of equity, once exact rules have refused an answer.
 
-    Raises: `InputError` where a coin has no stress, `NoEquity` where nothing is left to allocate.
+    Raises: `InputError` where a coin has no stress or no account lists what may be traded,
+    `NoEquity` where nothing is left to allocate.
     """
+    if not any(True for _ in book.dealt()):
+        raise InputError(book.where, "accounts", "expected at least one contract or option")
     require_stresses(book, terms)
     accounts = tuple(book.accounts.values())
     statements = tuple(each.statement() for each in accounts)
@@ -332,6 +335,9 @@ class _Work:
             there = self.standing(place, move)
             points = points_of(there, there.maintenance, scale, functions, amount)
             stressed.append(with_weights(points, self.spreads(place, move, functions)))
+        if not stressed:
+            # No coin moves it: dollars without an instrument stand as they are.
+            stressed.append(points_of(still, still.maintenance, scale, functions, amount))
         where = (place, scale.columns, (place,), len(self.book.ways))
         gap = _gap(still, account)
         limit = gap / self.total - KEPT if gap > 0.0 else -KEPT

@@ -72,7 +72,12 @@ class SaidCosts(_Strict, frozen=True):
 def read_plan_book(path: Path) -> PlanBook:
     """The book in a file; raises `InputError` naming file, field and what was expected."""
     reader = Reader(path.name)
-    raw = reader.shape(read_json(reader, path), SaidPlanBook, "")
+    return plan_book_of(reader, read_json(reader, path))
+
+
+def plan_book_of(reader: Reader, value: object) -> PlanBook:
+    """The book in a JSON value, as `read_plan_book` finds it in a file."""
+    raw = reader.shape(value, SaidPlanBook, "")
     ts_ms = parse_time_ms(raw.as_of, reader.where, "as_of")
     usd = _stable(reader, raw)
     accounts = _accounts(reader, raw, usd)
