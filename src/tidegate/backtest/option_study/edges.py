@@ -78,5 +78,5 @@ def realised(market: Market) -> Realised:
     for coin in COINS:
         bars = market.bars[coin]
         found = realised_measures(bars.open_ms, bars.close, BAR_MS)
-        variance[coin], days[coin] = found.variance, found.day_ms
+        variance[coin], days[coin] = found.variance, found.start_ms
     return Realised(variance, days)
