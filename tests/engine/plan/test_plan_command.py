@@ -158,6 +158,7 @@ BAD_BOOKS = [
     ("costs.binance:BTCUSDT.lots", "1", "book.json: costs.binance:BTCUSDT"),
     ("routes.0.source", "bank", "book.json: routes[0]: expected accounts of this book"),
     ("routes.0.latency_p95_s", 10, "routes[0].latency_p95_s: expected at least the median"),
+    ("routes.0.conversion_rate", "1.5", "routes[0].conversion_rate: expected about 1 USDC by USDT"),
     ("stable", {"USDT": "1"}, "expected the price of USDC in USD"),
     ("stable.USDT", "0", "book.json: stable.USDT: expected more than 0"),
     ("yields.bank", "0", "book.json: yields.bank: expected an account of this book"),
