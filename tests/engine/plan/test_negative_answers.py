@@ -107,6 +107,16 @@ def test_book_without_any_contract_has_nothing_to_do(tmp_path: Path) -> None:
     assert not document(decision, "mandate.toml").negative
 
 
+def test_cut_that_solvency_needs_is_not_left_out_for_paying_back_late(tmp_path: Path) -> None:
+    """Closing half of the pair at a poor venue earns a little, and later than the mandate asks."""
+    values = book_values(set_balance(1, "USDC", "20000"), options=False)
+    decision = decided(tmp_path, values, mandate_text(options=False))
+    found = document(decision, "mandate.toml")
+    assert decision.outcome is Outcome.PLAN, [each.why for each in found.refusals]
+    assert any(each.coin == "BTC" and each.forced for each in found.moves)
+    assert not any(each.coin == "BTC" for each in found.left_out)
+
+
 def test_solver_that_fails_leaves_the_proved_present_book_and_says_so(tmp_path: Path) -> None:
     def fails(question: Question) -> Answer:
         raise SolveError("ran out of time")

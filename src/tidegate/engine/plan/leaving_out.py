@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tidegate.allocation.bands import Drift, proportional_band
 from tidegate.engine.plan.after import Changes, trade_costs_usd
 from tidegate.engine.plan.asking import DAYS_YEAR, Asked
+from tidegate.engine.plan.proving import breaches
 
 FloatArray = NDArray[np.float64]
 UNDER_LEAST = "below the least trade of {least:,.0f} USD"
@@ -76,12 +77,21 @@ def left_out(
             continue
         why = _why(asked, changed, [int(i) for i in rows], reduces=reduces)
         without = changed.lots.without(int(i) for i in rows)
-        if why is not None and _still_within(asked, changed, without.target):
+        if why is None or not _still_within(asked, changed, without.target):
+            continue
+        costs = trade_costs_usd(asked, without)
+        less = replace(changed, lots=without, costs_usd=costs)
+        if not _refused(asked, less, rows) or _refused(asked, changed, rows):
             names = tuple(asked.bounds[i].instrument.id for i in rows)
             outs.append(LeftOut(coin, names, why))
-            costs = trade_costs_usd(asked, without)
-            changed = replace(changed, lots=without, costs_usd=costs)
+            changed = less
     return tuple(outs), changed
+
+
+def _refused(asked: Asked, changed: Changes, rows: Iterable[int]) -> bool:
+    """Whether the exact rule of an account of these positions refuses the changes."""
+    venues = {asked.bounds[i].account.venue: asked.bounds[i].account for i in rows}
+    return any(breaches(asked, account, changed) for account in venues.values())
 
 
 def _small_transfers(asked: Asked, changed: Changes) -> Iterator[LeftOut]:
