@@ -107,6 +107,21 @@ def test_venue_cap_sends_money_away_as_far_as_it_may_leave(tmp_path: Path) -> No
     assert line.value_at_source_annual < line.value_at_destination_annual
 
 
+def test_money_is_not_sent_where_the_fee_is_much_of_it(tmp_path: Path) -> None:
+    """A cap of a venue asks for 19,000 to leave; a fee of 2 is paid for it and one of 3,000 not,
+    though it is little beside all that may leave."""
+    lost = {}
+    for fee in ("2", "3000"):
+        values = book_values(options=False)
+        for route in values["routes"]:
+            route["fee"] = fee
+        cap = (("claim_cap = 0.6\n", "claim_cap = 0.55\n"),)
+        decision = decided(tmp_path, values, mandate_text(*cap, options=False))
+        lost[fee] = sum(each.lost_usd for each in decision.changed.transfers)
+    assert 0.0 < lost["2"] < 10.0
+    assert lost["3000"] == 0.0
+
+
 def test_transfer_below_the_least_is_left_out_and_said_so(tmp_path: Path) -> None:
     rich = set_balance(0, "USDT", "450500")
     text = mandate_text(options=False)

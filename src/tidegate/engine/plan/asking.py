@@ -82,9 +82,15 @@ class Asked:
         return np.array(places, dtype=np.int64)
 
 
-def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = None) -> Asked:
+def ask(
+    book: PlanBook,
+    terms: PlanTerms,
+    kept: Mapping[str, float] | None = None,
+    sent_usd: Mapping[str, float] | None = None,
+) -> Asked:
     """The question of a book under a mandate; `kept` by venue is health that is kept beyond none,
-    a share of equity, once exact rules have refused an answer.
+    a share of equity, once exact rules have refused an answer. `sent_usd` by route is the amount
+    that its fixed fee is a share of, else all that may leave; a route with 0 is not used.
 
     Raises: `InputError` where a coin has no stress, `NoEquity` where nothing is left to allocate.
     """
@@ -96,7 +102,9 @@ def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = Non
     if not total > 0.0:
         raise NoEquity(total)
     bounds = bounds_of(book, terms, total)
-    work = _Work(book, terms, bounds, accounts, statements, np.array(equities), total, {})
+    work = _Work(
+        book, terms, bounds, accounts, statements, np.array(equities), total, {}, sent_usd or {}
+    )
     return work.asked(kept or {})
 
 
@@ -131,6 +139,7 @@ class _Work:
     equities: FloatArray
     total: float
     known: dict[tuple[int, tuple[tuple[str, float], ...], int], Standing]
+    sent_usd: Mapping[str, float]
 
     def asked(self, kept: Mapping[str, float]) -> Asked:
         greeks = book_greeks(self.book, self.bounds)
@@ -239,11 +248,12 @@ class _Work:
             price = account.price(account.asset)
             free = (stated.withdrawable or 0.0) * account.price(stated.unit)
             opened = not (way.frozen or fixed[place[way.source]] or free < least)
-            opened = opened and self.terms.venue(way.destination) is not None
+            sent = self.sent_usd.get(way.name, free)
+            opened = opened and self.terms.venue(way.destination) is not None and sent > 0.0
             caps.append(free / self.total if opened else 0.0)
             parity = self.accounts[place[way.destination]]
             kept = way.received_share * parity.price(parity.asset) / price
-            fee = way.fee * price / max(free, least, 1.0)
+            fee = way.fee * price / max(sent, least, 1.0)
             costs.append(min(0.99, max(0.0, 1.0 - kept) + fee))
             lags.append(
                 min(STEPS - 2, int((way.latency_p95_s + self.terms.outage_s) / self.step_s))
