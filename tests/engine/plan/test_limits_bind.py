@@ -139,8 +139,14 @@ def test_venue_that_holds_more_than_its_cap_and_cannot_send_is_given_up_for_now_
         tmp_path, book_values(rich, no_way, options=False), mandate_text(options=False)
     )
     assert decision.changed.transfers == ()
-    given_up = {line.name: line.usd_annual for line in document(decision, "m").shortfalls}
+    found = document(decision, "m")
+    given_up = {line.name: line.usd for line in found.shortfalls}
     assert given_up["claim on binance"] > 170_000
+    # The programme's price of it is a penalty, and no year's money.
+    assert "claim on binance" not in {line.name for line in found.limits}
+    worth = {line.venue: line.dollar_value_annual for line in found.accounts}
+    assert worth["binance"] is None
+    assert worth["hyperliquid"] is not None
 
 
 def test_option_that_expires_within_the_time_to_unwind_is_closed(tmp_path: Path) -> None:

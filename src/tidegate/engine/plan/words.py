@@ -84,7 +84,7 @@ def _summary(found: PlanDocument) -> Iterator[str]:
             f"at present edges, payback {_days(found.payback_days)}"
         )
     for line in found.shortfalls:
-        yield f"[bold yellow]Given up for now[/] {escape(line.name)}: {_usd(line.usd_annual)}"
+        yield f"[bold yellow]Given up for now[/] {escape(line.name)}: {_usd(line.usd)}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> Table:
