@@ -107,6 +107,25 @@ def test_venue_cap_sends_money_away_as_far_as_it_may_leave(tmp_path: Path) -> No
     assert line.value_at_source_annual < line.value_at_destination_annual
 
 
+def test_no_more_of_an_asset_is_sent_than_the_account_owns_of_it(tmp_path: Path) -> None:
+    """Five bitcoins margin a cross account; they are not dollars that could leave."""
+    values = book_values()
+    cross = values["accounts"][2]
+    cross |= {"rule": "deribit_portfolio_cross", "collateral": "USDC"}
+    cross["balances"] = {"BTC": "5", "USDC": "20000"}
+    cross["realised"] = {"BTC": "0", "USDC": "0"}
+    values["yields"] = {"binance": "0.2"}
+    values["routes"].append({**values["routes"][1], "source": "deribit"})
+    swaps = (
+        ("deribit_portfolio", "deribit_portfolio_cross"),
+        ('collateral = "BTC"', 'collateral = "USDC"'),
+        ("claim_cap = 0.6", "claim_cap = 1.0"),
+    )
+    decision = decided(tmp_path, values, mandate_text(*swaps))
+    sent = {each.way.source: each.sent for each in decision.changed.transfers}
+    assert 15_000 < sent["deribit"] <= 20_000
+
+
 def test_money_is_not_sent_where_the_fee_is_much_of_it(tmp_path: Path) -> None:
     """A cap of a venue asks for 19,000 to leave; a fee of 2 is paid for it and one of 3,000 not,
     though it is little beside all that may leave."""

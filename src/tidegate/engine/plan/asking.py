@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.allocation.joint.question import Edges, Nodes, Positions, Question, Tail
+from tidegate.engine.margin_book.exact_account import ExactAccount
 from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.bounds import Bound, bounds_of
 from tidegate.engine.plan.limits import (
@@ -224,10 +225,10 @@ class _Work:
     # Money.
 
     def nodes(self, amounts: FloatArray) -> Nodes:
-        free = []
-        for account, stated in zip(self.accounts, self.statements, strict=True):
-            leaves = 0.0 if stated.withdrawable is None else stated.withdrawable
-            free.append(max(0.0, leaves) * account.price(stated.unit) / self.total)
+        free = [
+            withdrawable_usd(account, stated) / self.total
+            for account, stated in zip(self.accounts, self.statements, strict=True)
+        ]
         yields = [self.book.yields.get(each.venue, 0.0) for each in self.accounts]
         return Nodes(
             names=tuple(f"{each.venue} {each.asset}" for each in self.accounts),
@@ -406,6 +407,16 @@ class _Work:
                 gains[self.columns(place)] = there.gains / self.scale(place).per_size
                 base += (there.held_usd - self.equities[place]) / self.total
         return gains, base
+
+
+def withdrawable_usd(account: PlanAccount, stated: Statement) -> float:
+    """What may leave of the asset that an account's money is moved in, USD: no more than it owns
+    of that asset, where the rule margins others beside it. None known is none."""
+    leaves = max(0.0, stated.withdrawable or 0.0) * account.price(stated.unit)
+    if isinstance(account.book.rule, ExactAccount):
+        return leaves
+    owned = max(0.0, account.book.holdings.collateral.get(account.asset, 0.0))
+    return min(leaves, owned * account.price(account.asset))
 
 
 # What dealing is taken to cost where that is not known, so that it is the last thing done.
