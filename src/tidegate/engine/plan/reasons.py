@@ -53,9 +53,8 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
     rows = np.flatnonzero(changed.lots.traded).tolist()
     whole = economics(asked, changed, rows)
     answer = decision.answer
-    days = None
-    if whole.gain_usd_annual > 0.0:
-        days = changed.cost_usd / whole.gain_usd_annual * DAYS_YEAR
+    gain = whole.gain_usd_annual + _yields_gained(decision)
+    days = changed.cost_usd / gain * DAYS_YEAR if gain > 0.0 else None
     gap = None
     if answer is not None:
         gap = abs(answer.bound - answer.objective) / max(1.0, abs(answer.bound))
@@ -69,7 +68,7 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
         as_of=format_time(asked.book.ts_ms),
         equity_usd=asked.equity_usd,
         cost_usd=changed.cost_usd,
-        gain_usd_annual=whole.gain_usd_annual,
+        gain_usd_annual=gain,
         payback_days=days,
         optimality_gap=gap,
         positions=tuple(_positions(decision)),
@@ -86,6 +85,16 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
         refusals=tuple(RefusalLine(r.step, r.why) for r in decision.refusals),
         unknown=asked.book.unknown,
     )
+
+
+def _yields_gained(decision: Decision) -> float:
+    """What money that is sent earns more a year where it arrives, USD."""
+    yields, gained = decision.asked.book.yields, 0.0
+    for each in decision.changed.transfers:
+        arrives = each.sent_usd - each.lost_usd
+        gained += arrives * yields.get(each.way.destination, 0.0)
+        gained -= each.sent_usd * yields.get(each.way.source, 0.0)
+    return gained
 
 
 def _positions(decision: Decision) -> Iterator[PositionLine]:
