@@ -150,6 +150,15 @@ def test_transfer_below_the_least_is_left_out_and_said_so(tmp_path: Path) -> Non
     assert "below the least transfer of 5,000 USD" in small.why
 
 
+def test_transfer_below_the_minimum_of_its_route_is_said_to_be_below_that(tmp_path: Path) -> None:
+    values = book_values(set_balance(0, "USDT", "900000"), options=False)
+    values["routes"][0] |= {"minimum": "500000", "fee": "0"}
+    decision = decided(tmp_path, values, mandate_text(options=False))
+    assert decision.changed.transfers == ()
+    small = next(line for line in document(decision, "m").left_out if line.coin == "money")
+    assert small.why.endswith("below the least transfer of 500,000 USD")
+
+
 def test_venue_that_holds_more_than_its_cap_and_cannot_send_is_given_up_for_now_and_named(
     tmp_path: Path,
 ) -> None:

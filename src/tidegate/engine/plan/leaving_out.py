@@ -26,6 +26,7 @@ from tidegate.engine.plan.proving import breaches
 
 FloatArray = NDArray[np.float64]
 UNDER_LEAST = "below the least trade of {least:,.0f} USD"
+TOO_SMALL = "{usd:,.0f} USD is below the least transfer of {least:,.0f} USD"
 IN_BAND = "within the no-trade band of {band:,.0f} USD"
 PAYS_LATE = "pays back in {days:,.1f} days, later than the mandate's {limit:,.1f}"
 
@@ -96,12 +97,13 @@ def _refused(asked: Asked, changed: Changes, rows: Iterable[int]) -> bool:
 
 def _small_transfers(asked: Asked, changed: Changes) -> Iterator[LeftOut]:
     """Money that the programme would send and that is below the least transfer."""
-    limits = asked.terms.mandate.limits
+    ways = {way.name: way for way in asked.book.ways}
     for name, usd in changed.too_small:
-        why = (
-            f"{usd:,.0f} USD is below the least transfer of {limits.minimum_transfer_usd:,.0f} USD"
-        )
-        yield LeftOut("money", (name,), why)
+        least = asked.terms.mandate.limits.minimum_transfer_usd
+        if usd >= least:
+            account = asked.book.accounts[ways[name].source]
+            least = max(ways[name].minimum, ways[name].fee) * account.price(account.asset)
+        yield LeftOut("money", (name,), TOO_SMALL.format(usd=usd, least=least))
 
 
 def _is_of(asked: Asked, place: int, coin: str) -> bool:
