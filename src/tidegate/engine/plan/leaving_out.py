@@ -73,11 +73,12 @@ def left_out(
     what is below the least trade; nor is anything that a limit needs."""
     outs = list[LeftOut](_small_transfers(asked, changed))
     for coin in asked.book.coins:
-        rows = [i for i in np.flatnonzero(changed.lots.traded) if _is_of(asked, int(i), coin)]
+        traded = np.flatnonzero(changed.lots.traded).tolist()
+        rows = [i for i in traded if _is_of(asked, i, coin)]
         if not rows:
             continue
-        why = _why(asked, changed, [int(i) for i in rows], reduces=reduces)
-        without = changed.lots.without(int(i) for i in rows)
+        why = _why(asked, changed, rows, reduces=reduces)
+        without = changed.lots.without(rows)
         if why is None or not _still_within(asked, changed, without.target):
             continue
         costs = trade_costs_usd(asked, without)
