@@ -107,6 +107,40 @@ def test_venue_cap_sends_money_away_as_far_as_it_may_leave(tmp_path: Path) -> No
     assert line.value_at_source_annual < line.value_at_destination_annual
 
 
+def test_no_more_of_an_asset_is_sent_than_the_account_owns_of_it(tmp_path: Path) -> None:
+    """Five bitcoins margin a cross account; they are not dollars that could leave."""
+    values = book_values()
+    cross = values["accounts"][2]
+    cross |= {"rule": "deribit_portfolio_cross", "collateral": "USDC"}
+    cross["balances"] = {"BTC": "5", "USDC": "20000"}
+    cross["realised"] = {"BTC": "0", "USDC": "0"}
+    values["yields"] = {"binance": "0.2"}
+    values["routes"].append({**values["routes"][1], "source": "deribit"})
+    swaps = (
+        ("deribit_portfolio", "deribit_portfolio_cross"),
+        ('collateral = "BTC"', 'collateral = "USDC"'),
+        ("claim_cap = 0.6", "claim_cap = 1.0"),
+    )
+    decision = decided(tmp_path, values, mandate_text(*swaps))
+    sent = {each.way.source: each.sent for each in decision.changed.transfers}
+    assert 15_000 < sent["deribit"] <= 20_000
+
+
+def test_money_is_not_sent_where_the_fee_is_much_of_it(tmp_path: Path) -> None:
+    """A cap of a venue asks for 19,000 to leave; a fee of 2 is paid for it and one of 3,000 not,
+    though it is little beside all that may leave."""
+    lost = {}
+    for fee in ("2", "3000"):
+        values = book_values(options=False)
+        for route in values["routes"]:
+            route["fee"] = fee
+        cap = (("claim_cap = 0.6\n", "claim_cap = 0.55\n"),)
+        decision = decided(tmp_path, values, mandate_text(*cap, options=False))
+        lost[fee] = sum(each.lost_usd for each in decision.changed.transfers)
+    assert 0.0 < lost["2"] < 10.0
+    assert lost["3000"] == 0.0
+
+
 def test_transfer_below_the_least_is_left_out_and_said_so(tmp_path: Path) -> None:
     rich = set_balance(0, "USDT", "450500")
     text = mandate_text(options=False)
@@ -114,6 +148,15 @@ def test_transfer_below_the_least_is_left_out_and_said_so(tmp_path: Path) -> Non
     assert decision.changed.transfers == ()
     small = next(line for line in document(decision, "m").left_out if line.coin == "money")
     assert "below the least transfer of 5,000 USD" in small.why
+
+
+def test_transfer_below_the_minimum_of_its_route_is_said_to_be_below_that(tmp_path: Path) -> None:
+    values = book_values(set_balance(0, "USDT", "900000"), options=False)
+    values["routes"][0] |= {"minimum": "500000", "fee": "0"}
+    decision = decided(tmp_path, values, mandate_text(options=False))
+    assert decision.changed.transfers == ()
+    small = next(line for line in document(decision, "m").left_out if line.coin == "money")
+    assert small.why.endswith("below the least transfer of 500,000 USD")
 
 
 def test_venue_that_holds_more_than_its_cap_and_cannot_send_is_given_up_for_now_and_named(
@@ -124,8 +167,14 @@ def test_venue_that_holds_more_than_its_cap_and_cannot_send_is_given_up_for_now_
         tmp_path, book_values(rich, no_way, options=False), mandate_text(options=False)
     )
     assert decision.changed.transfers == ()
-    given_up = {line.name: line.usd_annual for line in document(decision, "m").shortfalls}
+    found = document(decision, "m")
+    given_up = {line.name: line.usd for line in found.shortfalls}
     assert given_up["claim on binance"] > 170_000
+    # The programme's price of it is a penalty, and no year's money.
+    assert "claim on binance" not in {line.name for line in found.limits}
+    worth = {line.venue: line.dollar_value_annual for line in found.accounts}
+    assert worth["binance"] is None
+    assert worth["hyperliquid"] is not None
 
 
 def test_option_that_expires_within_the_time_to_unwind_is_closed(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,28 @@ def test_account_without_equity_gives_no_plan_and_says_what_money_it_lacks(tmp_p
     lacks = {each.what: each.usd for each in found.cures if each.venue == "binance"}
     # 12,000 below nought and 2,100 of maintenance.
     assert lacks["maintenance margin now"] == pytest.approx(14_100, abs=1)
+
+
+def test_book_without_any_contract_has_nothing_to_do(tmp_path: Path) -> None:
+    def bare(book: dict[str, Any]) -> None:
+        book["edges"], book["costs"] = {}, {}
+        for account in book["accounts"]:
+            account["positions"] = []
+
+    values = book_values(bare, options=False)
+    decision = decided(tmp_path, values, mandate_text(options=False))
+    assert decision.outcome is Outcome.NOTHING
+    assert not document(decision, "mandate.toml").negative
+
+
+def test_cut_that_solvency_needs_is_not_left_out_for_paying_back_late(tmp_path: Path) -> None:
+    """Closing half of the pair at a poor venue earns a little, and later than the mandate asks."""
+    values = book_values(set_balance(1, "USDC", "20000"), options=False)
+    decision = decided(tmp_path, values, mandate_text(options=False))
+    found = document(decision, "mandate.toml")
+    assert decision.outcome is Outcome.PLAN, [each.why for each in found.refusals]
+    assert any(each.coin == "BTC" and each.forced for each in found.moves)
+    assert not any(each.coin == "BTC" for each in found.left_out)
 
 
 def test_solver_that_fails_leaves_the_proved_present_book_and_says_so(tmp_path: Path) -> None:

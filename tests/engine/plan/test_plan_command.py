@@ -95,6 +95,18 @@ def test_out_writes_the_document_and_a_page_that_needs_nothing_else(
     assert "http" not in page
 
 
+def test_amount_of_a_dear_coin_to_send_is_shown_to_less_than_a_dollar(
+    run: Run, tmp_path: Path
+) -> None:
+    values = book_values(set_balance(2, "BTC", "15"))
+    out = {"source": "deribit", "destination": "binance", "fee": "0.0001", "minimum": "0.001"}
+    out |= {"latency_median_s": 900, "latency_p95_s": 1800}  # type: ignore[dict-item]
+    values["routes"].append(out | {"conversion_cost": "0.0005", "conversion_rate": "60000"})
+    text = MANDATE.replace("claim_cap = 0.6", "claim_cap = 0.4")
+    ended = run(*written(tmp_path, values, text))
+    assert re.search(r"deribit +binance +\d\.\d{6} BTC", ended.out), ended.out
+
+
 def test_book_without_equity_at_a_venue_is_exit_1_and_says_what_it_lacks(
     run: Run, tmp_path: Path
 ) -> None:
@@ -158,6 +170,7 @@ BAD_BOOKS = [
     ("costs.binance:BTCUSDT.lots", "1", "book.json: costs.binance:BTCUSDT"),
     ("routes.0.source", "bank", "book.json: routes[0]: expected accounts of this book"),
     ("routes.0.latency_p95_s", 10, "routes[0].latency_p95_s: expected at least the median"),
+    ("routes.0.conversion_rate", "1.5", "routes[0].conversion_rate: expected about 1 USDC by USDT"),
     ("stable", {"USDT": "1"}, "expected the price of USDC in USD"),
     ("stable.USDT", "0", "book.json: stable.USDT: expected more than 0"),
     ("yields.bank", "0", "book.json: yields.bank: expected an account of this book"),

@@ -98,6 +98,22 @@ def test_payback_is_the_cost_over_a_days_gain(tmp_path: Path) -> None:
     assert move.payback_days <= 0.5 * move.half_life_days
 
 
+def test_gain_of_the_whole_is_that_of_its_moves_and_of_what_money_earns_where_it_goes(
+    tmp_path: Path,
+) -> None:
+    values = book_values(options=False)
+    values["yields"] = {"binance": "0.01", "hyperliquid": "0.10"}
+    text = mandate_text(("claim_cap = 0.6", "claim_cap = 1.0"), options=False)
+    found = document(decided(tmp_path, values, text), "m")
+    sent = found.transfers[0]
+    assert (sent.source, sent.destination) == ("binance", "hyperliquid")
+    earned = 0.10 * sent.received - 0.01 * sent.sent
+    assert earned > 1_000.0
+    moved = sum(each.gain_usd_annual for each in found.moves)
+    assert found.gain_usd_annual == pytest.approx(moved + earned)
+    assert found.payback_days == pytest.approx(found.cost_usd / found.gain_usd_annual * 365.0)
+
+
 @pytest.mark.parametrize("seed", [5, 7])
 def test_reference_programme_agrees_on_the_question_of_a_random_book(
     seed: int, tmp_path: Path

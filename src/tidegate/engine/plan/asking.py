@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.allocation.joint.question import Edges, Nodes, Positions, Question, Tail
+from tidegate.engine.margin_book.exact_account import ExactAccount
 from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.bounds import Bound, bounds_of
 from tidegate.engine.plan.limits import (
@@ -82,9 +83,15 @@ class Asked:
         return np.array(places, dtype=np.int64)
 
 
-def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = None) -> Asked:
+def ask(
+    book: PlanBook,
+    terms: PlanTerms,
+    kept: Mapping[str, float] | None = None,
+    sent_usd: Mapping[str, float] | None = None,
+) -> Asked:
     """The question of a book under a mandate; `kept` by venue is health that is kept beyond none,
-    a share of equity, once exact rules have refused an answer.
+    a share of equity, once exact rules have refused an answer. `sent_usd` by route is the amount
+    that its fixed fee is a share of, else all that may leave; a route with 0 is not used.
 
     Raises: `InputError` where a coin has no stress or no account lists what may be traded,
     `NoEquity` where nothing is left to allocate.
@@ -99,7 +106,9 @@ def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = Non
     if not total > 0.0:
         raise NoEquity(total)
     bounds = bounds_of(book, terms, total)
-    work = _Work(book, terms, bounds, accounts, statements, np.array(equities), total, {})
+    work = _Work(
+        book, terms, bounds, accounts, statements, np.array(equities), total, {}, sent_usd or {}
+    )
     return work.asked(kept or {})
 
 
@@ -134,6 +143,7 @@ class _Work:
     equities: FloatArray
     total: float
     known: dict[tuple[int, tuple[tuple[str, float], ...], int], Standing]
+    sent_usd: Mapping[str, float]
 
     def asked(self, kept: Mapping[str, float]) -> Asked:
         greeks = book_greeks(self.book, self.bounds)
@@ -218,10 +228,10 @@ class _Work:
     # Money.
 
     def nodes(self, amounts: FloatArray) -> Nodes:
-        free = []
-        for account, stated in zip(self.accounts, self.statements, strict=True):
-            leaves = 0.0 if stated.withdrawable is None else stated.withdrawable
-            free.append(max(0.0, leaves) * account.price(stated.unit) / self.total)
+        free = [
+            withdrawable_usd(account, stated) / self.total
+            for account, stated in zip(self.accounts, self.statements, strict=True)
+        ]
         yields = [self.book.yields.get(each.venue, 0.0) for each in self.accounts]
         return Nodes(
             names=tuple(f"{each.venue} {each.asset}" for each in self.accounts),
@@ -242,11 +252,12 @@ class _Work:
             price = account.price(account.asset)
             free = (stated.withdrawable or 0.0) * account.price(stated.unit)
             opened = not (way.frozen or fixed[place[way.source]] or free < least)
-            opened = opened and self.terms.venue(way.destination) is not None
+            sent = self.sent_usd.get(way.name, free)
+            opened = opened and self.terms.venue(way.destination) is not None and sent > 0.0
             caps.append(free / self.total if opened else 0.0)
             parity = self.accounts[place[way.destination]]
             kept = way.received_share * parity.price(parity.asset) / price
-            fee = way.fee * price / max(free, least, 1.0)
+            fee = way.fee * price / max(sent, least, 1.0)
             costs.append(min(0.99, max(0.0, 1.0 - kept) + fee))
             lags.append(
                 min(STEPS - 2, int((way.latency_p95_s + self.terms.outage_s) / self.step_s))
@@ -402,6 +413,16 @@ class _Work:
                 gains[self.columns(place)] = there.gains / self.scale(place).per_size
                 base += (there.held_usd - self.equities[place]) / self.total
         return gains, base
+
+
+def withdrawable_usd(account: PlanAccount, stated: Statement) -> float:
+    """What may leave of the asset that an account's money is moved in, USD: no more than it owns
+    of that asset, where the rule margins others beside it. None known is none."""
+    leaves = max(0.0, stated.withdrawable or 0.0) * account.price(stated.unit)
+    if isinstance(account.book.rule, ExactAccount):
+        return leaves
+    owned = max(0.0, account.book.holdings.collateral.get(account.asset, 0.0))
+    return min(leaves, owned * account.price(account.asset))
 
 
 # What dealing is taken to cost where that is not known, so that it is the last thing done.

@@ -32,6 +32,8 @@ from tidegate.engine.plan.book import (
 from tidegate.model.errors import InputError
 from tidegate.model.times import parse_time_ms
 
+# By how much rates and prices that were seen together may disagree.
+PRICE_NOISE = 0.01
 NO_COLLATERAL = "expected the asset that money is moved in, as the rule margins several"
 
 
@@ -192,11 +194,28 @@ def _way(
     numbers = [float(getattr(said, name)) for name in needed]
     if numbers[3] < numbers[2]:
         raise reader.refuse(f"{place}.latency_p95_s", "expected at least the median")
-    cost, rate = (0.0, 1.0) if same else numbers[4:]
+    kept = 1.0 if same else _received_share(reader, said, place, accounts)
     blocked = said.frozen or said.blocked_until is not None
     fee, minimum, median_s, p95_s = numbers[:4]
-    ends, kept = (said.source, said.destination), rate * (1.0 - cost)
-    return Way(*ends, fee, minimum, median_s, p95_s, kept, blocked)
+    return Way(said.source, said.destination, fee, minimum, median_s, p95_s, kept, blocked)
+
+
+def _received_share(
+    reader: Reader, said: SaidRoute, place: str, accounts: Mapping[str, PlanAccount]
+) -> float:
+    """Units received by unit sent, never worth more than what was sent: a rate that gains by more
+    than prices of one minute differ is a rate of something else."""
+    assert said.conversion_rate is not None
+    assert said.conversion_cost is not None
+    ends = (accounts[said.source], accounts[said.destination])
+    sent, received = (each.price(each.asset) for each in ends)
+    kept = float(said.conversion_rate) * (1.0 - float(said.conversion_cost))
+    parity = sent / received
+    if kept > (1.0 + PRICE_NOISE) * parity:
+        units = f"{ends[1].asset} by {ends[0].asset}, so that a conversion gains nothing"
+        expected = f"expected about {parity:.6g} {units}, got {said.conversion_rate}"
+        raise reader.refuse(f"{place}.conversion_rate", expected)
+    return min(kept, parity)
 
 
 def _edges(

@@ -9,7 +9,7 @@ rules of every account it changes, and each of those has a certificate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ from tidegate.allocation.joint.compiled import Compiled
 from tidegate.allocation.joint.diagnosis import Diagnosis
 from tidegate.allocation.joint.question import Answer, Question
 from tidegate.allocation.solve import SolveError
-from tidegate.engine.plan.after import Changes, account_after, changes
+from tidegate.engine.plan.after import Changes, account_after, changes, transfer
 from tidegate.engine.plan.asking import Asked, ask
 from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.leaving_out import LeftOut, left_out
@@ -32,6 +32,8 @@ Solver = Callable[[Question], Answer]
 ATTEMPTS = 5
 # What is kept beyond what was short, a share of that and of equity.
 MORE, LEAST_MORE = 0.1, 1e-4
+# A transfer may lose this share more than its programme counted.
+FEE_NOISE = 1e-3
 
 
 class Outcome(StrEnum):
@@ -120,7 +122,7 @@ def _tried(
     """The answer made whole and checked, asked for again while something is short."""
     kept: dict[str, float] = {}
     for _ in range(ATTEMPTS):
-        answer = solve(shape(asked.question))
+        asked, answer = _with_fees(asked, solve, shape, kept)
         lots = rounded(asked, answer.size[0])
         flows = answer.flow[0] * asked.equity_usd
         reduces = shape is not _plain
@@ -141,6 +143,36 @@ def _tried(
     words = [f"{each.venue}: {each.what}, short of {each.short_usd:,.0f} USD" for each in short]
     words += [f"{name}: broken by {by:,.2f} USD" for name, by in broken.items()]
     return Refusal("reduce only" if shape is not _plain else "plan", "; ".join(words))
+
+
+def _with_fees(
+    asked: Asked, solve: Solver, shape: Callable[[Question], Question], kept: Mapping[str, float]
+) -> tuple[Asked, Answer]:
+    """The answer with fixed fees as shares of what is sent: a route that would lose more than was
+    counted is asked for at that amount, and is not used where it still does."""
+    sent_usd: dict[str, float] = {}
+    while True:
+        answer = solve(shape(asked.question))
+        flows = (answer.flow[0] * asked.equity_usd).tolist()
+        dear = _dear(asked, flows)
+        if not dear:
+            return asked, answer
+        sent_usd |= {name: 0.0 if name in sent_usd else usd for name, usd in dear.items()}
+        asked = ask(asked.book, asked.terms, kept, sent_usd)
+
+
+def _dear(asked: Asked, flows_usd: Sequence[float]) -> dict[str, float]:
+    """Transfers, USD by route, that lose more than the programme counted."""
+    found = {}
+    rates = asked.question.edges.cost_rate.tolist()
+    ways = zip(asked.book.ways, flows_usd, rates, strict=True)
+    least = asked.terms.mandate.limits.minimum_transfer_usd
+    for way, usd, rate in ways:
+        if usd > 0.0 and usd >= least:
+            made = transfer(asked, way, usd)
+            if made.lost_usd > (rate + FEE_NOISE) * made.sent_usd:
+                found[way.name] = usd
+    return found
 
 
 def checked(

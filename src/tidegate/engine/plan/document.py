@@ -102,6 +102,13 @@ class LimitLine(msgspec.Struct, frozen=True):
     usd_annual: float
 
 
+class ShortfallLine(msgspec.Struct, frozen=True):
+    """A limit on claims that is given up for now, and what of it, USD."""
+
+    name: str
+    usd: float
+
+
 class EasingLine(msgspec.Struct, frozen=True):
     """A limit and by how much it must give way, in its unit."""
 
@@ -171,7 +178,7 @@ class PlanDocument(msgspec.Struct, frozen=True):
     accounts: tuple[AccountLine, ...] = ()
     greeks: tuple[GreekLine, ...] = ()
     limits: tuple[LimitLine, ...] = ()
-    shortfalls: tuple[LimitLine, ...] = ()
+    shortfalls: tuple[ShortfallLine, ...] = ()
     left_out: tuple[LeftOutLine, ...] = ()
     conflicts: tuple[ConflictLine, ...] = ()
     least_violation: tuple[EasingLine, ...] = ()

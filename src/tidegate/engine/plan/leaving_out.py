@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 from tidegate.allocation.bands import Drift, proportional_band
 from tidegate.engine.plan.after import Changes, trade_costs_usd
 from tidegate.engine.plan.asking import DAYS_YEAR, Asked
+from tidegate.engine.plan.proving import breaches
 
 FloatArray = NDArray[np.float64]
 UNDER_LEAST = "below the least trade of {least:,.0f} USD"
+TOO_SMALL = "{usd:,.0f} USD is below the least transfer of {least:,.0f} USD"
 IN_BAND = "within the no-trade band of {band:,.0f} USD"
 PAYS_LATE = "pays back in {days:,.1f} days, later than the mandate's {limit:,.1f}"
 
@@ -71,27 +73,38 @@ def left_out(
     what is below the least trade; nor is anything that a limit needs."""
     outs = list[LeftOut](_small_transfers(asked, changed))
     for coin in asked.book.coins:
-        rows = [i for i in np.flatnonzero(changed.lots.traded) if _is_of(asked, int(i), coin)]
+        traded = np.flatnonzero(changed.lots.traded).tolist()
+        rows = [i for i in traded if _is_of(asked, i, coin)]
         if not rows:
             continue
-        why = _why(asked, changed, [int(i) for i in rows], reduces=reduces)
-        without = changed.lots.without(int(i) for i in rows)
-        if why is not None and _still_within(asked, changed, without.target):
+        why = _why(asked, changed, rows, reduces=reduces)
+        without = changed.lots.without(rows)
+        if why is None or not _still_within(asked, changed, without.target):
+            continue
+        costs = trade_costs_usd(asked, without)
+        less = replace(changed, lots=without, costs_usd=costs)
+        if not _refused(asked, less, rows) or _refused(asked, changed, rows):
             names = tuple(asked.bounds[i].instrument.id for i in rows)
             outs.append(LeftOut(coin, names, why))
-            costs = trade_costs_usd(asked, without)
-            changed = replace(changed, lots=without, costs_usd=costs)
+            changed = less
     return tuple(outs), changed
+
+
+def _refused(asked: Asked, changed: Changes, rows: Iterable[int]) -> bool:
+    """Whether the exact rule of an account of these positions refuses the changes."""
+    venues = {asked.bounds[i].account.venue: asked.bounds[i].account for i in rows}
+    return any(breaches(asked, account, changed) for account in venues.values())
 
 
 def _small_transfers(asked: Asked, changed: Changes) -> Iterator[LeftOut]:
     """Money that the programme would send and that is below the least transfer."""
-    limits = asked.terms.mandate.limits
+    ways = {way.name: way for way in asked.book.ways}
     for name, usd in changed.too_small:
-        why = (
-            f"{usd:,.0f} USD is below the least transfer of {limits.minimum_transfer_usd:,.0f} USD"
-        )
-        yield LeftOut("money", (name,), why)
+        least = asked.terms.mandate.limits.minimum_transfer_usd
+        if usd >= least:
+            account = asked.book.accounts[ways[name].source]
+            least = max(ways[name].minimum, ways[name].fee) * account.price(account.asset)
+        yield LeftOut("money", (name,), TOO_SMALL.format(usd=usd, least=least))
 
 
 def _is_of(asked: Asked, place: int, coin: str) -> bool:

@@ -154,7 +154,7 @@ def _vega_boxes(
 ) -> Iterator[Box]:
     """Each tenor that is said, by days to expiry; what no tenor holds may not rise."""
     said = {tenor: tenor_days(tenor, "mandate") for tenor in terms.option.vega_usd}
-    left = np.array([isinstance(b.instrument, Option) for b in bounds])
+    left = np.array([isinstance(b.instrument, Option) for b in bounds], dtype=bool)
     days = greeks.expiry_years * DAYS_YEAR
     for tenor in sorted(said, key=lambda name: said[name]):
         inside = left & (days <= said[tenor])

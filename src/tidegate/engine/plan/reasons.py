@@ -30,6 +30,7 @@ from tidegate.engine.plan.document import (
     PlanDocument,
     PositionLine,
     RefusalLine,
+    ShortfallLine,
     StandingLine,
     TransferLine,
 )
@@ -52,9 +53,8 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
     rows = np.flatnonzero(changed.lots.traded).tolist()
     whole = economics(asked, changed, rows)
     answer = decision.answer
-    days = None
-    if whole.gain_usd_annual > 0.0:
-        days = changed.cost_usd / whole.gain_usd_annual * DAYS_YEAR
+    gain = whole.gain_usd_annual + _yields_gained(decision)
+    days = changed.cost_usd / gain * DAYS_YEAR if gain > 0.0 else None
     gap = None
     if answer is not None:
         gap = abs(answer.bound - answer.objective) / max(1.0, abs(answer.bound))
@@ -68,7 +68,7 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
         as_of=format_time(asked.book.ts_ms),
         equity_usd=asked.equity_usd,
         cost_usd=changed.cost_usd,
-        gain_usd_annual=whole.gain_usd_annual,
+        gain_usd_annual=gain,
         payback_days=days,
         optimality_gap=gap,
         positions=tuple(_positions(decision)),
@@ -85,6 +85,16 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
         refusals=tuple(RefusalLine(r.step, r.why) for r in decision.refusals),
         unknown=asked.book.unknown,
     )
+
+
+def _yields_gained(decision: Decision) -> float:
+    """What money that is sent earns more a year where it arrives, USD."""
+    yields, gained = decision.asked.book.yields, 0.0
+    for each in decision.changed.transfers:
+        arrives = each.sent_usd - each.lost_usd
+        gained += arrives * yields.get(each.way.destination, 0.0)
+        gained -= each.sent_usd * yields.get(each.way.source, 0.0)
+    return gained
 
 
 def _positions(decision: Decision) -> Iterator[PositionLine]:
@@ -136,11 +146,15 @@ def _transfers(decision: Decision) -> Iterator[TransferLine]:
 
 
 def _dollar_value(decision: Decision, venue: str) -> float | None:
-    """USD a year for one more dollar at a venue; None where the programme did not say."""
+    """USD a year for one more dollar at a venue; None where the programme did not say, or a claim
+    on it is given up for now: the price is a penalty then, which nobody pays."""
     answer, asked = decision.answer, decision.asked
     if answer is None or not answer.dollar_value.size:
         return None
     place = [each.venue for each in asked.accounts].index(venue)
+    given_up = _given_up(decision)
+    if any(each.claim[place] and each.name in given_up for each in asked.question.gross):
+        return None
     return float(answer.dollar_value[place]) / asked.horizon_years
 
 
@@ -267,6 +281,7 @@ def _limits(decision: Decision) -> Iterator[LimitLine]:
     steep = {box.name: float(np.abs(box.row).max()) for box in asked.boxes}
     named = {*steep, *(g.name for g in asked.question.gross)}
     named |= {tail.name for tail in asked.question.tails} | {"turnover"}
+    named -= set(_given_up(decision))
     lines = [
         LimitLine(name, price / steep.get(name, 1.0) / asked.horizon_years)
         for name, price in answer.prices.items()
@@ -275,13 +290,17 @@ def _limits(decision: Decision) -> Iterator[LimitLine]:
     yield from sorted(lines, key=lambda line: -line.usd_annual)
 
 
-def _shortfalls(decision: Decision) -> Iterator[LimitLine]:
-    """What of the mandate is given up for now, USD, because no money can come so fast."""
+def _given_up(decision: Decision) -> dict[str, float]:
+    """Limits that the programme gives up for now, and by how much, units of equity."""
     answer = decision.answer
-    if answer is not None:
-        for name, by in answer.shortfall.items():
-            if by > NO_SHORTFALL:
-                yield LimitLine(name, by * decision.asked.equity_usd)
+    found = {} if answer is None else answer.shortfall
+    return {name: by for name, by in found.items() if by > NO_SHORTFALL}
+
+
+def _shortfalls(decision: Decision) -> Iterator[ShortfallLine]:
+    """What of the mandate is given up for now, USD, because no money can come so fast."""
+    for name, by in _given_up(decision).items():
+        yield ShortfallLine(name, by * decision.asked.equity_usd)
 
 
 def _conflicts(decision: Decision) -> Iterator[ConflictLine]:

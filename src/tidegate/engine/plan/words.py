@@ -20,6 +20,8 @@ from tidegate.engine.plan.document import (
 from tidegate.model.plan_terms import Holds
 
 UNKNOWN = "UNKNOWN"
+# Below it an amount may be of a coin that is worth much more than a dollar.
+SMALL_AMOUNT = 1_000.0
 HEADLINES = {
     "plan": "[bold green]PLAN[/]",
     "nothing to do": "[bold green]NOTHING TO DO[/]",
@@ -84,7 +86,7 @@ def _summary(found: PlanDocument) -> Iterator[str]:
             f"at present edges, payback {_days(found.payback_days)}"
         )
     for line in found.shortfalls:
-        yield f"[bold yellow]Given up for now[/] {escape(line.name)}: {_usd(line.usd_annual)}"
+        yield f"[bold yellow]Given up for now[/] {escape(line.name)}: {_usd(line.usd)}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> Table:
@@ -122,8 +124,8 @@ def _transfers(found: PlanDocument) -> Table:
         (
             each.source,
             each.destination,
-            f"{each.sent:,.2f} {each.asset_sent}",
-            f"{each.received:,.2f} {each.asset_received}",
+            f"{_amount(each.sent)} {each.asset_sent}",
+            f"{_amount(each.received)} {each.asset_received}",
             _usd(each.lost_usd),
             f"{each.latency_median_s / 60:,.1f} min",
             f"{each.latency_p95_s / 60:,.1f} min",
@@ -219,6 +221,11 @@ def _unknown(found: PlanDocument) -> Iterator[str]:
         yield f"[bold red]{UNKNOWN}[/], neither safe nor zero:"
     for gap in found.unknown:
         yield f"  {escape(gap.where)}: {escape(gap.what)}"
+
+
+def _amount(amount: float) -> str:
+    """Cents of a dollar coin, and what a cent is of a dear coin: an amount is sent as it stands."""
+    return f"{amount:,.2f}" if amount >= SMALL_AMOUNT else f"{amount:,.6f}"
 
 
 def _usd(amount: float) -> str:
