@@ -137,13 +137,16 @@ app.command(epilog=arguments.EXAMPLE)(arguments.plan)
 
 @app.command(epilog="Example: tidegate observe examples/book.json")
 def observe(
-    book: Annotated[Path, typer.Argument(help="The book as it stands, a JSON file.")],
+    book: Annotated[
+        Path, typer.Argument(help="The book as it stands, a JSON file; see docs/observe.md.")
+    ],
+    html: Annotated[Path | None, typer.Option(help="Page to write, with charts.")] = None,
     json: Json = False,
 ) -> None:
-    """Show the move that kills a book and the cheapest fix; exit 1 if an account is insolvent."""
+    """Show the moves that kill a book and the cheapest fix; exit 1 if an account is insolvent."""
     from tidegate.engine.observe_command import observe_book
 
-    if not observe_book(book, json):
+    if not observe_book(book, json, html):
         raise typer.Exit(1)
 
 

@@ -77,7 +77,7 @@ class SharedFunctions:
     def arrays(self) -> Functions:
         """All functions, with pieces repeated to one length."""
         pieces = max((len(slopes) for _, slopes, _ in self._rows), default=1)
-        net = np.array([row[0] for row in self._rows]).reshape(-1, self.positions)
+        net = np.array([row[0] for row in self._rows]).reshape(len(self), self.positions)
         slopes = [np.pad(row[1], (0, pieces - len(row[1])), mode="edge") for row in self._rows]
         offsets = [np.pad(row[2], (0, pieces - len(row[2])), mode="edge") for row in self._rows]
         shape = (-1, pieces)

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import exp, expm1, log
+from math import erfc, exp, expm1, log, sqrt
 
 import numpy as np
-from scipy.stats import norm
 
 from tidegate.engine.margin_book.account_book import AccountBook
 from tidegate.engine.margin_book.distances import coins_of
@@ -146,7 +145,7 @@ def _chance(distance: float, days: float) -> float:
     """That a diffusion reaches a distance within a time, by reflection: 2 Phi(-d / sqrt(t))."""
     if distance <= 0.0:
         return 1.0
-    return float(2.0 * norm.sf(distance / days**0.5)) if days > 0.0 else 0.0
+    return erfc(distance / sqrt(2.0 * days)) if days > 0.0 else 0.0
 
 
 def dies_before(found: FailurePoint, seconds: float) -> float | None:

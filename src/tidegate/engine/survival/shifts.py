@@ -6,7 +6,8 @@ all others', dollar coins, and days of funding.
     vols     vol level (30 d / T)^term + skew ln(K / F), not below a hundredth of the vol now
     spread   marks of contracts against each position held, indices stand
     dollars  a dollar coin times its ratio p: what is owned of it is worth p, prices quoted in it
-             rise to 1 / p, as coins' dollar prices stand
+             rise to 1 / p, as coins' dollar prices stand; of what is not said to be quoted in the
+             coin that settles it (or in USD), shorts rise and longs do not
     funding  paid on every perpetual's notional, longs and shorts alike, out of what settles it
 """
 
@@ -17,13 +18,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tidegate.engine.margin_book.account_book import AccountBook
+from tidegate.engine.margin_book.account_book import AccountBook, named
+from tidegate.engine.plan.book import USD
 from tidegate.engine.plan.moves import LEAST_VOL_SHARE, MONTH_YEARS, spread_against
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_moves import revalued
 from tidegate.margin.market_values import MarketValues, dollar_of, mark_of
 from tidegate.margin.scenario.revaluation import FloatArray, OptionColumns
-from tidegate.model.instruments import Instrument, Perpetual
+from tidegate.model.instruments import Perpetual
 
 DAY_YEARS = 1.0 / 365.0
 
@@ -57,7 +59,7 @@ def shifted(account: AccountBook, shift: Shift, quotes: Mapping[str, str]) -> Ac
     if shift.spread:
         market = spread_against(market, account.holdings, shift.spread)
     if shift.dollars:
-        market = _depegged(market, held, shift.dollars, quotes)
+        market = _depegged(market, account.holdings, shift.dollars, quotes)
     holdings = account.holdings
     if shift.funding_share:
         holdings = _funded(holdings, account.market, shift.funding_share)
@@ -66,8 +68,9 @@ def shifted(account: AccountBook, shift: Shift, quotes: Mapping[str, str]) -> Ac
 
 def health(account: AccountBook, shift: Shift, quotes: Mapping[str, str]) -> float:
     """Health after the shift in the account's unit, by its exact rule."""
-    there = shifted(account, shift, quotes)
-    return there.rule.statement(there.holdings, there.market).health
+    with named(account.where):
+        there = shifted(account, shift, quotes)
+        return there.rule.statement(there.holdings, there.market).health
 
 
 def _vols(columns: OptionColumns, shift: Shift) -> FloatArray:
@@ -81,7 +84,7 @@ def _vols(columns: OptionColumns, shift: Shift) -> FloatArray:
 
 def _depegged(
     market: MarketValues,
-    held: Mapping[str, Instrument],
+    holdings: Holdings,
     dollars: Mapping[str, float],
     quotes: Mapping[str, str],
 ) -> MarketValues:
@@ -90,11 +93,12 @@ def _depegged(
         key = dollar_of(asset)
         if key in values:
             values[key] = replace(values[key], value=values[key].value * ratio)
-    for name, each in held.items():
-        ratio = dollars.get(quotes.get(name, each.settle), 1.0)
+    for each in holdings.positions:
+        name, settle = each.instrument.id, each.instrument.settle
+        said = quotes.get(name, settle if each.size < 0.0 else USD)
         key = mark_of(name)
-        if key in values and not each.inverse:
-            values[key] = replace(values[key], value=values[key].value / ratio)
+        if key in values and not each.instrument.inverse:
+            values[key] = replace(values[key], value=values[key].value / dollars.get(said, 1.0))
     return replace(market, values=values)
 
 

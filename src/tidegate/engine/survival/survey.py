@@ -187,3 +187,9 @@ def _gaps(book: PlanBook, terms: RiskTerms) -> Iterator[Unknown]:
             yield Unknown(f"observe.betas.{coin}", what)
         if coin not in terms.vol_daily:
             yield Unknown(f"observe.vol_annual.{coin}", "how likely its moves are")
+    for account in book.accounts.values():
+        for held in account.book.holdings.positions:
+            name, settle = held.instrument.id, held.instrument.settle
+            if held.size and settle in account.usd and name not in terms.quotes:
+                what = "what its price is in; in a depeg it is taken the way that hurts"
+                yield Unknown(f"observe.quotes.{name}", what)
