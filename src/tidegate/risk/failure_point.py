@@ -112,7 +112,7 @@ class Search:
     def _nearest(self, places: tuple[int, ...]) -> FloatArray | None:
         """The nearest of all points found by subsets of these factors."""
         own = [z for key, z in self._best.items() if set(key) <= set(places)]
-        return min(own, key=self.norm, default=None)
+        return min(own, key=self.norm) if own else None
 
     def _keep(self, places: tuple[int, ...], z: FloatArray | None) -> bool:
         best = self._nearest(places)

@@ -216,10 +216,15 @@ def _ladder(
     return Decision(Outcome.NONE, asked, None, *parts)
 
 
-def reduced(asked: Asked, solve: Solver, before: Mapping[str, Proof]) -> Decision | Refusal:
+def reduced(
+    asked: Asked,
+    solve: Solver,
+    before: Mapping[str, Proof],
+    shape: Callable[[Question], Question] = reducing,
+) -> Decision | Refusal:
     """A plan that only reduces and sends money, or why there is none."""
     try:
-        return _tried(asked, solve, reducing, before)
+        return _tried(asked, solve, shape, before)
     except SolveError as error:
         return Refusal("reduce only", str(error))
 

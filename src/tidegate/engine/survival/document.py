@@ -86,15 +86,19 @@ class FailurePoint(msgspec.Struct, frozen=True):
 
 
 class Passing(msgspec.Struct, frozen=True):
-    """Money that could come to the account that goes first, and the chance, by a diffusion, that it
-    dies before the money lands."""
+    """Money that could come to an account: what may leave the source now, the chance, by a
+    diffusion, that the account dies before the money lands (p95), what sending all that it lacks
+    costs, and whether the source has so much."""
 
     source: str
+    destination: str
     available_usd: float | None
     median_s: float
     p95_s: float
     blocked: bool
     dies_before: float | None
+    cost_usd: float | None
+    covers: bool | None
 
 
 class First(msgspec.Struct, frozen=True):
@@ -155,7 +159,9 @@ class Wire(msgspec.Struct, frozen=True):
 
 class Fix(msgspec.Struct, frozen=True):
     """The cheapest fix that was found: reductions and transfers of the joint plan, after which the
-    exact rules hold at the target and a certificate proves the accounts it changes."""
+    exact rules hold at the target, also while money is under way, and a certificate proves the
+    accounts it changes. `money` are the routes to accounts that lack health for the target by beta:
+    money alone is a fix only once it has landed."""
 
     needed: bool
     found: bool
@@ -163,6 +169,7 @@ class Fix(msgspec.Struct, frozen=True):
     cuts: tuple[Cut, ...] = ()
     wires: tuple[Wire, ...] = ()
     proved: tuple[str, ...] = ()
+    money: tuple[Passing, ...] = ()
     why: str = ""
 
 

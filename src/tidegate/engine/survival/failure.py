@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import erfc, exp, expm1, log, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.engine.margin_book.account_book import AccountBook
 from tidegate.engine.margin_book.distances import coins_of
@@ -20,13 +21,15 @@ from tidegate.engine.survival.distances import (
     dollar_coins,
 )
 from tidegate.engine.survival.document import Factor, FailurePoint, Level
-from tidegate.engine.survival.shifts import FloatArray, Shift, health
+from tidegate.engine.survival.shifts import Shift, health
 from tidegate.engine.survival.terms import KINDS, RiskTerms
 from tidegate.margin.liquidation_distance import HIGHEST_RATIO, LOWEST_RATIO
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Option
 from tidegate.risk.failure_point import Factors, Search
 from tidegate.risk.failure_point import FailurePoint as Found
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,11 @@ def failure_point(account: AccountBook, terms: RiskTerms, price_usd: float) -> F
     except InputError as error:
         return FailurePoint(account.venue, "unknown", why=f"{error.field}: {error.expected}")
     if found.distance is None or found.at is None:
-        status = "never" if found.unjudged_from is None else "unknown"
-        why = "" if status == "never" else "the rule cannot judge farther out"
         near = found.unjudged_from
-        return FailurePoint(account.venue, status, unjudged_from=near, levels=levels, why=why)
+        if near is None:
+            return FailurePoint(account.venue, "never", levels=levels)
+        why = "the rule cannot judge farther out"
+        return FailurePoint(account.venue, "unknown", unjudged_from=near, levels=levels, why=why)
     return FailurePoint(
         venue=account.venue,
         status="dies",

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
+from tidegate.allocation.joint.question import Question
 from tidegate.allocation.solve import SolveError
 from tidegate.engine.plan.asking import WORST_RATE, Asked, NoEquity, ask
 from tidegate.engine.plan.book import PlanAccount, PlanBook
@@ -137,7 +138,9 @@ def _found(asked: Asked) -> Fix:
     if not short and not present and not broken_limits(asked, nothing):
         return Fix(False, False, why="every account stands the target as it is")
     stuck = {each.venue for each in (*short, *present)} & asked.fixed
-    made = reduced(asked, fast, before)
+    made = reduced(asked, fast, before, _only_less)
+    if not isinstance(made, Decision):
+        made = reduced(asked, fast, before)
     if isinstance(made, Decision) and not made.changed.empty:
         return _said(made)
     names = ", ".join(sorted(stuck))
@@ -145,6 +148,11 @@ def _found(asked: Asked) -> Fix:
     if not isinstance(made, Decision):
         why = f"{why}: {made.why}"
     return Fix(True, False, why=f"no fix is computed: {why}")
+
+
+def _only_less(question: Question) -> Question:
+    """Positions move only toward nought, and every limit holds."""
+    return replace(question, reduce_only=True)
 
 
 def _said(made: Decision) -> Fix:
@@ -156,7 +164,7 @@ def _said(made: Decision) -> Fix:
         f"costs of {', '.join(unknown)} are not given: {WORST_RATE:.0%} counted" if unknown else ""
     )
     cuts, wires = tuple(_cuts(made)), tuple(_wires(made))
-    return Fix(True, True, changed.cost_usd, cuts, wires, tuple(proved), why)
+    return Fix(True, True, changed.cost_usd, cuts, wires, tuple(proved), why=why)
 
 
 def _cuts(made: Decision) -> Iterator[Cut]:

@@ -6,7 +6,8 @@ venue's failure costs, and the cheapest fix. A function of the book; nothing UNK
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from tidegate.engine.margin_book.account_book import named
 from tidegate.engine.margin_book.distances import coins_of
@@ -24,11 +25,11 @@ from tidegate.engine.survival.document import (
     First,
     Passing,
 )
-from tidegate.engine.survival.failure import dies_before, failure_point
+from tidegate.engine.survival.failure import failure_point
 from tidegate.engine.survival.fix import fix
+from tidegate.engine.survival.money import Judged, passings
 from tidegate.engine.survival.shifts import Shift, health
 from tidegate.engine.survival.terms import RiskTerms
-from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
 from tidegate.model.times import format_time
 
@@ -37,15 +38,6 @@ MODEL_LIMITS = (
     Unknown("failure points", "are the nearest deaths a search found, no proof of none nearer"),
     Unknown("venues", "the chance that one fails is in no figure here; only its cost is"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """An account with its statement, and what its unit is worth in USD."""
-
-    account: PlanAccount
-    stated: Statement
-    price_usd: float
 
 
 def survey(book: PlanBook, terms: RiskTerms) -> Document:
@@ -72,7 +64,7 @@ def survey(book: PlanBook, terms: RiskTerms) -> Document:
         failure_points=tuple(points),
         first=_first(book, judged, accounts, points),
         defaults=tuple(defaults(book, equity, terms)),
-        fix=fix(book, terms),
+        fix=replace(fix(book, terms), money=tuple(_money(book, judged, accounts, points))),
         terms=terms.lines(),
         unknown=(*book.unknown, *_gaps(book, terms), *MODEL_LIMITS),
     )
@@ -159,25 +151,20 @@ def _first(
     if first is None:
         return First(None, unsure, None, ())
     needed = next(each.needed_usd for each in accounts if each.venue == first.venue)
-    return First(first.venue, unsure, needed, tuple(_passings(book, judged, first)))
+    return First(first.venue, unsure, needed, tuple(passings(book, judged, first, needed)))
 
 
-def _passings(
-    book: PlanBook, judged: Mapping[str, Judged], first: FailurePoint
+def _money(
+    book: PlanBook,
+    judged: Mapping[str, Judged],
+    accounts: Iterable[AccountHealth],
+    points: Iterable[FailurePoint],
 ) -> Iterator[Passing]:
-    for way in book.ways:
-        if way.destination != first.venue:
-            continue
-        source = judged.get(way.source)
-        free = None if source is None else source.stated.withdrawable
-        yield Passing(
-            source=way.source,
-            available_usd=None if source is None or free is None else free * source.price_usd,
-            median_s=way.latency_median_s,
-            p95_s=way.latency_p95_s,
-            blocked=way.frozen,
-            dies_before=None if way.frozen else dies_before(first, way.latency_p95_s),
-        )
+    """Routes to every account that lacks health for the target."""
+    by_venue = {each.venue: each for each in points}
+    for each in accounts:
+        if each.needed_usd and each.venue in by_venue:
+            yield from passings(book, judged, by_venue[each.venue], each.needed_usd)
 
 
 def _gaps(book: PlanBook, terms: RiskTerms) -> Iterator[Unknown]:

@@ -18,6 +18,7 @@ from tidegate.engine.survival.document import (
     FailurePoint,
     Fix,
     Orphan,
+    Passing,
 )
 
 UNKNOWN = "UNKNOWN"
@@ -166,16 +167,22 @@ def first_lines(said: Document) -> list[str]:
     lines = ["No death was found." if first.venue is None else f"First: {first.venue}"]
     if first.venue is not None:
         lines[0] += f"; it lacks for the target: {usd(first.needed_usd)}"
-        for each in first.passings:
-            late = "blocked" if each.blocked else f"dies before it lands {chance(each.dies_before)}"
-            times = f"p50 {each.median_s / 60:,.0f} min, p95 {each.p95_s / 60:,.0f} min"
-            what = usd(each.available_usd)
-            lines.append(f"  {each.source} to {first.venue}: up to {what}, lands {times}, {late}")
+        lines += [f"  {passing(each)}" for each in first.passings]
         if not first.passings:
             lines.append(f"  no usable route to {first.venue} in the book")
     if first.perhaps_sooner:
         lines.append(f"{UNKNOWN} whether these go sooner: {', '.join(first.perhaps_sooner)}")
     return lines
+
+
+def passing(each: Passing) -> str:
+    """One route."""
+    late = "blocked" if each.blocked else f"dies before it lands {chance(each.dies_before)}"
+    times = f"p50 {each.median_s / 60:,.0f} min, p95 {each.p95_s / 60:,.0f} min"
+    text = f"{each.source} to {each.destination}: up to {usd(each.available_usd)}, lands {times}, "
+    enough = {True: "it has so much", False: "NOT ENOUGH", None: f"enough {UNKNOWN}"}[each.covers]
+    cost = "" if not each.cost_usd else f"; sending what it lacks costs {usd(each.cost_usd)}"
+    return text + late + (f"{cost}, {enough}" if cost else "")
 
 
 def default_rows(found: Iterable[Default]) -> Rows:
@@ -206,7 +213,7 @@ def _lost(each: Default) -> str:
 def fix_lines(said: Fix) -> list[str]:
     """The fix, or why there is none."""
     if not said.needed:
-        return [said.why]
+        return [said.why, *map(passing, said.money)]
     lines = [] if not said.found else [f"costs {usd(said.cost_usd)}"]
     for cut in said.cuts:
         lines.append(f"{cut.venue}: {cut.size:+,.10g} {cut.symbol}, costs {usd(cut.cost_usd)}")
@@ -216,6 +223,7 @@ def fix_lines(said: Fix) -> list[str]:
         lines.append(f"send {wire.sent:,.2f} {wire.asset} from {ends}, {lost}")
     if said.proved:
         lines.append(f"proved over the target's box afterwards: {', '.join(said.proved)}")
+    lines += [f"or, once it has landed: {passing(each)}" for each in said.money]
     return lines + ([said.why] if said.why else [])
 
 
