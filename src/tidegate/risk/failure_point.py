@@ -107,7 +107,7 @@ class Search:
 
     def norm(self, z: FloatArray) -> float:
         """Standard deviations from now."""
-        return float(np.sqrt(max(0.0, z @ self._precision @ z)))
+        return float(np.sqrt(max(0.0, float(z @ self._precision @ z))))
 
     def _nearest(self, places: tuple[int, ...]) -> FloatArray | None:
         """The nearest of all points found by subsets of these factors."""
