@@ -106,6 +106,12 @@ def _tables(said: Document) -> str:
             "The move of one thing alone at which the account dies.",
         ),
         (
+            "Nearest over all accounts",
+            DISTANCES,
+            distance_rows(said.nearest),
+            "Of each move the nearest death, and all that is UNKNOWN of it.",
+        ),
+        (
             "Failure points",
             POINTS,
             point_rows(said.failure_points),

@@ -30,7 +30,6 @@ DEFAULTS = "venue fails,equity lost,orphaned,re-hedge,whole cost,10 % against,do
     ","
 )
 LEAST_CHANCE = 1e-4
-ORDER = {"price": 0, "beta": 1, "vol": 2, "skew": 3, "term": 4, "spread": 5, "stable": 6}
 
 
 def show(said: Document, paper: Console) -> None:
@@ -44,6 +43,8 @@ def show(said: Document, paper: Console) -> None:
         (POINTS, point_rows(said.failure_points)),
     ):
         paper.print(_table(heads, rows))
+    paper.print("[bold]Nearest over all accounts[/], and what is UNKNOWN of each move")
+    paper.print(_table(DISTANCES, distance_rows(said.nearest)))
     for line in first_lines(said):
         paper.print(escape(line))
     paper.print(_table(DEFAULTS, default_rows(said.defaults)))
