@@ -99,7 +99,7 @@ def test_what_cannot_be_judged_is_told_and_not_taken_as_safe() -> None:
     def health(z: FloatArray) -> float:
         if z[0] > 0.5:
             raise InputError("rule", "tiers", "expected none beyond")
-        return 1.0 + z[0]
+        return 1.0 + float(z[0])
 
     found = Search(health, factors([0.1], 0.0, 5.0)).point((0,))
     assert found.distance == pytest.approx(10.0)
