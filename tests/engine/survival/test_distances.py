@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,11 @@ from tests.engine.survival.survival_books import (
     straddle_values,
     surveyed,
 )
+from tidegate.engine.book_fields import Reader
 from tidegate.engine.survival.document import Document
+from tidegate.engine.survival.failure import axes_of, shift_of
+from tidegate.engine.survival.reading import whole_accounts
+from tidegate.engine.survival.shifts import health
 
 # Binance's second tier of the example: 0.5 % less 300.
 SHORT, RATE, DEDUCTION, MONEY = 8.0, 0.005, 300.0, 400_000.0
@@ -109,6 +114,22 @@ def test_straddle_is_likelier_to_die_by_price_and_vol_together_than_by_either() 
     moves = {factor.name: factor.move for factor in point.at}
     assert moves["vol"] > 0.0
     assert point.health_usd == pytest.approx(0.0, abs=1.0)
+
+
+def test_no_death_nearer_than_the_failure_point_is_met_in_random_directions() -> None:
+    book, terms = whole_accounts(Reader("book.json"), straddle_values())
+    account = book.accounts["deribit"].book
+    axes = axes_of(account, terms)
+    found = point_of(straddle(), "deribit").distance
+    assert found is not None
+    sd = np.array([axis.sd for axis in axes])
+    correlation = terms.correlation([axis.kind for axis in axes])
+    root = np.linalg.cholesky(correlation * np.outer(sd, sd))
+    draw = np.random.default_rng(20261120)
+    for _ in range(300):
+        way = draw.normal(size=len(axes))
+        z = root @ (way / np.linalg.norm(way)) * found * draw.uniform(0.8, 0.999)
+        assert health(account, shift_of(axes, z), terms.quotes) >= 0.0
 
 
 @settings(max_examples=8)

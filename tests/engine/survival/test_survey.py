@@ -162,6 +162,19 @@ def test_wallet_without_debt_is_not_asked_what_kills_it() -> None:
     assert said.defaults[2].equity_usd == pytest.approx(1_000)
 
 
+def test_book_of_a_wallet_alone_has_nothing_to_deal_in_and_stands() -> None:
+    wallet = {
+        "venue": "vault",
+        "rule": "spot",
+        "collateral": "USDC",
+        "balances": {"USDC": "1000"},
+    }
+    values = {"as_of": "2026-11-20T08:00Z", "accounts": [wallet], "stable": {"USDC": "1"}}
+    said = surveyed(values)
+    assert (said.first.venue, said.solvent) == (None, True)
+    assert (said.fix.needed, said.fix.cuts) == (False, ())
+
+
 def test_account_below_maintenance_is_dead_at_no_distance() -> None:
     said = surveyed(linear_values(set_balance(1, "USDC", "5000")))
     assert not said.solvent
