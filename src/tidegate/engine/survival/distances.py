@@ -20,7 +20,8 @@ from tidegate.margin.liquidation_distance import HIGHEST_RATIO, LOWEST_RATIO, fi
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Option, Perpetual
 
-STEPS = 24
+# Steps on the way out; prices of options bend more than the rest.
+STEPS, BETA_STEPS = 24, 80
 # Ends of the search; moves between are looked for as in `liquidation_distance`.
 LOWEST_VOL, HIGHEST_VOL = 0.02, 10.0
 SKEW_END, TERM_END, SPREAD_END, STABLE_END, FUNDING_END_DAYS = 2.0, 1.0, 0.5, 0.95, 3_650.0
@@ -139,15 +140,16 @@ def _along(account: AccountBook, terms: RiskTerms, way: Way) -> Distance:
     def there(ratio: float) -> float:
         return health(account, way.shift(ratio), terms.quotes)
 
+    steps = BETA_STEPS if way.kind == "beta" else STEPS
     try:
-        found, reached = first_fall(there, way.end, STEPS)
+        found, reached = first_fall(there, way.end, steps)
     except InputError as error:
         return replace(made, why=f"{error.field}: {error.expected}")
     if found is not None:
         move = 0.0 if found == 1.0 else way.move(found)
         return replace(made, status="dies", move=move)
     if abs(reached / way.end - 1.0) > EDGE:
-        why = _why_not_beyond(there, reached * way.end ** (1.0 / STEPS))
+        why = _why_not_beyond(there, reached * way.end ** (1.0 / steps))
         return replace(made, searched_to=way.move(reached), why=why)
     return replace(made, status="never", searched_to=way.move(reached))
 
