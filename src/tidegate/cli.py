@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
+from tidegate.engine import observe_arguments
 from tidegate.engine.plan import arguments
 from tidegate.model.errors import InputError
 
@@ -135,16 +136,7 @@ def replay(
 app.command(epilog=arguments.EXAMPLE)(arguments.plan)
 
 
-@app.command(epilog="Example: tidegate observe examples/book.json")
-def observe(
-    book: Annotated[Path, typer.Argument(help="The book as it stands, a JSON file.")],
-    json: Json = False,
-) -> None:
-    """Show the move that kills a book and the cheapest fix; exit 1 if an account is insolvent."""
-    from tidegate.engine.observe_command import observe_book
-
-    if not observe_book(book, json):
-        raise typer.Exit(1)
+app.command(epilog=observe_arguments.EXAMPLE)(observe_arguments.observe)
 
 
 @app.command(

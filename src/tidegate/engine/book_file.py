@@ -40,7 +40,12 @@ SHORTEST_S, LONGEST_S = Decimal("0.001"), Decimal(31_536_000)
 def read_book(path: Path) -> SeenBook:
     """The book in a file; raises `InputError` naming file, field and what was expected."""
     reader = Reader(path.name)
-    raw = reader.shape(read_json(reader, path), Document, "")
+    return book_of(reader, read_json(reader, path))
+
+
+def book_of(reader: Reader, value: object) -> SeenBook:
+    """The book in a JSON value, as `read_book` finds it in a file."""
+    raw = reader.shape(value, Document, "")
     ts_ms = parse_time_ms(raw.as_of, reader.where, "as_of")
     if not 0 < raw.target_distance < 1:
         raise reader.refuse("target_distance", "expected more than 0 and less than 1")

@@ -13,23 +13,58 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tidegate.engine.book_file import read_book
+from tidegate.engine.book_fields import Reader
+from tidegate.engine.book_file import book_of
 from tidegate.engine.deaths import Death
+from tidegate.engine.json_file import read_json
+from tidegate.engine.margin_book.output import console as pipe_console
+from tidegate.engine.margin_book.output import to_reader
 from tidegate.engine.observation import Observation, Vanishing, VenueHealth, observe
+from tidegate.engine.page import page
+from tidegate.engine.page_file import ensure_writable, patience, write_page
 from tidegate.engine.remedy import Option, Remedy
 from tidegate.engine.rescue import Passing
+from tidegate.engine.survival.page import content
+from tidegate.engine.survival.reading import has_whole_accounts, whole_accounts
+from tidegate.engine.survival.survey import survey
+from tidegate.engine.survival.words import show as show_survey
 from tidegate.model.times import format_time
 
 UNKNOWN = "UNKNOWN"
 WIDTH = 140
 
 
-def observe_book(path: Path, as_json: bool) -> bool:
-    """Print what a book file amounts to; False when any account is known to be insolvent.
+def observe_book(path: Path, as_json: bool, html: Path | None = None) -> bool:
+    """Print what a book file amounts to, and write its page; False when any account is known to be
+    insolvent.
 
-    Raises `InputError` where the file cannot be used.
+    Raises: `InputError` where the file cannot be used, or the page not be written.
     """
-    seen = observe(read_book(path))
+    if html is not None:
+        ensure_writable(html)
+    reader = Reader(path.name)
+    value = read_json(reader, path)
+    if has_whole_accounts(value):
+        return _observe_accounts(reader, value, as_json, html)
+    if html is not None:
+        raise reader.refuse("accounts", "expected accounts as a margin book has them, for --html")
+    return _observe_positions(observe(book_of(reader, value)), as_json)
+
+
+def _observe_accounts(reader: Reader, value: object, as_json: bool, html: Path | None) -> bool:
+    with patience("looking for what kills the book"):
+        said = survey(*whole_accounts(reader, value))
+    if html is not None:
+        write_page(html, page(*content(said)))
+    with to_reader():
+        if as_json:
+            print(json.dumps(msgspec.to_builtins(said), sort_keys=True, allow_nan=False))
+        else:
+            show_survey(said, pipe_console(WIDTH))
+    return said.solvent
+
+
+def _observe_positions(seen: Observation, as_json: bool) -> bool:
     if as_json:
         print(json.dumps(msgspec.to_builtins(seen), sort_keys=True, allow_nan=False))
         return seen.solvent

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a coin may move before an account's health is gone, under any rule of floats.
 
-All prices of one coin move by one ratio: its index, forwards, marks of its contracts; vols stay. A
-mark of an option moves by what Black-76 on its forward changes, so that the market that has not
-moved is the present one, whatever the venue's mark has beyond the model. What an average has fixed
-of a forward stays.
+All prices of one coin move by one ratio as in `market_moves`: its index, forwards, marks of its
+contracts, and by the model those of its options; vols stay.
 
 Health need not be concave in the price, nor continuous (tiers of the whole position jump), so the
 way out is walked in steps, among which are the prices at which an option's forward, or its forward
@@ -18,17 +16,16 @@ A search that runs too long ends, and the rest is unknown, not safe.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from tidegate.margin.holdings import Holdings
-from tidegate.margin.market_values import MarketValues, mark_of, vol_of
+from tidegate.margin.market_moves import revalued
+from tidegate.margin.market_values import MarketValues
 from tidegate.margin.scenario.quotes import option_columns
-from tidegate.margin.scenario.revaluation import FloatArray, Moves, option_values
-from tidegate.margin.scenario.shocks import Scenario, VolMove
 from tidegate.margin.statement import AccountRule
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Instrument, Option
@@ -41,7 +38,6 @@ LEVELS = 16
 MARGIN = 2.0
 MOST_STEPS = 4_000
 ROUNDING = 1e-12
-STILL = Moves.of((Scenario("now", 1.0, VolMove.NONE),))
 Step = tuple[float, float]
 
 
@@ -87,6 +83,19 @@ def liquidation_ratios(
     return LiquidationRatios(below, above, down.reached, up.reached)
 
 
+def first_fall(
+    health: Callable[[float], float], end: float, steps: int = STEPS
+) -> tuple[float | None, float]:
+    """Along any one move, 1 where nothing has moved: the last place at which health is not below
+    zero before it first is, on the way from 1 to `end`, None where it is never; and how far it was
+    judged. An account that is insolvent at 1 falls there."""
+    if health(1.0) < 0.0:
+        return 1.0, 1.0
+    walk = _Walk(health)
+    found = walk.first_fall(_steps(end, (), steps))
+    return found, walk.reached
+
+
 def moved_market(
     market: MarketValues,
     holdings: Holdings,
@@ -96,25 +105,13 @@ def moved_market(
 ) -> MarketValues:
     """The market once the prices of these coins and the vols of their options are multiplied, as
     far as they value the account; raises `InputError` for an option that cannot be priced."""
-    values = dict(market.values)
-    for key, seen in market.values.items():
-        if key[0] in ("index", "forward") and key[1] in coins:
-            values[key] = replace(seen, value=seen.value * ratio)
-    options = []
-    for each in _instruments(holdings, coins):
-        key, by = mark_of(each.id), ratio
-        if isinstance(each, Option):
-            options += [each] if key in values else []
-            key, by = vol_of(each.id), vol_ratio
-        if key in values:
-            values[key] = replace(values[key], value=values[key].value * by)
-    moved = replace(market, values=values)
-    # The rule judges how sure the figures are.
-    changes = _model(options, moved.doubted()) - _model(options, market.doubted())
-    for option, change in zip(options, changes.tolist(), strict=True):
-        mark = values[mark_of(option.id)]
-        values[mark_of(option.id)] = replace(mark, value=max(0.0, mark.value + change))
-    return moved
+    instruments = _instruments(holdings, coins)
+    return revalued(
+        market,
+        instruments,
+        lambda coin: ratio if coin in coins else 1.0,
+        lambda columns: columns.vol * vol_ratio,
+    )
 
 
 def _instruments(holdings: Holdings, coins: Collection[str]) -> list[Instrument]:
@@ -122,16 +119,6 @@ def _instruments(holdings: Holdings, coins: Collection[str]) -> list[Instrument]
     held = [each.instrument for each in holdings.positions]
     held += [each.instrument for each in holdings.orders]
     return list({each.id: each for each in held if each.base in coins}.values())
-
-
-def _model(options: Sequence[Option], market: MarketValues) -> FloatArray:
-    """Black-76 of options, per coin in their settlement assets, undiscounted, [n]."""
-    columns = option_columns(options, market)
-    values = option_values(columns.rows(), columns.vol[None, :], STILL)[0]
-    for place, option in enumerate(options):
-        if option.coin_settled:
-            values[place] /= columns.forward[place]
-    return np.asarray(values)
 
 
 class _Walk:
@@ -189,9 +176,9 @@ def _slope(left: Step, right: Step) -> float:
     return abs(right[1] - left[1]) / width if width > 0.0 else 0.0
 
 
-def _steps(end: float, kinks: Sequence[float]) -> list[float]:
+def _steps(end: float, kinks: Sequence[float], steps: int = STEPS) -> list[float]:
     """Ratios from 1 to the end, outward: even ones in the logarithm, and kinks between them."""
-    even = [float(end ** (step / STEPS)) for step in range(1, STEPS + 1)]
+    even = [float(end ** (step / steps)) for step in range(1, steps + 1)]
     between = [ratio for ratio in kinks if min(1.0, end) < ratio < max(1.0, end)]
     return sorted({*even, *between}, reverse=end < 1.0)
 

@@ -52,6 +52,8 @@ class SaidPlanBook(_Strict, frozen=True):
     stable: dict[str, object] = {}
     yields: dict[str, object] = {}
     correlation: Decimal | None = None
+    # What `tidegate observe` reads, and a plan leaves unread.
+    observe: dict[str, object] = {}
 
 
 class SaidEdge(_Strict, frozen=True):
@@ -74,11 +76,24 @@ class SaidCosts(_Strict, frozen=True):
 def read_plan_book(path: Path) -> PlanBook:
     """The book in a file; raises `InputError` naming file, field and what was expected."""
     reader = Reader(path.name)
-    return plan_book_of(reader, read_json(reader, path))
+    book = plan_book_of(reader, read_json(reader, path))
+    for account in book.accounts.values():
+        if not account.asset:
+            place = f"accounts[{list(book.accounts).index(account.venue)}]"
+            raise reader.refuse(f"{place}.collateral", NO_COLLATERAL)
+        require_judged(account)
+    return book
+
+
+def require_judged(account: PlanAccount) -> None:
+    """Raises `InputError` for a figure without which an account has no margin in USD."""
+    for each in {account.asset, account.statement().unit} - {""}:
+        account.price(each)
 
 
 def plan_book_of(reader: Reader, value: object) -> PlanBook:
-    """The book in a JSON value, as `read_plan_book` finds it in a file."""
+    """The book in a JSON value, its accounts not judged yet: figures that they lack are found when
+    they are asked. An account has no `asset` where what money is moved in is not said."""
     raw = reader.shape(value, SaidPlanBook, "")
     ts_ms = parse_time_ms(raw.as_of, reader.where, "as_of")
     usd = _stable(reader, raw)
@@ -125,10 +140,7 @@ def _accounts(
             raise reader.refuse(f"{place}.venue", f"expected a new name, got {book.venue!r}")
         if said["as_of"] != raw.as_of:
             raise reader.refuse(f"{place}.as_of", f"expected that of the book, {raw.as_of}")
-        account = PlanAccount(book, _asset(reader, said, book, place), usd)
-        for each in {account.asset, account.statement().unit}:
-            account.price(each)
-        found[book.venue] = account
+        found[book.venue] = PlanAccount(book, _asset(said, book), usd)
     return found
 
 
@@ -142,14 +154,12 @@ def _account_value(reader: Reader, value: object, raw: SaidPlanBook, place: str)
     return {"as_of": raw.as_of, **value, "stable": stable}
 
 
-def _asset(reader: Reader, said: Mapping[str, Any], book: AccountBook, place: str) -> str:
+def _asset(said: Mapping[str, Any], book: AccountBook) -> str:
     """The asset that money is moved in: what margins the account, else its only balance."""
     if said.get("collateral"):
         return str(said["collateral"])
     owned = [asset for asset, amount in book.holdings.collateral.items() if amount > 0.0]
-    if len(owned) != 1:
-        raise reader.refuse(f"{place}.collateral", NO_COLLATERAL)
-    return owned[0]
+    return owned[0] if len(owned) == 1 else ""
 
 
 def _of(book: AccountBook) -> Iterator[Unknown]:

@@ -241,14 +241,24 @@ def _ladder(
         return Decision(Outcome.HOLD, asked, None, *parts)
     words = [f"{b.venue}: {b.what}, short of {b.short_usd:,.0f} USD" for b in (*present, *short)]
     refusals.append(Refusal("the present book", "; ".join(dict.fromkeys(words))))
-    try:
-        tried = _tried(asked, solve, reducing, before)
-    except SolveError as error:
-        tried = Refusal("reduce only", str(error))
+    tried = reduced(asked, solve, before)
     if isinstance(tried, Decision):
         return replace(tried, diagnosis=found, refusals=tuple(refusals))
     parts = (nothing, (), before, before, found, (*refusals, tried), broken)
     return Decision(Outcome.NONE, asked, None, *parts)
+
+
+def reduced(
+    asked: Asked,
+    solve: Solver,
+    before: Mapping[str, Proof],
+    shape: Callable[[Question], Question] = reducing,
+) -> Decision | Refusal:
+    """A plan that only reduces and sends money, or why there is none."""
+    try:
+        return _tried(asked, solve, shape, before)
+    except SolveError as error:
+        return Refusal("reduce only", str(error))
 
 
 def nothing_done(asked: Asked) -> Changes:

@@ -22,12 +22,11 @@ import numpy as np
 
 from tidegate.engine.plan.book import PlanAccount
 from tidegate.margin.holdings import Holdings
-from tidegate.margin.market_values import Key, MarketValues, Seen, mark_of, vol_of
-from tidegate.margin.scenario.quotes import option_columns
+from tidegate.margin.market_moves import revalued
+from tidegate.margin.market_values import Key, MarketValues, Seen, mark_of
 from tidegate.margin.scenario.revaluation import FloatArray, OptionColumns
-from tidegate.model.instruments import Instrument, Option
+from tidegate.model.instruments import Option
 from tidegate.model.plan_sections import VolStress
-from tidegate.pricing.black76 import price
 
 MONTH_YEARS = 30.0 / 365.0
 LEAST_VOL_SHARE = 0.01
@@ -97,44 +96,14 @@ def _name(ratios: Mapping[str, float], way: int) -> str:
 
 def moved(account: PlanAccount, move: Move, vol: VolStress) -> MarketValues:
     """The account's market after a move; raises `InputError` for an option that is not priced."""
-    market = account.book.market
-    values = {key: _scaled(key, seen, move) for key, seen in market.values.items()}
-    contracts, options = _kinds(account.dealt)
-    for each in contracts:
-        _multiply(values, mark_of(each.id), move.ratio(each.base))
-    before = option_columns(options, market.doubted())
-    for option, new in zip(options, _vols(before, move, vol).tolist(), strict=True):
-        values[vol_of(option.id)] = replace(values[vol_of(option.id)], value=new)
-    after = replace(market, values=values)
-    columns = option_columns(options, after.doubted())
-    changes = _models(columns, options) - _models(before, options)
-    for option, change in zip(options, changes.tolist(), strict=True):
-        if mark_of(option.id) in values:
-            mark = values[mark_of(option.id)]
-            values[mark_of(option.id)] = replace(mark, value=max(0.0, mark.value + change))
-    return replace(market, values=values)
-
-
-def _scaled(key: Key, seen: Seen, move: Move) -> Seen:
-    if key[0] in ("index", "forward"):
-        return replace(seen, value=seen.value * move.ratio(key[1]))
-    return seen
+    return revalued(
+        account.book.market, account.dealt, move.ratio, lambda columns: _vols(columns, move, vol)
+    )
 
 
 def _multiply(values: dict[Key, Seen], key: Key, ratio: float) -> None:
     if key in values:
         values[key] = replace(values[key], value=values[key].value * ratio)
-
-
-def _kinds(dealt: Iterable[Instrument]) -> tuple[list[Instrument], list[Option]]:
-    contracts: list[Instrument] = []
-    options: list[Option] = []
-    for each in dealt:
-        if isinstance(each, Option):
-            options.append(each)
-        else:
-            contracts.append(each)
-    return contracts, options
 
 
 def _vols(columns: OptionColumns, move: Move, stress: VolStress) -> FloatArray:
@@ -149,16 +118,6 @@ def _vols(columns: OptionColumns, move: Move, stress: VolStress) -> FloatArray:
         return np.asarray(columns.vol * (1.0 + stress.up * tenor) + wings)
     least = LEAST_VOL_SHARE * columns.vol
     return np.maximum(columns.vol * (1.0 - stress.down * tenor), least)
-
-
-def _models(columns: OptionColumns, options: Sequence[Option]) -> FloatArray:
-    """Black-76 per coin in each option's settlement asset, undiscounted, [n]."""
-    if not options:
-        return np.zeros(0)
-    terms = (columns.forward, columns.strike, columns.expiry_years, columns.vol)
-    values = np.asarray(price(*terms, columns.sign > 0.0), dtype=float)
-    coin = np.array([each.coin_settled for each in options])
-    return np.where(coin, values / columns.forward, values)
 
 
 def spread_against(market: MarketValues, holdings: Holdings, spread: float) -> MarketValues:
