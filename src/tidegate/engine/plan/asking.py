@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from tidegate.allocation.joint.question import Edges, Nodes, Positions, Question, Tail
 from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.bounds import Bound, bounds_of
+from tidegate.engine.plan.history_paths import Scenarios, scenarios_of
+from tidegate.engine.plan.history_tails import NAME, Seat, history_tail
 from tidegate.engine.plan.limits import (
     BookGreeks,
     Box,
@@ -70,6 +72,7 @@ class Asked:
     equity_usd: float
     horizon_years: float
     fixed: frozenset[str]
+    scenarios: Scenarios | None
 
     @property
     def held(self) -> FloatArray:
@@ -82,9 +85,15 @@ class Asked:
         return np.array(places, dtype=np.int64)
 
 
-def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = None) -> Asked:
+def ask(
+    book: PlanBook,
+    terms: PlanTerms,
+    kept: Mapping[str, float] | None = None,
+    scenarios: Scenarios | None = None,
+) -> Asked:
     """The question of a book under a mandate; `kept` by venue is health that is kept beyond none,
-    a share of equity, once exact rules have refused an answer.
+    a share of equity, once exact rules have refused an answer. `scenarios` are those of the book's
+    history, made where they are not given.
 
     Raises: `InputError` where a coin has no stress, `NoEquity` where nothing is left to allocate.
     """
@@ -96,7 +105,8 @@ def ask(book: PlanBook, terms: PlanTerms, kept: Mapping[str, float] | None = Non
     if not total > 0.0:
         raise NoEquity(total)
     bounds = bounds_of(book, terms, total)
-    work = _Work(book, terms, bounds, accounts, statements, np.array(equities), total, {})
+    seen = scenarios or scenarios_of(book, terms)
+    work = _Work(book, terms, bounds, accounts, statements, np.array(equities), total, {}, seen)
     return work.asked(kept or {})
 
 
@@ -131,6 +141,7 @@ class _Work:
     equities: FloatArray
     total: float
     known: dict[tuple[int, tuple[tuple[str, float], ...], int], Standing]
+    scenarios: Scenarios | None
 
     def asked(self, kept: Mapping[str, float]) -> Asked:
         greeks = book_greeks(self.book, self.bounds)
@@ -165,6 +176,7 @@ class _Work:
             self.total,
             horizon,
             frozenset(a.venue for i, a in enumerate(self.accounts) if not self.may_change(i)),
+            self.scenarios,
         )
 
     # Positions.
@@ -340,7 +352,13 @@ class _Work:
             # Dollars alone: no move of a coin changes them.
             return still, [opened]
         place_of = Place(f"stress {account.venue}", *where, -KEPT - kept)
-        return still, [opened, stress_tail(stressed, place_of)]
+        tails = [opened, stress_tail(stressed, place_of)]
+        if self.scenarios is not None:
+            seat = Seat(account, place, scale, self.span(place))
+            over = Place(f"{NAME} {account.venue}", *where, -KEPT - kept)
+            seen = history_tail(seat, self.scenarios.paths, functions, over)
+            tails += [] if seen is None else [seen]
+        return still, tails
 
     def spreads(self, place: int, move: Move, functions: SharedFunctions) -> dict[int, float]:
         """What a venue's prices cost that stand apart against each contract held."""

@@ -29,6 +29,7 @@ from tidegate.engine.plan.book import (
     PlanBook,
     Way,
 )
+from tidegate.engine.plan.history_file import read_history, require_history
 from tidegate.model.errors import InputError
 from tidegate.model.times import parse_time_ms
 
@@ -50,6 +51,7 @@ class SaidPlanBook(_Strict, frozen=True):
     stable: dict[str, object] = {}
     yields: dict[str, object] = {}
     correlation: Decimal | None = None
+    history: object = None
 
 
 class SaidEdge(_Strict, frozen=True):
@@ -88,7 +90,9 @@ def read_plan_book(path: Path) -> PlanBook:
         yields=dict(_yields(reader, raw.yields, accounts)),
         correlation=_correlation(reader, raw.correlation),
         unknown=(),
+        history=read_history(reader, raw.history, path.parent),
     )
+    require_history(book)
     gaps = [*unknown, *reader.unknown, *_gaps(book)]
     return replace(book, unknown=tuple(gaps))
 

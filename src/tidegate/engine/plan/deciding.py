@@ -137,7 +137,7 @@ def _tried(
         for each in short:
             more = (1.0 + MORE) * each.short_usd / asked.equity_usd + LEAST_MORE
             kept[each.venue] = kept.get(each.venue, 0.0) + more
-        asked = ask(asked.book, asked.terms, kept)
+        asked = ask(asked.book, asked.terms, kept, asked.scenarios)
     words = [f"{each.venue}: {each.what}, short of {each.short_usd:,.0f} USD" for each in short]
     words += [f"{name}: broken by {by:,.2f} USD" for name, by in broken.items()]
     return Refusal("reduce only" if shape is not _plain else "plan", "; ".join(words))

@@ -16,6 +16,7 @@ from tidegate.engine.margin_book.exact_account import ExactAccount, WalletAccoun
 from tidegate.engine.plan.after import Changes, account_after
 from tidegate.engine.plan.asking import Asked
 from tidegate.engine.plan.book import PlanAccount
+from tidegate.engine.plan.history_proving import history_tail_of
 from tidegate.engine.plan.moves import moved, moves_of, spread_against
 from tidegate.margin.prices import Prices
 from tidegate.margin.statement import Statement
@@ -28,6 +29,7 @@ from tidegate.risk.certificate_bounds import Effort
 from tidegate.risk.certificate_box import Box, CoinBox
 
 CELLS = 20_000
+OVER_HISTORY = "solvency over history: {insolvent} scenarios not stood, the tail holds {mass:.1f}"
 NOTHING_OWED = "nothing is required: no move makes it insolvent"
 
 
@@ -142,6 +144,10 @@ def breaches(asked: Asked, account: PlanAccount, changed: Changes) -> list[Breac
         found += _stressed(asked.terms, after)
         if not changed.transfers:
             break
+    seen = history_tail_of(asked, account, changed)
+    if seen is not None and seen.shortfall_usd > 0.0:
+        what = OVER_HISTORY.format(insolvent=seen.insolvent, mass=seen.mass)
+        found.append(Breach(account.venue, what, seen.shortfall_usd))
     return found
 
 
