@@ -150,6 +150,31 @@ class GreekLine(msgspec.Struct, frozen=True):
     upper: float | None
 
 
+class TailLine(msgspec.Struct, frozen=True):
+    """Mean health of an account in the tail of the history, USD, before and after, and how many
+    scenarios it then does not stand."""
+
+    venue: str
+    health_before_usd: float
+    health_after_usd: float
+    insolvent_after: int
+
+
+class HistoryLine(msgspec.Struct, frozen=True):
+    """What solvency is judged by beside stresses and certificate: whole windows of the history,
+    how many of them are scenarios with tail and jump, and how many are the tail."""
+
+    source: str
+    until: str
+    windows: int
+    window_s: float
+    scenarios: int
+    mass: float
+    vol_daily: dict[str, float]
+    vol_from: str
+    accounts: tuple[TailLine, ...]
+
+
 class PlanDocument(msgspec.Struct, frozen=True):
     """The whole answer."""
 
@@ -165,6 +190,8 @@ class PlanDocument(msgspec.Struct, frozen=True):
     gain_usd_annual: float
     payback_days: float | None
     optimality_gap: float | None
+    judged_by: str = ""
+    history: HistoryLine | None = None
     positions: tuple[PositionLine, ...] = ()
     transfers: tuple[TransferLine, ...] = ()
     moves: tuple[MoveLine, ...] = ()

@@ -43,7 +43,7 @@ SCENARIOS, SCENARIOS_OF_MASS = 160, 2
 LEAST_WINDOWS = 50
 # The latest windows alone count of a longer history, so that its tail has no larger mass.
 MOST_MASS = 200
-BEYOND = 10
+BEYOND = 1
 VOL_BARS = 21
 VOL_RANGE = 4.0
 DRAWS = 64
@@ -89,7 +89,7 @@ def scenarios_of(book: PlanBook, terms: PlanTerms) -> Scenarios | None:
     paths = filtered_paths(names, tables, starts, vol, latencies, mass)
     paths = _with_vols(paths, past, (block, tables, starts), terms)
     paths = with_others(paths, past.spread, past.stable, past.funding)
-    paths = with_tail(paths, min(BEYOND, len(starts)), terms.mandate.stress.jump_multiple)
+    paths = with_tail(paths, BEYOND, terms.mandate.stress.jump_multiple)
     seconds = max(lengths) * past.interval_ms / SECOND_MS
     return Scenarios(paths, len(whole), seconds, tuple(vol.tolist()), source)
 

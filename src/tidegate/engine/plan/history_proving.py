@@ -99,8 +99,8 @@ def _stated_usd(held: PlanAccount, moved: MovedMarkets, rows: IntArray) -> Float
     unit = held.statement().unit
     with named(held.book.where):
         moving: Any = rule.moving(held.book.holdings, held.book.market)
-        known = {key for keys in moving.keys() for key in keys}
-        stated = moving.statements({k: v for k, v in values.items() if k in known})
+        prices, others = moving.keys()
+        stated = moving.statements({k: v for k, v in values.items() if k in {*prices, *others}})
     return np.asarray(stated.health * held.price(unit) * _usd(unit, moved)[rows])
 
 

@@ -35,7 +35,7 @@ def show(found: PlanDocument, console: Console) -> None:
         f"{HEADLINES[found.outcome]} for {escape(found.book)} at {found.as_of}, mandate "
         f"{escape(found.mandate)} ({found.mandate_version}), equity {_usd(found.equity_usd)}"
     )
-    for line in (*_refusals(found), *_summary(found)):
+    for line in (*_refusals(found), *_summary(found), *_judged(found)):
         console.print(line)
     console.print(_positions(found))
     if found.transfers:
@@ -85,6 +85,13 @@ def _summary(found: PlanDocument) -> Iterator[str]:
         )
     for line in found.shortfalls:
         yield f"[bold yellow]Given up for now[/] {escape(line.name)}: {_usd(line.usd_annual)}"
+
+
+def _judged(found: PlanDocument) -> Iterator[str]:
+    yield escape(found.judged_by)
+    for line in found.history.accounts if found.history else ():
+        before, after = _usd(line.health_before_usd), _usd(line.health_after_usd)
+        yield f"  mean health in that tail {escape(line.venue)}: {before}, after {after}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> Table:
