@@ -121,7 +121,7 @@ def _queried(of: Reader, connection: duckdb.DuckDBPyConnection, scan: str, path:
     for name in ("time", "coin", *PRICES):
         if name not in kinds:
             raise of.refuse(name, f"expected this column, got {', '.join(sorted(kinds))}")
-    if not kinds["time"].startswith("TIMESTAMP"):
+    if not kinds["time"].startswith(("TIMESTAMP", "DATE")):
         raise of.refuse("time", f"expected times in UTC, got {kinds['time']}")
     given = [*PRICES, *(name for name in SURFACE if name in kinds)]
     numbers = ", ".join(f"cast({name} as double) as {name}" for name in given)

@@ -13,9 +13,9 @@ from tidegate.model.times import format_time
 
 WITHOUT = "solvency is judged by named stresses and the certificate alone: the book has no history"
 WITH = (
-    "solvency is judged by named stresses, the certificate and the worst {mass:,.1f} of {windows:,} "
-    "windows of {hours:,.1f} h of the book's history ({scenarios:,} scenarios, tail and jump among "
-    "them)"
+    "solvency is judged by named stresses, the certificate and the worst {mass:,.1f} of "
+    "{windows:,} windows of {hours:,.1f} h of the book's history ({scenarios:,} scenarios, "
+    "tail and jump among them)"
 )
 
 
