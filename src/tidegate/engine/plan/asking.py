@@ -19,6 +19,7 @@ from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.bounds import Bound, bounds_of
 from tidegate.engine.plan.history_paths import Scenarios, scenarios_of
 from tidegate.engine.plan.history_tails import NAME, Seat, history_tail
+from tidegate.engine.plan.levels import inner_moves
 from tidegate.engine.plan.limits import (
     BookGreeks,
     Box,
@@ -73,6 +74,7 @@ class Asked:
     horizon_years: float
     fixed: frozenset[str]
     scenarios: Scenarios | None
+    waiting: frozenset[str]
 
     @property
     def held(self) -> FloatArray:
@@ -90,10 +92,11 @@ def ask(
     terms: PlanTerms,
     kept: Mapping[str, float] | None = None,
     scenarios: Scenarios | None = None,
+    waiting: frozenset[str] = frozenset(),
 ) -> Asked:
     """The question of a book under a mandate; `kept` by venue is health that is kept beyond none,
     a share of equity, once exact rules have refused an answer. `scenarios` are those of the book's
-    history, made where they are not given.
+    history, made where they are not given; `waiting` are venues that wait for money, see `levels`.
 
     Raises: `InputError` where a coin has no stress, `NoEquity` where nothing is left to allocate.
     """
@@ -104,9 +107,10 @@ def ask(
     total = sum(equities)
     if not total > 0.0:
         raise NoEquity(total)
-    bounds = bounds_of(book, terms, total)
+    bounds = bounds_of(book, terms, total, waiting)
     seen = scenarios or scenarios_of(book, terms)
-    work = _Work(book, terms, bounds, accounts, statements, np.array(equities), total, {}, seen)
+    worth = np.array(equities)
+    work = _Work(book, terms, bounds, accounts, statements, worth, total, {}, seen, waiting)
     return work.asked(kept or {})
 
 
@@ -142,6 +146,7 @@ class _Work:
     total: float
     known: dict[tuple[int, tuple[tuple[str, float], ...], int], Standing]
     scenarios: Scenarios | None
+    waiting: frozenset[str]
 
     def asked(self, kept: Mapping[str, float]) -> Asked:
         greeks = book_greeks(self.book, self.bounds)
@@ -177,6 +182,7 @@ class _Work:
             horizon,
             frozenset(a.venue for i, a in enumerate(self.accounts) if not self.may_change(i)),
             self.scenarios,
+            self.waiting,
         )
 
     # Positions.
@@ -339,11 +345,7 @@ class _Work:
         amount = float(max(0.0, self.equities[place]) / self.total)
         still = self.standing(place, STILL)
         opening = points_of(still, still.initial, scale, functions, amount)
-        stressed = []
-        for move in moves_of(account, self.terms.mandate.stress.outer):
-            there = self.standing(place, move)
-            points = points_of(there, there.maintenance, scale, functions, amount)
-            stressed.append(with_weights(points, self.spreads(place, move, functions)))
+        stressed = self.stressed(place, self.terms.mandate.stress.outer, functions)
         where = (place, scale.columns, (place,), len(self.book.ways))
         gap = _gap(still, account)
         limit = gap / self.total - KEPT if gap > 0.0 else -KEPT
@@ -352,13 +354,31 @@ class _Work:
             # Dollars alone: no move of a coin changes them.
             return still, [opened]
         place_of = Place(f"stress {account.venue}", *where, -KEPT - kept)
-        tails = [opened, stress_tail(stressed, place_of)]
+        waits = account.venue in self.waiting
+        tails = [opened, stress_tail(stressed, place_of, landed=waits)]
+        if waits:
+            until = self.stressed(place, inner_moves(self.terms), functions)
+            inner = Place(f"inner stress {account.venue}", *where, -KEPT - kept)
+            tails.append(stress_tail(until, inner))
         if self.scenarios is not None:
             seat = Seat(account, place, scale, self.span(place))
             over = Place(f"{NAME} {account.venue}", *where, -KEPT - kept)
             seen = history_tail(seat, self.scenarios.paths, functions, over)
             tails += [] if seen is None else [seen]
         return still, tails
+
+    def stressed(
+        self, place: int, moves: Mapping[str, float], functions: SharedFunctions
+    ) -> list[list[Point]]:
+        """Points of an account at every named move, venue prices against it."""
+        account, scale = self.accounts[place], self.scale(place)
+        amount = float(max(0.0, self.equities[place]) / self.total)
+        found = []
+        for move in moves_of(account, moves):
+            there = self.standing(place, move)
+            points = points_of(there, there.maintenance, scale, functions, amount)
+            found.append(with_weights(points, self.spreads(place, move, functions)))
+        return found
 
     def spreads(self, place: int, move: Move, functions: SharedFunctions) -> dict[int, float]:
         """What a venue's prices cost that stand apart against each contract held."""

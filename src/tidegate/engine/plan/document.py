@@ -84,7 +84,8 @@ class StandingLine(msgspec.Struct, frozen=True):
 
 
 class AccountLine(msgspec.Struct, frozen=True):
-    """One account before and after, and what one more dollar there is worth a year."""
+    """One account before and after, and what one more dollar there is worth a year. Where it waits,
+    `after` counts money that is on its way, and the inner stress is proved until it is there."""
 
     venue: str
     rule: str
@@ -92,6 +93,7 @@ class AccountLine(msgspec.Struct, frozen=True):
     before: StandingLine
     after: StandingLine
     dollar_value_annual: float | None
+    waits: bool = False
 
 
 class LimitLine(msgspec.Struct, frozen=True):

@@ -216,11 +216,13 @@ def _accounts(decision: Decision) -> Iterator[AccountLine]:
         before = _standing(account, decision.before[account.venue])
         after = before
         if changed:
-            then = account_after(asked, account, decision.changed, landed=False)
+            waits = account.venue in asked.waiting
+            then = account_after(asked, account, decision.changed, landed=waits)
             after = _standing(then, decision.proofs[account.venue])
         worth = _dollar_value(decision, account.venue)
         rule = account.book.card.name
-        yield AccountLine(account.venue, rule, changed, before, after, worth)
+        waits = account.venue in asked.waiting
+        yield AccountLine(account.venue, rule, changed, before, after, worth, waits)
 
 
 def _standing(account: PlanAccount, proof: Proof) -> StandingLine:

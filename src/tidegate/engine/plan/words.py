@@ -20,6 +20,10 @@ from tidegate.engine.plan.document import (
 from tidegate.model.plan_terms import Holds
 
 UNKNOWN = "UNKNOWN"
+WAITS = (
+    "[bold]Waits[/] {venue}: it does not stand the outer stress yet; after counts money on its "
+    "way, and until that is there the inner stress is proved"
+)
 HEADLINES = {
     "plan": "[bold green]PLAN[/]",
     "nothing to do": "[bold green]NOTHING TO DO[/]",
@@ -41,6 +45,9 @@ def show(found: PlanDocument, console: Console) -> None:
     if found.transfers:
         console.print(_transfers(found))
     console.print(_accounts(found.accounts))
+    for account in found.accounts:
+        if account.waits:
+            console.print(WAITS.format(venue=escape(account.venue)))
     for sent in found.transfers:
         console.print(_why_sent(sent))
     for move in found.moves:
