@@ -13,6 +13,7 @@ from tests.engine.plan.plain_books import (
     liquid,
     mandate_text,
     set_balance,
+    set_carry,
     set_field,
 )
 from tidegate.engine.plan.after import account_after
@@ -30,6 +31,8 @@ def of(folder: Path, wallet: str, *, frozen: bool = False) -> Decision:
         set_field(0, 1, size="0"),
         set_field(1, 0, size=str(LONG), entry="60000"),
         set_field(1, 1, size="0"),
+        set_carry("binance:BTCUSDT", "-0.3"),
+        set_carry("hyperliquid:BTC", "0.3"),
         set_balance(0, "USDT", wallet),
         set_balance(1, "USDC", "600000"),
         options=False,
