@@ -45,8 +45,6 @@ DAYS_YEAR = 365.0
 STEPS = 3
 # A share of equity kept between a programme's limits and the exact rules, for lots and rounding.
 KEPT = 1e-5
-# The programme always has the term of correlated errors, however little it counts.
-LEAST_SHRINKAGE, LEAST_ERROR = 1e-6, 1e-6
 
 
 class NoEquity(Exception):
@@ -165,7 +163,7 @@ class _Work:
             gross=tuple(gross_limits(self.book, self.terms, self.bounds, greeks, amounts)),
             step_years=self.step_years(),
             turnover=self.terms.mandate.limits.turnover_per_day,
-            shrinkage=max(self.terms.mandate.edge.minimum_t, LEAST_SHRINKAGE),
+            shrinkage=self.terms.mandate.edge.minimum_t,
             equity_usd=self.total,
         )
         horizon = horizon_years(self.book, self.terms)
@@ -220,7 +218,6 @@ class _Work:
             if edge is not None:
                 share = edge.half_life_days / longest
                 carry[place], errors[place] = share * edge.carry_annual, share * edge.error_annual
-        errors = np.maximum(errors, LEAST_ERROR)
         return carry, errors
 
     def error_factor(self, errors: FloatArray) -> FloatArray:
