@@ -21,9 +21,11 @@ LEAST_NOISE_USD = 1e-3
 
 
 def accounts_after(decision: Decision) -> Iterator[PlanAccount]:
-    """Every account once the plan is filled, its money sent and not arrived, orders cancelled."""
+    """Every account once the plan is filled, its money sent and not arrived but where the account
+    waits for it, orders cancelled."""
     for account in decision.asked.accounts:
-        after = account_after(decision.asked, account, decision.changed, landed=False)
+        waits = account.venue in decision.asked.waiting
+        after = account_after(decision.asked, account, decision.changed, landed=waits)
         holdings = replace(after.book.holdings, orders=())
         yield replace(after, book=replace(after.book, holdings=holdings))
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small book of round numbers and its mandate, changed part by part by the tests."""
+"""A small book of round numbers and its mandate, changed part by part by the tests; it names no
+history, which lies beside the example."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from tidegate.model.plan_terms import PlanTerms, plan_terms
 EXAMPLES = Path(__file__).parents[3] / "examples/plan"
 MANDATE = (EXAMPLES / "mandate.toml").read_text()
 BOOK: dict[str, Any] = json.loads((EXAMPLES / "book.json").read_text())
+del BOOK["history"]
 Change = Callable[[dict[str, Any]], object]
 
 

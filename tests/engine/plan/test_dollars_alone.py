@@ -7,11 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.engine.plan.plain_books import book_values, decided, mandate_text
 from tidegate.engine.plan.deciding import Outcome
-from tidegate.model.errors import InputError
 
 CROSS = (
     'rule = "deribit_portfolio"\ncollateral = "BTC"',
@@ -45,9 +42,3 @@ def test_account_of_dollars_alone_is_planned_beside_another(tmp_path: Path) -> N
     decision = decided(tmp_path, book_values(_with({})), mandate_text(CROSS))
     assert decision.outcome is not Outcome.NONE
     assert decision.proofs["deribit"].holds
-
-
-def test_book_that_lists_nothing_to_trade_is_refused_in_one_line(tmp_path: Path) -> None:
-    values = book_values(_with({"positions": []}))
-    with pytest.raises(InputError, match="accounts: expected at least one contract or option"):
-        decided(tmp_path, values, mandate_text(CROSS))

@@ -112,7 +112,7 @@ def account_after(
     for each in changed.transfers:
         money -= each.sent if each.way.source == account.venue else 0.0
         money += each.received if landed and each.way.destination == account.venue else 0.0
-    holdings = _with_money(holdings, account.asset, money)
+    holdings = with_money(holdings, account.asset, money)
     return replace(account, book=replace(account.book, holdings=holdings))
 
 
@@ -134,7 +134,8 @@ def _digits(number: float) -> float:
     return float(f"{number:.15g}")
 
 
-def _with_money(holdings: Holdings, asset: str, amount: float) -> Holdings:
+def with_money(holdings: Holdings, asset: str, amount: float) -> Holdings:
+    """The holdings with an amount more of an asset."""
     if not amount:
         return holdings
     balances: Mapping[str, float] = {

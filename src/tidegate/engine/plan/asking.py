@@ -18,6 +18,9 @@ from tidegate.allocation.joint.question import Edges, Nodes, Positions, Question
 from tidegate.engine.margin_book.exact_account import ExactAccount
 from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.bounds import Bound, bounds_of
+from tidegate.engine.plan.history_paths import Scenarios, scenarios_of
+from tidegate.engine.plan.history_tails import NAME, Seat, history_tail
+from tidegate.engine.plan.levels import inner_moves
 from tidegate.engine.plan.limits import (
     BookGreeks,
     Box,
@@ -43,8 +46,6 @@ DAYS_YEAR = 365.0
 STEPS = 3
 # A share of equity kept between a programme's limits and the exact rules, for lots and rounding.
 KEPT = 1e-5
-# The programme always has the term of correlated errors, however little it counts.
-LEAST_SHRINKAGE, LEAST_ERROR = 1e-6, 1e-6
 
 
 class NoEquity(Exception):
@@ -71,6 +72,8 @@ class Asked:
     equity_usd: float
     horizon_years: float
     fixed: frozenset[str]
+    scenarios: Scenarios | None
+    waiting: frozenset[str]
 
     @property
     def held(self) -> FloatArray:
@@ -88,16 +91,17 @@ def ask(
     terms: PlanTerms,
     kept: Mapping[str, float] | None = None,
     sent_usd: Mapping[str, float] | None = None,
+    scenarios: Scenarios | None = None,
+    waiting: frozenset[str] = frozenset(),
 ) -> Asked:
     """The question of a book under a mandate; `kept` by venue is health that is kept beyond none,
     a share of equity, once exact rules have refused an answer. `sent_usd` by route is the amount
     that its fixed fee is a share of, else all that may leave; a route with 0 is not used.
+    `scenarios` are those of the book's history, made where they are not given; `waiting` are venues
+    that wait for money, see `levels`.
 
-    Raises: `InputError` where a coin has no stress or no account lists what may be traded,
-    `NoEquity` where nothing is left to allocate.
+    Raises: `InputError` where a coin has no stress, `NoEquity` where nothing is left to allocate.
     """
-    if not any(True for _ in book.dealt()):
-        raise InputError(book.where, "accounts", "expected at least one contract or option")
     require_stresses(book, terms)
     accounts = tuple(book.accounts.values())
     statements = tuple(each.statement() for each in accounts)
@@ -105,9 +109,11 @@ def ask(
     total = sum(equities)
     if not total > 0.0:
         raise NoEquity(total)
-    bounds = bounds_of(book, terms, total)
+    bounds = bounds_of(book, terms, total, waiting)
+    seen = scenarios or scenarios_of(book, terms)
+    worth = np.array(equities)
     work = _Work(
-        book, terms, bounds, accounts, statements, np.array(equities), total, {}, sent_usd or {}
+        book, terms, bounds, accounts, statements, worth, total, {}, sent_usd or {}, seen, waiting
     )
     return work.asked(kept or {})
 
@@ -144,6 +150,8 @@ class _Work:
     total: float
     known: dict[tuple[int, tuple[tuple[str, float], ...], int], Standing]
     sent_usd: Mapping[str, float]
+    scenarios: Scenarios | None
+    waiting: frozenset[str]
 
     def asked(self, kept: Mapping[str, float]) -> Asked:
         greeks = book_greeks(self.book, self.bounds)
@@ -162,7 +170,7 @@ class _Work:
             gross=tuple(gross_limits(self.book, self.terms, self.bounds, greeks, amounts)),
             step_years=self.step_years(),
             turnover=self.terms.mandate.limits.turnover_per_day,
-            shrinkage=max(self.terms.mandate.edge.minimum_t, LEAST_SHRINKAGE),
+            shrinkage=self.terms.mandate.edge.minimum_t,
             equity_usd=self.total,
         )
         horizon = horizon_years(self.book, self.terms)
@@ -178,6 +186,8 @@ class _Work:
             self.total,
             horizon,
             frozenset(a.venue for i, a in enumerate(self.accounts) if not self.may_change(i)),
+            self.scenarios,
+            self.waiting,
         )
 
     # Positions.
@@ -215,7 +225,6 @@ class _Work:
             if edge is not None:
                 share = edge.half_life_days / longest
                 carry[place], errors[place] = share * edge.carry_annual, share * edge.error_annual
-        errors = np.maximum(errors, LEAST_ERROR)
         return carry, errors
 
     def error_factor(self, errors: FloatArray) -> FloatArray:
@@ -341,14 +350,7 @@ class _Work:
         amount = float(max(0.0, self.equities[place]) / self.total)
         still = self.standing(place, STILL)
         opening = points_of(still, still.initial, scale, functions, amount)
-        stressed = []
-        for move in moves_of(account, self.terms.mandate.stress.outer):
-            there = self.standing(place, move)
-            points = points_of(there, there.maintenance, scale, functions, amount)
-            stressed.append(with_weights(points, self.spreads(place, move, functions)))
-        if not stressed:
-            # No coin moves it: dollars without an instrument stand as they are.
-            stressed.append(points_of(still, still.maintenance, scale, functions, amount))
+        stressed = self.stressed(place, self.terms.mandate.stress.outer, functions)
         where = (place, scale.columns, (place,), len(self.book.ways))
         gap = _gap(still, account)
         limit = gap / self.total - KEPT if gap > 0.0 else -KEPT
@@ -357,7 +359,35 @@ class _Work:
             # Dollars alone: no move of a coin changes them.
             return still, [opened]
         place_of = Place(f"stress {account.venue}", *where, -KEPT - kept)
-        return still, [opened, stress_tail(stressed, place_of)]
+        waits = account.venue in self.waiting
+        tails = [opened, stress_tail(stressed, place_of, landed=waits)]
+        if waits:
+            until = self.stressed(place, inner_moves(self.terms), functions)
+            inner = Place(f"inner stress {account.venue}", *where, -KEPT - kept)
+            tails.append(stress_tail(until, inner))
+        if self.scenarios is not None:
+            seat = Seat(account, place, scale, self.span(place))
+            over = Place(f"{NAME} {account.venue}", *where, -KEPT - kept)
+            seen = history_tail(seat, self.scenarios.paths, functions, over)
+            tails += [] if seen is None else [seen]
+        return still, tails
+
+    def stressed(
+        self, place: int, moves: Mapping[str, float], functions: SharedFunctions
+    ) -> list[list[Point]]:
+        """Points of an account at every named move, venue prices against it."""
+        account, scale = self.accounts[place], self.scale(place)
+        amount = float(max(0.0, self.equities[place]) / self.total)
+        found = []
+        for move in moves_of(account, moves):
+            there = self.standing(place, move)
+            points = points_of(there, there.maintenance, scale, functions, amount)
+            found.append(with_weights(points, self.spreads(place, move, functions)))
+        if not found:
+            # No coin moves it: dollars without an instrument stand as they are.
+            still = self.standing(place, STILL)
+            found.append(points_of(still, still.maintenance, scale, functions, amount))
+        return found
 
     def spreads(self, place: int, move: Move, functions: SharedFunctions) -> dict[int, float]:
         """What a venue's prices cost that stand apart against each contract held."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tidegate.engine.margin_book.account_book import AccountBook
 from tidegate.engine.observed_book import Unknown
+from tidegate.engine.plan.past import Past
 from tidegate.margin.market_values import index_of, mark_of
 from tidegate.margin.statement import Statement
 from tidegate.model.errors import InputError
@@ -123,7 +124,7 @@ def asset_usd(account: PlanAccount, asset: str) -> float:
 @dataclass(frozen=True, slots=True)
 class PlanBook:
     """All accounts at one time. What is missing from `edges` and `costs` is UNKNOWN: `unknown`
-    names it, and such an instrument may only be reduced."""
+    names it, and such an instrument may only be reduced. `history` is None where none is named."""
 
     where: str
     ts_ms: int
@@ -134,6 +135,7 @@ class PlanBook:
     yields: Mapping[str, float]
     correlation: float | None
     unknown: tuple[Unknown, ...]
+    history: Past | None = None
 
     def dealt(self) -> Iterator[tuple[PlanAccount, Instrument]]:
         """Every instrument that may be held, account by account."""

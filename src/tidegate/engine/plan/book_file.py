@@ -29,6 +29,7 @@ from tidegate.engine.plan.book import (
     PlanBook,
     Way,
 )
+from tidegate.engine.plan.history_file import read_history, require_history
 from tidegate.model.errors import InputError
 from tidegate.model.times import parse_time_ms
 
@@ -54,6 +55,7 @@ class SaidPlanBook(_Strict, frozen=True):
     correlation: Decimal | None = None
     # What `tidegate observe` reads, and a plan leaves unread.
     observe: dict[str, object] = {}
+    history: object = None
 
 
 class SaidEdge(_Strict, frozen=True):
@@ -76,7 +78,7 @@ class SaidCosts(_Strict, frozen=True):
 def read_plan_book(path: Path) -> PlanBook:
     """The book in a file; raises `InputError` naming file, field and what was expected."""
     reader = Reader(path.name)
-    book = plan_book_of(reader, read_json(reader, path))
+    book = plan_book_of(reader, read_json(reader, path), path.parent)
     for account in book.accounts.values():
         if not account.asset:
             place = f"accounts[{list(book.accounts).index(account.venue)}]"
@@ -91,9 +93,10 @@ def require_judged(account: PlanAccount) -> None:
         account.price(each)
 
 
-def plan_book_of(reader: Reader, value: object) -> PlanBook:
+def plan_book_of(reader: Reader, value: object, folder: Path | None = None) -> PlanBook:
     """The book in a JSON value, its accounts not judged yet: figures that they lack are found when
-    they are asked. An account has no `asset` where what money is moved in is not said."""
+    they are asked. An account has no `asset` where what money is moved in is not said. The history
+    that it names is read from `folder`, and left unread where there is none."""
     raw = reader.shape(value, SaidPlanBook, "")
     ts_ms = parse_time_ms(raw.as_of, reader.where, "as_of")
     usd = _stable(reader, raw)
@@ -110,7 +113,9 @@ def plan_book_of(reader: Reader, value: object) -> PlanBook:
         yields=dict(_yields(reader, raw.yields, accounts)),
         correlation=_correlation(reader, raw.correlation),
         unknown=(),
+        history=None if folder is None else read_history(reader, raw.history, folder),
     )
+    require_history(book)
     gaps = [*unknown, *reader.unknown, *_gaps(book)]
     return replace(book, unknown=tuple(gaps))
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from tidegate.engine.margin_book.exact_account import lot_of
 from tidegate.engine.plan.book import PlanAccount, PlanBook
+from tidegate.engine.plan.levels import ONLY_REDUCED
 from tidegate.engine.plan.requirement import may_change
 from tidegate.model.instruments import Expiring, Instrument, Option
 from tidegate.model.plan_terms import PlanTerms
@@ -43,18 +44,25 @@ class Bound:
         return max(abs(self.lower_usd), abs(self.upper_usd), abs(self.held_usd)) / self.per_size
 
 
-def bounds_of(book: PlanBook, terms: PlanTerms, equity_usd: float) -> tuple[Bound, ...]:
+def bounds_of(
+    book: PlanBook, terms: PlanTerms, equity_usd: float, waiting: Container[str] = ()
+) -> tuple[Bound, ...]:
     """Bounds by instrument: a share of the day's volume around what is held, and within gross
-    leverage; what is unknown, or expires too soon, may only be reduced."""
-    return tuple(_bounds(book, terms, equity_usd))
+    leverage; what is unknown, expires too soon, or stands at an account that waits for money, may
+    only be reduced."""
+    return tuple(_bounds(book, terms, equity_usd, waiting))
 
 
-def _bounds(book: PlanBook, terms: PlanTerms, equity_usd: float) -> Iterator[Bound]:
+def _bounds(
+    book: PlanBook, terms: PlanTerms, equity_usd: float, waiting: Container[str]
+) -> Iterator[Bound]:
     most = terms.mandate.limits.gross_leverage * max(equity_usd, 0.0)
     for account, each in book.dealt():
         per_size = account.notional_per_size(each)
         held = account.held(each.id) * per_size
         why = _reduce_only(book, terms, account, each)
+        if why is None and account.venue in waiting:
+            why = ONLY_REDUCED.format(venue=account.venue)
         closes = expires_soon(book, terms, each)
         if not may_change(account) or account.statement().equity <= 0.0:
             lower = upper = held

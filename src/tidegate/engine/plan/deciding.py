@@ -23,6 +23,7 @@ from tidegate.engine.plan.after import Changes, account_after, changes, transfer
 from tidegate.engine.plan.asking import Asked, ask
 from tidegate.engine.plan.book import PlanAccount, PlanBook
 from tidegate.engine.plan.leaving_out import LeftOut, left_out
+from tidegate.engine.plan.levels import worst_move
 from tidegate.engine.plan.lots import Lots, held_lots, notional_usd, rounded
 from tidegate.engine.plan.proving import Breach, Proof, breaches, proof
 from tidegate.engine.plan.relaxing import conflicts, reducing
@@ -30,6 +31,7 @@ from tidegate.model.plan_terms import PlanTerms
 
 Solver = Callable[[Question], Answer]
 ATTEMPTS = 5
+MONEY_FIRST = "plan that waits for money"
 # What is kept beyond what was short, a share of that and of equity.
 MORE, LEAST_MORE = 0.1, 1e-4
 # A transfer may lose this share more than its programme counted.
@@ -89,6 +91,10 @@ def decide(book: PlanBook, terms: PlanTerms, solve: Solver = fast) -> Decision:
     before = {each.venue: proof(each, terms) for each in asked.accounts}
     refusals = list[Refusal]()
     found: Diagnosis | None = None
+    sent = _money_first(asked, solve, before)
+    if isinstance(sent, Decision):
+        return sent
+    refusals += [] if sent is None else [sent]
     try:
         tried = _tried(asked, solve, _plain, before)
     except SolveError as error:
@@ -100,6 +106,32 @@ def decide(book: PlanBook, terms: PlanTerms, solve: Solver = fast) -> Decision:
     if tried is not None:
         refusals.append(tried)
     return _ladder(asked, solve, before, found, refusals)
+
+
+def _money_first(
+    asked: Asked, solve: Solver, before: Mapping[str, Proof]
+) -> Decision | Refusal | None:
+    """Where accounts do not stand the outer stress, a plan that sends them money before it cuts
+    more than the inner stress needs; None where all stand it."""
+    outer = asked.terms.mandate.stress.outer
+    below = [
+        account.venue
+        for account in asked.accounts
+        if account.venue not in asked.fixed
+        and not before[account.venue].holds
+        and worst_move(asked.terms, account, outer)[1]
+    ]
+    if not any(way.destination in below and not way.frozen for way in asked.book.ways):
+        return None
+    waits = ask(asked.book, asked.terms, scenarios=asked.scenarios, waiting=frozenset(below))
+    try:
+        tried = _tried(waits, solve, _plain, before, MONEY_FIRST)
+    except SolveError as error:
+        return Refusal(MONEY_FIRST, str(error))
+    if isinstance(tried, Refusal):
+        return tried
+    comes = any(each.way.destination in below for each in tried.changed.transfers)
+    return tried if comes else None
 
 
 def _infeasible(found: Diagnosis | None, said: str) -> str:
@@ -118,6 +150,7 @@ def _tried(
     solve: Solver,
     shape: Callable[[Question], Question],
     before: Mapping[str, Proof],
+    step: str = "plan",
 ) -> Decision | Refusal:
     """The answer made whole and checked, asked for again while something is short."""
     kept: dict[str, float] = {}
@@ -139,10 +172,10 @@ def _tried(
         for each in short:
             more = (1.0 + MORE) * each.short_usd / asked.equity_usd + LEAST_MORE
             kept[each.venue] = kept.get(each.venue, 0.0) + more
-        asked = ask(asked.book, asked.terms, kept)
+        asked = ask(asked.book, asked.terms, kept, None, asked.scenarios, asked.waiting)
     words = [f"{each.venue}: {each.what}, short of {each.short_usd:,.0f} USD" for each in short]
     words += [f"{name}: broken by {by:,.2f} USD" for name, by in broken.items()]
-    return Refusal("reduce only" if shape is not _plain else "plan", "; ".join(words))
+    return Refusal("reduce only" if shape is not _plain else step, "; ".join(words))
 
 
 def _with_fees(
@@ -158,7 +191,7 @@ def _with_fees(
         if not dear:
             return asked, answer
         sent_usd |= {name: 0.0 if name in sent_usd else usd for name, usd in dear.items()}
-        asked = ask(asked.book, asked.terms, kept, sent_usd)
+        asked = ask(asked.book, asked.terms, kept, sent_usd, asked.scenarios, asked.waiting)
 
 
 def _dear(asked: Asked, flows_usd: Sequence[float]) -> dict[str, float]:
@@ -188,8 +221,13 @@ def checked(
         short += found
         if found:
             continue
-        after = account_after(asked, account, changed, landed=False)
+        waits = account.venue in asked.waiting
+        after = account_after(asked, account, changed, landed=waits)
         proofs[account.venue] = proof(after, asked.terms)
+        if waits:
+            until = account_after(asked, account, changed, landed=False)
+            meanwhile = proof(until, asked.terms, inner=True)
+            short += [] if meanwhile.holds else _unproved(meanwhile)
         if not proofs[account.venue].holds:
             short += _unproved(proofs[account.venue])
     return short, proofs
@@ -212,9 +250,10 @@ def _unproved(found: Proof) -> list[Breach]:
 
 
 def changes_account(asked: Asked, changed: Changes, account: PlanAccount) -> bool:
-    """Whether anything is traded in an account or sent out of it."""
+    """Whether anything is traded in an account or sent out of it, or it waits for money."""
     traded = bool(changed.lots.traded[asked.members(account)].any())
-    return traded or any(each.way.source == account.venue for each in changed.transfers)
+    waits = account.venue in asked.waiting
+    return traded or waits or any(each.way.source == account.venue for each in changed.transfers)
 
 
 def broken_limits(asked: Asked, changed: Changes) -> dict[str, float]:

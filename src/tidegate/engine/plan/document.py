@@ -84,7 +84,8 @@ class StandingLine(msgspec.Struct, frozen=True):
 
 
 class AccountLine(msgspec.Struct, frozen=True):
-    """One account before and after, and what one more dollar there is worth a year."""
+    """One account before and after, and what one more dollar there is worth a year. Where it waits,
+    `after` counts money that is on its way, and the inner stress is proved until it is there."""
 
     venue: str
     rule: str
@@ -92,6 +93,7 @@ class AccountLine(msgspec.Struct, frozen=True):
     before: StandingLine
     after: StandingLine
     dollar_value_annual: float | None
+    waits: bool = False
 
 
 class LimitLine(msgspec.Struct, frozen=True):
@@ -157,6 +159,31 @@ class GreekLine(msgspec.Struct, frozen=True):
     upper: float | None
 
 
+class TailLine(msgspec.Struct, frozen=True):
+    """Mean health of an account in the tail of the history, USD, before and after, and how many
+    scenarios it then does not stand."""
+
+    venue: str
+    health_before_usd: float
+    health_after_usd: float
+    insolvent_after: int
+
+
+class HistoryLine(msgspec.Struct, frozen=True):
+    """What solvency is judged by beside stresses and certificate: whole windows of the history,
+    how many of them are scenarios with tail and jump, and how many are the tail."""
+
+    source: str
+    until: str
+    windows: int
+    window_s: float
+    scenarios: int
+    mass: float
+    vol_daily: dict[str, float]
+    vol_from: str
+    accounts: tuple[TailLine, ...]
+
+
 class PlanDocument(msgspec.Struct, frozen=True):
     """The whole answer."""
 
@@ -172,6 +199,8 @@ class PlanDocument(msgspec.Struct, frozen=True):
     gain_usd_annual: float
     payback_days: float | None
     optimality_gap: float | None
+    judged_by: str = ""
+    history: HistoryLine | None = None
     positions: tuple[PositionLine, ...] = ()
     transfers: tuple[TransferLine, ...] = ()
     moves: tuple[MoveLine, ...] = ()

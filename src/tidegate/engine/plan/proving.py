@@ -9,16 +9,16 @@ vols, past the expiries of the next day.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tidegate.engine.margin_book.exact_account import ExactAccount, WalletAccount
 from tidegate.engine.plan.after import Changes, account_after
 from tidegate.engine.plan.asking import Asked
 from tidegate.engine.plan.book import PlanAccount
-from tidegate.engine.plan.moves import moved, moves_of, spread_against
+from tidegate.engine.plan.history_proving import history_tail_of
+from tidegate.engine.plan.levels import inner_moves, worst_move
 from tidegate.margin.prices import Prices
-from tidegate.margin.statement import Statement
 from tidegate.model.account import Account
 from tidegate.model.errors import InputError
 from tidegate.model.plan_terms import PlanTerms
@@ -28,6 +28,7 @@ from tidegate.risk.certificate_bounds import Effort
 from tidegate.risk.certificate_box import Box, CoinBox
 
 CELLS = 20_000
+OVER_HISTORY = "solvency over history: {insolvent} scenarios not stood, the tail holds {mass:.1f}"
 NOTHING_OWED = "nothing is required: no move makes it insolvent"
 
 
@@ -82,26 +83,28 @@ class Proof:
         return ", ".join(words) or "any"
 
 
-def stress_box(terms: PlanTerms, account: PlanAccount) -> Box:
-    """The mandate's stress as a box, past the expiries of a day or of what must be unwound."""
+def stress_box(terms: PlanTerms, account: PlanAccount, *, inner: bool = False) -> Box:
+    """The mandate's outer stress, or the inner one, as a box, past the expiries of a day or of
+    what must be unwound."""
     spread = (1.0 - terms.venue_spread, 1.0 + terms.venue_spread)
     vols = (1.0 - terms.vol.down, 1.0 + terms.vol.up)
+    moves = inner_moves(terms) if inner else terms.mandate.stress.outer
     coins = {}
     for coin in account.coins:
-        outer = terms.mandate.stress.outer[coin]
-        coins[coin] = CoinBox((1.0 - outer, 1.0 + outer), spread, vols)
+        coins[coin] = CoinBox((1.0 - moves[coin], 1.0 + moves[coin]), spread, vols)
     horizon = max(DAY_MS, int(terms.option.unwind_before_expiry_s * SECOND_MS))
     return Box(coins, horizon)
 
 
-def proof(account: PlanAccount, terms: PlanTerms) -> Proof:
-    """The certificate of one account; working orders are taken as cancelled."""
+def proof(account: PlanAccount, terms: PlanTerms, *, inner: bool = False) -> Proof:
+    """The certificate of one account over the outer level, or the inner one; working orders are
+    taken as cancelled."""
     book = account.book
     rule = book.rule
     holdings = replace(book.holdings, orders=())
     if _owes_nothing(account):
         return Proof(account.venue, None, NOTHING_OWED)
-    box = stress_box(terms, account)
+    box = stress_box(terms, account, inner=inner)
     try:
         subject: Subject | LinearAccount
         if isinstance(rule, ExactAccount):
@@ -139,9 +142,16 @@ def breaches(asked: Asked, account: PlanAccount, changed: Changes) -> list[Breac
     for landed in (False, True):
         after = account_after(asked, account, changed, landed=landed)
         found += _present(account, after)
-        found += _stressed(asked.terms, after)
-        if not changed.transfers:
+        waits = account.venue in asked.waiting
+        inner = waits and not landed
+        outer = asked.terms.mandate.stress.outer
+        found += _stressed(asked.terms, after, inner_moves(asked.terms) if inner else outer)
+        if not changed.transfers and not waits:
             break
+    seen = history_tail_of(asked, account, changed)
+    if seen is not None and seen.shortfall_usd > 0.0:
+        what = OVER_HISTORY.format(insolvent=seen.insolvent, mass=seen.mass)
+        found.append(Breach(account.venue, what, seen.shortfall_usd))
     return found
 
 
@@ -155,17 +165,8 @@ def _present(account: PlanAccount, after: PlanAccount) -> Iterator[Breach]:
         yield Breach(account.venue, "initial margin now", (gap - max(0.0, was)) * price)
 
 
-def _stressed(terms: PlanTerms, after: PlanAccount) -> Iterator[Breach]:
+def _stressed(terms: PlanTerms, after: PlanAccount, moves: Mapping[str, float]) -> Iterator[Breach]:
     """The worst named move that the account does not stand."""
-    worst, name = 0.0, ""
-    holdings = after.book.holdings
-    for move in moves_of(after, terms.mandate.stress.outer):
-        market = moved(after, move, terms.vol)
-        against = spread_against(market, holdings, terms.venue_spread)
-        there = replace(after, book=replace(after.book, market=against))
-        stated: Statement = there.statement()
-        health = stated.health * there.price(stated.unit)
-        if health < worst:
-            worst, name = health, move.name
+    worst, name = worst_move(terms, after, moves)
     if name:
         yield Breach(after.venue, f"stress: {name}", -worst)

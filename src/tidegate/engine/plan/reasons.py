@@ -34,6 +34,7 @@ from tidegate.engine.plan.document import (
     StandingLine,
     TransferLine,
 )
+from tidegate.engine.plan.history_words import history_line, judged_by
 from tidegate.engine.plan.leaving_out import economics
 from tidegate.engine.plan.lots import notional_usd
 from tidegate.engine.plan.proving import Breach, Proof, breaches, proof
@@ -71,6 +72,8 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
         gain_usd_annual=gain,
         payback_days=days,
         optimality_gap=gap,
+        judged_by=judged_by(asked.scenarios),
+        history=history_line(decision),
         positions=tuple(_positions(decision)),
         transfers=tuple(_transfers(decision)),
         moves=tuple(_moves(decision)),
@@ -227,11 +230,13 @@ def _accounts(decision: Decision) -> Iterator[AccountLine]:
         before = _standing(account, decision.before[account.venue])
         after = before
         if changed:
-            then = account_after(asked, account, decision.changed, landed=False)
+            waits = account.venue in asked.waiting
+            then = account_after(asked, account, decision.changed, landed=waits)
             after = _standing(then, decision.proofs[account.venue])
         worth = _dollar_value(decision, account.venue)
         rule = account.book.card.name
-        yield AccountLine(account.venue, rule, changed, before, after, worth)
+        waits = account.venue in asked.waiting
+        yield AccountLine(account.venue, rule, changed, before, after, worth, waits)
 
 
 def _standing(account: PlanAccount, proof: Proof) -> StandingLine:
@@ -361,6 +366,7 @@ def document_without_equity(
         gain_usd_annual=0.0,
         payback_days=None,
         optimality_gap=None,
+        judged_by=judged_by(None),
         accounts=tuple(lines),
         cures=tuple(cures),
         refusals=(RefusalLine("plan", str(found)),),

@@ -54,6 +54,15 @@ class SharedFunctions:
         net[scale.columns] = local / size
         return self._place(net, slopes / steep, offsets / steep), function.weight * steep
 
+    def scaled(self, net: FloatArray, slopes: FloatArray, offsets: FloatArray) -> tuple[int, float]:
+        """Place of max_j (slope_j net'x - offset_j) over all positions, in units of equity, and by
+        what it was divided. Raises `ValueError` for one that no position changes."""
+        size = float(np.abs(net).max())
+        steep = float(np.abs(slopes).max()) * size
+        if not steep > 0.0:
+            raise ValueError("expected a function of a position")
+        return self._place(net / size, slopes * size / steep, offsets / steep), steep
+
     def _place(self, net: FloatArray, slopes: FloatArray, offsets: FloatArray) -> int:
         if net[np.flatnonzero(net)[0]] < 0.0:
             net, slopes = -net, -slopes

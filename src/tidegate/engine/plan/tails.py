@@ -77,8 +77,10 @@ class Place:
     spends: bool = True
 
 
-def stress_tail(scenarios: Sequence[Sequence[Point]], place: Place) -> Tail:
-    """The maximum over named moves: no money that is sent arrives within one."""
+def stress_tail(
+    scenarios: Sequence[Sequence[Point]], place: Place, *, landed: bool = False
+) -> Tail:
+    """The maximum over named moves: no money that is sent arrives within one, unless `landed`."""
     used = sorted({f for points in scenarios for each in points for f in each.weights})
     order = {name: index for index, name in enumerate(used)}
     shape = (len(scenarios), max(len(points) for points in scenarios))
@@ -102,7 +104,7 @@ def stress_tail(scenarios: Sequence[Sequence[Point]], place: Place) -> Tail:
         weights=weights,
         worth=worth,
         constant=constant,
-        landed=np.zeros((*shape, place.edges), dtype=bool),
+        landed=np.full((*shape, place.edges), landed),
         mass=1.0,
         penalty=place.penalty,
         limit=place.limit,

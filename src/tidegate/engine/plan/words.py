@@ -22,6 +22,10 @@ from tidegate.model.plan_terms import Holds
 UNKNOWN = "UNKNOWN"
 # Below it an amount may be of a coin that is worth much more than a dollar.
 SMALL_AMOUNT = 1_000.0
+WAITS = (
+    "[bold]Waits[/] {venue}: it does not stand the outer stress yet; after counts money on its "
+    "way, and until that is there the inner stress is proved"
+)
 HEADLINES = {
     "plan": "[bold green]PLAN[/]",
     "nothing to do": "[bold green]NOTHING TO DO[/]",
@@ -37,12 +41,15 @@ def show(found: PlanDocument, console: Console) -> None:
         f"{HEADLINES[found.outcome]} for {escape(found.book)} at {found.as_of}, mandate "
         f"{escape(found.mandate)} ({found.mandate_version}), equity {_usd(found.equity_usd)}"
     )
-    for line in (*_refusals(found), *_summary(found)):
+    for line in (*_refusals(found), *_summary(found), *_judged(found)):
         console.print(line)
     console.print(_positions(found))
     if found.transfers:
         console.print(_transfers(found))
     console.print(_accounts(found.accounts))
+    for account in found.accounts:
+        if account.waits:
+            console.print(WAITS.format(venue=escape(account.venue)))
     for sent in found.transfers:
         console.print(_why_sent(sent))
     for move in found.moves:
@@ -87,6 +94,13 @@ def _summary(found: PlanDocument) -> Iterator[str]:
         )
     for line in found.shortfalls:
         yield f"[bold yellow]Given up for now[/] {escape(line.name)}: {_usd(line.usd)}"
+
+
+def _judged(found: PlanDocument) -> Iterator[str]:
+    yield escape(found.judged_by)
+    for line in found.history.accounts if found.history else ():
+        before, after = _usd(line.health_before_usd), _usd(line.health_after_usd)
+        yield f"  mean health in that tail {escape(line.venue)}: {before}, after {after}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> Table:
