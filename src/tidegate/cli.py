@@ -480,7 +480,7 @@ def main() -> None:
             print(f"tidegate: {told}", file=sys.stderr)
         sys.exit(2)
     # The library turns Ctrl-C into this status, without a word.
-    sys.exit(_stopped() if status == STOPPED else status)
+    sys.exit(_stopped() if status == STOPPED else status or 0)
 
 
 def _stopped() -> int:

@@ -307,7 +307,7 @@ LATE_OLD = 'mark = { value = "mark", as_of = "2024-01-01", source = "Binance'
 LATE_NEW = 'mark = { value = "mark", as_of = "2031-01-01", source = "Binance'
 BAD_MANDATES = {
     "unknown venue": ('source = "binance"', 'source = "mtgox"', "transfer[0]"),
-    "a venue without a rule": ("[venue.hyperliquid]\n", "[venue.mtgox]\n", "venue.mtgox"),
+    "a venue without a rule": ("[venue.hyperliquid]\n", "[venue.mtgox]\n", "venue.hyperliquid"),
     "conflicting limits": ("naked_usd = 150_000", "naked_usd = 1_000", "limits.naked_usd"),
     "negative limit": ("gross_leverage = 8", "gross_leverage = -1", "limits.gross_leverage"),
     "unknown field": ("loss_from_peak", "loss_from_top", "limits"),
