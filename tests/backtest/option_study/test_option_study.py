@@ -159,10 +159,6 @@ def test_hedge_leaves_no_delta_and_stops_at_initial_margin(study: Study) -> None
 
 
 # Doing nothing breaks no limit of this question, and HiGHS calls its planes infeasible.
-UNSOLVED = pytest.mark.xfail(strict=True, reason="a feasible joint question is called infeasible")
-
-
-@UNSOLVED
 def test_joint_plan_sells_and_every_account_stands_its_moves(study: Study) -> None:
     look = study.look(0)
     step = joint.act(start(), look, None, Switches())
@@ -221,7 +217,7 @@ def test_command_names_a_folder_without_chains(
 @pytest.mark.parametrize(
     "switches",
     [
-        pytest.param(Switches(bands=False), id="no bands", marks=UNSOLVED),
+        pytest.param(Switches(bands=False), id="no bands"),
         pytest.param(Switches(certificate=False), id="no certificate"),
         pytest.param(Switches(venue_margin=False), id="flat margin"),
     ],

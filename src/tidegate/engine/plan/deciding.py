@@ -244,9 +244,7 @@ def _as_it_stands(asked: Asked, account: PlanAccount, found: Proof) -> list[Brea
 
 
 def _unproved(found: Proof) -> list[Breach]:
-    lower = found.lower_usd
-    short = 0.0 if lower is None else max(0.0, -lower)
-    return [Breach(found.venue, f"{found.verdict} at {found.worst}", short)]
+    return [Breach(found.venue, f"{found.verdict} at {found.worst}", found.short_usd)]
 
 
 def changes_account(asked: Asked, changed: Changes, account: PlanAccount) -> bool:

@@ -70,6 +70,15 @@ class Proof:
         return None if self.certificate is None else self.certificate.lower_usd
 
     @property
+    def short_usd(self) -> float:
+        """What the account lacks at least: at a counter-example its own health, since the search
+        ends there and leaves the lower bound far below; elsewhere what the lower bound is short."""
+        found = self.certificate
+        if found is None:
+            return 0.0
+        return max(0.0, -found.upper_usd if found.upper_usd < 0.0 else -found.lower_usd)
+
+    @property
     def worst(self) -> str:
         """The market of least health that was found, in words."""
         if self.certificate is None:

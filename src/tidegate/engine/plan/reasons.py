@@ -334,9 +334,8 @@ def _cures(decision: Decision) -> Iterator[CureLine]:
         found = breaches(asked, account, nothing_done(asked))
         before = decision.before[account.venue]
         if before.certificate is not None and not before.holds:
-            short = max(0.0, -before.certificate.lower_usd)
             what = f"proof over the stress box, {before.worst}"
-            found.append(Breach(account.venue, what, short))
+            found.append(Breach(account.venue, what, before.short_usd))
         for each in found:
             yield CureLine(each.venue, each.short_usd, each.what)
 
