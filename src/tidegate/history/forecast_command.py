@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from tidegate.engine.page_file import ensure_writable, patience, write_page
 from tidegate.forecast.early_warning import Measured
@@ -204,8 +205,7 @@ def _all_stress_lines(scores: StressScores) -> Iterator[str]:
 def document(found: ForecastEvidence) -> dict[str, Any]:
     """Everything in plain types; what is not known is null."""
     question = found.question
-    every = question.window == EVER
-    scaling = GaugeScaling()
+    every, scaling = question.window == EVER, GaugeScaling()
     plain: dict[str, Any] = {
         "coins": list(question.coins),
         "from": None if every else format_time(question.window.start_ms),
@@ -213,8 +213,8 @@ def document(found: ForecastEvidence) -> dict[str, Any]:
         "volatility": [forecast_table.document(study) for study in found.volatility],
         "funding": [_funding_document(outlook) for outlook in found.funding],
         "gauges": [_gauge_document(gauge) for gauge in found.gauges],
-        "all_funding": found.all_funding,
-        "all_stress": found.all_stress,
+        "all_funding": _counted(found.all_funding),
+        "all_stress": _counted(found.all_stress),
         "off": {
             "gauge": {"enabled": scaling.enabled, "reason": GAUGE_OFF},
             "funding": {"enabled": False, "reason": FUNDING_OFF},
@@ -224,6 +224,11 @@ def document(found: ForecastEvidence) -> dict[str, Any]:
     # The encoder writes what is not a number as null.
     encoded: dict[str, Any] = json.loads(msgspec.json.encode(plain))
     return encoded
+
+
+def _counted(study: FundingEvidence | StressScores | None) -> dict[str, Any] | None:
+    """A whole study, with how many trials it made."""
+    return None if study is None else {**structs.asdict(study), "trials": study.trials}
 
 
 def _funding_document(outlook: FundingOutlook) -> dict[str, Any]:
