@@ -215,6 +215,5 @@ def _gauge(question: Question, coin: str, refused: list[str]) -> GaugeHistory | 
 def _windowed(bars: DailyBars, window: Window) -> DailyBars:
     """The days that lie in the window whole."""
     rows = (bars.day_ms >= window.start_ms) & (bars.day_ms + DAY_MS <= window.end_ms)
-    columns = (bars.day_ms, bars.high, bars.low, bars.close, bars.volume)
-    day_ms, *rest = (column[rows] for column in columns)
-    return DailyBars(day_ms, *rest)
+    columns = (bars.high, bars.low, bars.close, bars.volume)
+    return DailyBars(bars.day_ms[rows], *(column[rows] for column in columns))
