@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -23,14 +23,18 @@ from tests.history.written_files import (
     write_rows,
 )
 from tidegate.cli import main
+from tidegate.forecast.buffer_value import BufferValue
 from tidegate.forecast.stress_gauge import GaugeScaling
 from tidegate.history.forecast_command import GAUGE_OFF, document, lines, parse_question
 from tidegate.history.forecast_evidence import ForecastEvidence, Question, gather
-from tidegate.history.stress_study import SPOT_FILE
+from tidegate.history.forecast_page import content
+from tidegate.history.funding_evidence import FundingEvidence
+from tidegate.history.stress_study import SPOT_FILE, GaugeValue, StressScores
 from tidegate.history.volatility_history import BARS, EVER
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS, HOUR_MS, MINUTE_MS
+from tidegate.signals.funding_hold import HoldValue
 
 BAR_DAYS, FUNDING_DAYS, SPOT_DAYS = 215, 300, 560
 
@@ -156,6 +160,26 @@ def test_command_prints_one_document_and_a_page_that_needs_nothing(
     figures = json.loads(re.findall(r'id="figures">(.*?)</script>', text, re.DOTALL)[0])
     assert set(figures) == set(re.findall(r'class="chart" id="([^"]+)"', text))
     assert {"gain-1", "volatility-BTC-1", "funding-24", "funding-168", "gauge-BTC"} == set(figures)
+
+
+def test_whole_studies_are_in_table_document_and_page(evidence: ForecastEvidence) -> None:
+    scores, scored = evidence.funding[0].scores, evidence.gauges[0].scored
+    hold = HoldValue("BTC", 0.159, 0.164, -0.014, 0.001, 0.9, 4, 200)
+    saved = GaugeValue("BTC", "variance", 0.5, BufferValue(5, 9.7, 10.0, 0.033, -0.137, 0.216))
+    found = replace(
+        evidence,
+        all_funding=FundingEvidence((scores,), (hold,), 0.0027, ("gate at 24 h: too short",)),
+        all_stress=StressScores((scored,), (saved,)),
+    )
+    text, plain = "\n".join(lines(found)), document(found)
+    _, body, _ = content(found, ())
+    assert "acted +15.9%, static +16.4%, difference [-1.4%, +0.1%]" in text
+    assert "+3.3% [-13.7%, +21.6%]" in text
+    assert "0 of 1 pay" in text
+    assert "not judged: gate at 24 h: too short" in text
+    assert (plain["all_funding"]["trials"], plain["all_stress"]["trials"]) == (12, 2)
+    for figure in ("+15.9%", "+16.4%", "27 bp", "+3.3%", "-13.7%", "0 of 1 pay"):
+        assert figure in body
 
 
 def test_window_cuts_every_part_and_what_is_left_too_short_is_named(folder: Path) -> None:

@@ -34,7 +34,7 @@ def command(default_folder: Callable[[], Path], page: PageMaker) -> Callable[...
             typer.Option("--funding", help="All venues, ten largest coins, value of acting: slow."),
         ] = False,
         stress: Annotated[
-            bool, typer.Option("--stress", help="All sets of features, margin-days: minutes.")
+            bool, typer.Option("--stress", help="All sets of features, margin-days: slow.")
         ] = False,
         html: Annotated[Path | None, typer.Option(help="Page to write, with charts.")] = None,
         json: Annotated[
@@ -43,7 +43,7 @@ def command(default_folder: Callable[[], Path], page: PageMaker) -> Callable[...
     ) -> None:
         """Score forecasts of volatility, funding and stress, and forecast from the last row.
 
-        Each horizon takes some ten seconds. Exit 1 if the pool's regret exceeds its bound.
+        Exit 1 if the pool's regret exceeds its bound.
         """
         from tidegate.history.forecast_command import parse_question, show_forecasts
 

@@ -12,17 +12,20 @@ from html import escape
 
 import numpy as np
 
+from tidegate.forecast.early_warning import WarningScore
 from tidegate.history import forecast_table
 from tidegate.history.forecast_evidence import ForecastEvidence, FundingOutlook, GaugeHistory
 from tidegate.history.forecast_study import CoinWalks, ForecastStudy, horizon_text
+from tidegate.history.funding_evidence import FundingEvidence
 from tidegate.history.parquet import FloatArray, IntArray
+from tidegate.history.stress_study import StressScores
 from tidegate.history.surface_figures import FIT, OUTSIDE, QUOTE, SOFT, Figure
 from tidegate.history.surface_page import table
 from tidegate.model.times import DAY_MS, format_date, format_time
 
 TEN_TO_NINETY = 1.2815515655446004
 DAYS_PER_YEAR = 365.0
-BAND_FILL = "rgba(217,122,43,0.22)"
+EDGE: dict[str, object] = {"color": FIT, "width": 0.8, "dash": "dot"}
 SERIES = (FIT, QUOTE, SOFT, OUTSIDE)
 
 Part = tuple[str, dict[str, Figure]]
@@ -36,6 +39,10 @@ def content(found: ForecastEvidence, off: Sequence[str]) -> tuple[str, str, dict
     parts += [_volatility(study) for study in found.volatility]
     parts += [_funding(outlook) for outlook in found.funding]
     parts += [_gauge(gauge) for gauge in found.gauges]
+    if found.all_funding is not None:
+        parts.append((_all_funding(found.all_funding), {}))
+    if found.all_stress is not None:
+        parts.append((_all_stress(found.all_stress), {}))
     reasons = "".join(f"<li>{escape(text)}</li>\n" for text in (*off, *found.refused))
     parts.append((f"<h2>Off by default, and not made</h2>\n<ul>{reasons}</ul>\n", {}))
     figures: dict[str, object] = {}
@@ -61,7 +68,7 @@ def _volatility(study: ForecastStudy) -> Part:
     for walked in study.coins:
         name = f"volatility-{_slug(walked.coin)}-{key}"
         figures[name] = _walk_figure(study, walked)
-        text = f"What {study.chosen} forecast, its 10 to 90 % band, and what came."
+        text = f"What {study.chosen} forecast, its 10 and 90 % quantiles, and what came."
         body += _chart(name, f"{walked.coin}, next {over}", text)
     for part, title in forecast_table.PARTS.items():
         body += _score_table(study, part, title)
@@ -119,9 +126,8 @@ def _walk_figure(study: ForecastStudy, walked: CoinWalks) -> Figure:
     at_ms = start_ms + study.period_ms
     return _lines(
         [
-            _line(at_ms, low, "10 %", {"width": 0}) | {"showlegend": False},
-            _line(at_ms, high, "10 to 90 %", {"width": 0})
-            | {"fill": "tonexty", "fillcolor": BAND_FILL},
+            _line(at_ms, low, "10 %", EDGE),
+            _line(at_ms, high, "90 %", EDGE),
             _line(at_ms, _vol(walked.realised, scale), "came", {"color": QUOTE, "width": 1.2}),
             _line(at_ms, _vol(found.variance, scale), "expected", {"color": FIT, "width": 1.8}),
         ],
@@ -227,6 +233,56 @@ def _gauge(gauge: GaugeHistory) -> Part:
     marks |= {"mode": "markers", "marker": {"color": OUTSIDE, "size": 4}}
     levels = _line(gauge.day_ms + DAY_MS, gauge.level, "gauge", {"color": QUOTE, "width": 1})
     return body, {name: _lines([levels, marks], "")}
+
+
+def _all_funding(evidence: FundingEvidence) -> str:
+    rows = [
+        (
+            f"{each.venue}, {each.horizon_h} h",
+            f"{each.wins} of {len(each.coins)}",
+            f"{each.coverage:.1%}",
+        )
+        for each in evidence.scores
+    ]
+    values = [
+        (v.coin, *_per_cents(v.acted_annual, v.static_annual, v.difference_low, v.difference_high))
+        for v in evidence.values
+    ]
+    net = f"Net income a year at a round trip of {1e4 * evidence.round_trip:.0f} bp."
+    return (
+        "<h2>Funding on every venue</h2>\n"
+        + table(("venue", "better than all", "in 80 %"), rows, f"{evidence.trials} trials.")
+        + table(("coin", "acted", "static", "difference, 2.5 %", "97.5 %"), values, net)
+    )
+
+
+def _all_stress(scores: StressScores) -> str:
+    rows = [
+        (f"{row.coin} {row.label}, {row.features}", *_set_cells(row.score)) for row in scores.sets
+    ]
+    values = [
+        (f"{v.coin} {v.features}", *_per_cents(v.value.saved, v.value.low, v.value.high))
+        for v in scores.values
+    ]
+    heads = ("set", "AUC", "2.5 %", "97.5 %", "average precision", "base", "precision at 10 %")
+    saved = f"Margin-days saved at equal liquidations; {len(scores.pays)} of {len(values)} pay."
+    return (
+        "<h2>Every set of features</h2>\n"
+        + table(heads, rows, f"{scores.trials} trials; precision is at 10 % false alarms.")
+        + table(("gauge", "saved", "2.5 %", "97.5 %"), values, saved)
+    )
+
+
+def _per_cents(*shares: float) -> list[str]:
+    return [f"{share:+.1%}" for share in shares]
+
+
+def _set_cells(score: WarningScore | None) -> list[str]:
+    if score is None:
+        return ["–"] * 6
+    auc, precision = score.auc, score.average_precision
+    figures = (auc.value, auc.low, auc.high, precision.value, score.base_rate)
+    return [f"{value:.3f}" for value in (*figures, score.precision_at_far.value)]
 
 
 def _chart(name: str, title: str, described: str) -> str:
