@@ -190,7 +190,7 @@ def test_window_cuts_every_part_and_what_is_left_too_short_is_named(folder: Path
     assert gauge.scored.score is None
     assert gauge.scored.refusal
     assert all(each.as_of_ms < window.end_ms for each in found.funding)
-    assert "not known, taken as full stress" in "\n".join(lines(found))
+    assert "not known; full stress where it is switched on" in "\n".join(lines(found))
     assert document(found)["gauges"][0]["level"] is None
 
 

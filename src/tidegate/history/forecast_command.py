@@ -40,8 +40,8 @@ GAUGE_OFF = (
     " the days it was judged on (docs/forecasts.md); --stress makes those figures."
 )
 FUNDING_OFF = (
-    "Funding forecasts move no capital: acting on them earned no more than holding, net of costs"
-    " (docs/forecasts.md); --funding makes those figures."
+    "Funding forecasts move no capital: net of costs, acting on them beat holding on no coin over"
+    " the whole band of the difference (docs/forecasts.md); --funding makes those figures."
 )
 
 
@@ -154,7 +154,9 @@ def _coin_lines(scores: FundingScores) -> Iterator[str]:
 
 def _gauge_lines(gauge: GaugeHistory) -> Iterator[str]:
     at_ms, level = gauge.latest
-    now = f"{level:.2f} of 1" if level == level else "not known, taken as full stress"
+    now = (
+        f"{level:.2f} of 1" if level == level else "not known; full stress where it is switched on"
+    )
     yield f"\nStress gauge of {gauge.coin} at {format_time(at_ms)}: {now}"
     yield f"  {_set_text(gauge.scored)}"
 
