@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ import typer
 from tidegate import __version__
 from tidegate.engine import observe_arguments
 from tidegate.engine.plan import arguments
+from tidegate.history import forecast_arguments
 from tidegate.model.errors import InputError
 
 app = typer.Typer(
@@ -37,6 +39,12 @@ Jobs = Annotated[int, typer.Option(min=1, max=64, help="Processes to run policie
 def data_folder() -> Path:
     """The market data: TIDEGATE_DATA, else ../shared/market-data beside the repository."""
     return Path(os.environ.get("TIDEGATE_DATA") or REPOSITORY / "../shared/market-data")
+
+
+def _page(title: str, body: str, figures: Mapping[str, object]) -> str:
+    from tidegate.engine.page import page
+
+    return page(title, body, figures)
 
 
 def _version(wanted: bool) -> None:
@@ -182,11 +190,13 @@ def surface(
     json: Json = False,
 ) -> None:
     """Fit a surface free of arbitrage to a chain; exit 1 if none can be fitted or it holds any."""
-    from tidegate.engine.page import page
     from tidegate.history.surface_command import Request, show_surfaces
 
-    if not show_surfaces(Request(chain, at, currency, html), page, as_json=json):
+    if not show_surfaces(Request(chain, at, currency, html), _page, as_json=json):
         raise typer.Exit(1)
+
+
+app.command(epilog=forecast_arguments.EXAMPLE)(forecast_arguments.command(data_folder, _page))
 
 
 @app.command(epilog="Example: tidegate demo --crisis gap --policies tidegate,desk,threshold=4")
@@ -252,10 +262,10 @@ def kill(
 
     It needs neither the engine nor the watchdog. `tidegate resume`, by two people, lifts it.
     """
-    from tidegate.venues.kill_command import Ask, kill, latch_of
+    from tidegate.venues.kill_command import Ask, kill, latch_of, this_user
 
     folder = _given(latch_of(_latch_folder(latch), config))
-    if not kill(folder, Ask(who or _user(), why, wait, config), as_json=json):
+    if not kill(folder, Ask(who or this_user(), why, wait, config), as_json=json):
         raise typer.Exit(1)
 
 
@@ -267,9 +277,9 @@ def resume(
     json: Json = False,
 ) -> None:
     """Consent to lift a kill, one of two operators; exit 1 while another is missing."""
-    from tidegate.venues.kill_command import resume
+    from tidegate.venues.kill_command import resume, this_user
 
-    if not resume(_given(_latch_folder(latch)), who or _user(), key, as_json=json):
+    if not resume(_given(_latch_folder(latch)), who or this_user(), key, as_json=json):
         raise typer.Exit(1)
 
 
@@ -324,16 +334,6 @@ def _given(folder: Path | None) -> Path:
     if folder is None:
         raise InputError("tidegate", "latch", "expected --latch FOLDER, or TIDEGATE_LATCH")
     return folder
-
-
-def _user() -> str:
-    """Who runs this, by the system's word, which no variable can change."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"user {os.getuid()}"
 
 
 audit_app = typer.Typer(no_args_is_help=True, help="Signed checkpoints that others can hold.")

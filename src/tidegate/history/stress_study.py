@@ -116,7 +116,7 @@ def study_stress(root: Path, coins: tuple[str, ...] = ("BTC", "ETH")) -> StressS
         features = feature_sets(root, coin, panel)
         labels = event_labels(bars)
         for name, label in labels.items():
-            sets += [_set_score(coin, name, label, key, x) for key, x in features.items()]
+            sets += [score_set(coin, name, label, key, x) for key, x in features.items()]
         moves = next_move(bars)
         for key, x in features.items():
             worth = _gauge_value(coin, key, x, labels["expansion"], moves)
@@ -159,16 +159,22 @@ def next_move(bars: DailyBars) -> FloatArray:
     return np.append(np.maximum(up, down), np.nan)
 
 
+def variance_features(bars: DailyBars) -> FloatArray:
+    """Range variance of the day and of the week over that of the month, and the month's, in logs,
+    float64[n, 3]."""
+    variance = range_variance(bars.high, bars.low)
+    month = trailing_mean(variance, 30)
+    week = np.log(trailing_mean(variance, 7) / month)
+    return np.column_stack([_log_variance(bars) - np.log(month), week, np.log(month)])
+
+
 def feature_sets(root: Path, coin: str, panel: Mapping[str, DailyBars]) -> Mapping[str, FloatArray]:
     """Named feature sets float64[n, f] of a coin; `everything` joins all but implied volatility."""
     bars = panel[coin]
     returns = np.column_stack([each.return_log for each in panel.values()])
-    variance = range_variance(bars.high, bars.low)
-    log_variance = np.log(np.where(variance > 0.0, variance, np.nan))
-    level = log_variance - np.log(trailing_mean(variance, 30))
+    log_variance = _log_variance(bars)
     sets = {
-        "variance": [level, np.log(trailing_mean(variance, 7) / trailing_mean(variance, 30)),
-                     np.log(trailing_mean(variance, 30))],
+        "variance": [*variance_features(bars).T],
         "joint": [standardised_shift(absorption_ratio(returns, 60), 15, 250),
                   np.log(turbulence(returns, 120)), mean_correlation(returns, 30)],
         "regimes": [jump_states(log_variance, bars.return_log),
@@ -188,7 +194,12 @@ def feature_sets(root: Path, coin: str, panel: Mapping[str, DailyBars]) -> Mappi
     return joined
 
 
-def _set_score(
+def _log_variance(bars: DailyBars) -> FloatArray:
+    variance = range_variance(bars.high, bars.low)
+    return np.log(np.where(variance > 0.0, variance, np.nan))
+
+
+def score_set(
     coin: str, label: str, labels: FloatArray, name: str, features: FloatArray
 ) -> SetScore:
     """Walk-forward probability of one set, scored; a short history is named, not hidden."""

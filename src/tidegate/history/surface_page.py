@@ -117,7 +117,7 @@ def _expiry_table(study: SurfaceStudy) -> str:
     )
     rows = [_expiry_cells(expiry) for expiry in study.expiries]
     caption = "Volatilities in per cent, differences and errors in vol points."
-    return _table(heads.split(","), rows, caption)
+    return table(heads.split(","), rows, caption)
 
 
 def _expiry_cells(expiry: ExpiryStudy) -> Sequence[str]:
@@ -153,8 +153,8 @@ def _quote_part(study: SurfaceStudy) -> str:
         f'<li class="bad">{format_time(ms)} has no slice: {escape(why)}</li>\n'
         for ms, why in quality.dropped_expiries.items()
     )
-    table = _table(("quotes", "count"), rows, "Each quote is left out for one reason, the first.")
-    return f"<h2>Quotes</h2>\n<p>{text}</p>\n<ul>{slices}</ul>\n{table}"
+    counts = table(("quotes", "count"), rows, "Each quote is left out for one reason, the first.")
+    return f"<h2>Quotes</h2>\n<p>{text}</p>\n<ul>{slices}</ul>\n{counts}"
 
 
 def _arbitrage_part(study: SurfaceStudy) -> str:
@@ -174,7 +174,7 @@ def _arbitrage_part(study: SurfaceStudy) -> str:
         f'<h2>Arbitrage</h2>\n<p class="{css}">In the surface: {found.butterflies} butterfly, '
         f"{found.calendars} calendar on {found.points:,} points at {found.expiries} expiries; "
         f"{proof}.</p>\n<p>In the quotes: {parity_words(study.parity)}.</p>\n"
-        + _table(heads.split(","), rows, caption)
+        + table(heads.split(","), rows, caption)
     )
 
 
@@ -195,7 +195,7 @@ def _parity_cells(row: ExpiryParity) -> Sequence[str]:
     )
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
     """The first column names the row, the others are numbers."""
     top = "".join(
         f'<th scope="col"{" class=n" if index else ""}>{escape(head)}</th>'

@@ -240,3 +240,13 @@ def _say(words: str) -> None:
     # Nobody who listens is no reason to leave an order alive.
     with suppress(OSError):
         print(f"tidegate: {words}", file=sys.stderr, flush=True)
+
+
+def this_user() -> str:
+    """Who runs this, by the system's word, which no variable can change."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
