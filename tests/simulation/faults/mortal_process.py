@@ -37,6 +37,8 @@ from tidegate.simulation.faults.small_book import (
 from tidegate.simulation.faults.small_market import STEP_MS, make_tape, start_ms
 
 SLACK_STEPS, CALM_TICKS = 30, 200
+# On a slow machine a life may end before its recovery does, and no day would come to its end.
+KILLS_A_DAY = 40
 REFUSED = 2
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
@@ -146,8 +148,8 @@ class Parent:
         return self.site.now_ms >= self.site.begin_ms + 1000 * self._ticks
 
     def day(self, longest_s: float) -> None:
-        """Lives one after another, until one comes to the day's end."""
-        while self.done is None and not self._is_over:
+        """Lives one after another, until one comes to the day's end; the last is not cut short."""
+        while self.done is None and not self._is_over and self.kills < KILLS_A_DAY:
             self.live(longest_s * self._rng.random() + 0.001)
         while self.done is None:
             self.live(None)
