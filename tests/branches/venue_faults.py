@@ -336,3 +336,10 @@ def kill_on_a_full_disk_without_watchdog_or_terminal(place: Place) -> None:
     place.patch.setattr(sys, "stderr", Closed())
     assert not kill_command.kill(latch.folder, ASK, as_json=False)
     assert latch.is_set()
+
+
+@provokes("venues/kill_command.py", "this_user: except KeyError")
+def user_of_the_process_has_no_name(place: Place) -> None:
+    """As in a container that runs under a bare number."""
+    place.patch.setattr("os.getuid", lambda: 2**31 - 7)
+    assert kill_command.this_user() == f"user {2**31 - 7}"

@@ -204,7 +204,9 @@ def plan_book(held: Held, look: Look, candidates: Iterable[Contract], told: Told
         fee = min(terms.OPTION_FEE, terms.OPTION_CAP * seen.mark)
         moved = terms.VOL_DAILY[each.coin] * max(0.05, abs(seen.delta))
         volume = terms.OPTION_VOLUME_USD[each.coin]
-        value["costs"][name] = _costs(fee, seen.half_spread, volume, moved)
+        # A quote wider than its own underlying says no cost: the option may only be reduced.
+        if seen.half_spread < 1.0:
+            value["costs"][name] = _costs(fee, seen.half_spread, volume, moved)
     return plan_book_of(Reader("option study"), value)
 
 
