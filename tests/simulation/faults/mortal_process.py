@@ -17,8 +17,9 @@ from typing import Any
 
 from tidegate.engine.cycle import Cycle, World
 from tidegate.engine.record_frames import open_record
-from tidegate.engine.restart import resume_file
+from tidegate.engine.restart import Resumed, resume_file
 from tidegate.execution.desk import Desk
+from tidegate.execution.record import Record
 from tidegate.journal import Journal, partial_path
 from tidegate.model.errors import InputError
 from tidegate.risk.gate import Gate
@@ -37,7 +38,7 @@ from tidegate.simulation.faults.small_book import (
 from tidegate.simulation.faults.small_market import STEP_MS, make_tape, start_ms
 
 SLACK_STEPS, CALM_TICKS = 30, 200
-# On a slow machine a life may end before its recovery does, and no day would come to its end.
+# Where a life ends before its recovery does, no day would come to its end.
 KILLS_A_DAY = 40
 REFUSED = 2
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -63,16 +64,17 @@ def engine(pipe: Connection, path: str, swarm: Swarm, ticks: int) -> None:
     gateway, begin = PipeGateway(pipe), start_ms(ticks)
     now = gateway.advance(0)
     try:
-        record, past, memory = _started(Path(path), now)
+        record, resumed = _started(Path(path), now)
     except InputError:
         os._exit(REFUSED)
     tape = make_tape(swarm, begin, ticks * 1000 // STEP_MS + SLACK_STEPS)
     feed = TapeFeed(tape, INSTRUMENTS)
+    past = resumed.past if resumed else None
     desk = Desk(gateway, record, (MANDATE.limits, INSTRUMENTS), past=past)
     world = World(feed, gateway, Gate(CANARY), record, desk)
-    cycle = Cycle(
-        world, terms_at(exchange_terms()), TurningOutlook(swarm.seed), begin, memory=memory
-    )
+    cycle = Cycle(world, terms_at(exchange_terms()), TurningOutlook(swarm.seed), begin)
+    if resumed is not None:
+        cycle.recall(resumed.memory, resumed.quotes)
     end = begin + 1000 * ticks
     while (now := gateway.advance(1000)) <= end + 1000 * CALM_TICKS:
         desk.tick(now)
@@ -84,12 +86,12 @@ def engine(pipe: Connection, path: str, swarm: Swarm, ticks: int) -> None:
     pipe.send(("done", (accounts, left)))
 
 
-def _started(path: Path, now: int) -> tuple[Any, Any, Any]:
+def _started(path: Path, now: int) -> tuple[Record, Resumed | None]:
     if partial_path(path).exists():
         resumed = resume_file(path, now, MANDATE.version)
-        return resumed.record, resumed.past, resumed.memory
+        return resumed.record, resumed
     journal = Journal.create(path, {"mandate": MANDATE.version}, durable=True)
-    return open_record(INSTRUMENTS, STABLE_MICRO, {}, journal, journal.run), None, None
+    return open_record(INSTRUMENTS, STABLE_MICRO, {}, journal, journal.run), None
 
 
 class Parent:
@@ -113,6 +115,8 @@ class Parent:
         self._serve(ours, timer if seconds else None)
         timer.cancel()
         child.join()
+        # Any other end is an error of the process, and no day would come to its end with it.
+        assert child.exitcode in (0, -signal.SIGKILL, REFUSED), f"ended with {child.exitcode}"
         self.site.wire.disconnect()
         self.kills += child.exitcode == -signal.SIGKILL
         if child.exitcode == REFUSED:

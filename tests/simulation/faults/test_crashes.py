@@ -60,12 +60,12 @@ def test_process_killed_again_in_its_recovery_ends_with_its_venues_books(
     assert not any(found), "".join(found)
 
 
-@pytest.mark.soak
-def test_process_killed_two_hundred_times_by_signal_ends_every_day_with_its_venues_books(
-    tmp_path: Path,
+@pytest.mark.parametrize("count", [10, pytest.param(SIGKILLS, marks=pytest.mark.soak)])
+def test_process_killed_many_times_by_signal_ends_every_day_with_its_venues_books(
+    tmp_path: Path, count: int
 ) -> None:
     kills, seed = 0, 0
-    while kills < SIGKILLS:
+    while kills < count:
         seed += 1
         parent = Parent(
             Swarm(seed, {Fault.PARTIAL_FILL: 0.5, Fault.REPLY_LOST: 0.1}), 600, tmp_path
