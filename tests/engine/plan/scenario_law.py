@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.engine.plan.scenario_tails import Markets
+from tests.engine.plan.scenario_tails import Markets
 from tidegate.risk.scenarios import (
     BarBlock,
     Scenarios,

@@ -22,12 +22,12 @@ from scipy.stats import beta
 from tests.engine.plan import fresh_paths, scenario_law
 from tests.engine.plan.fresh_paths import Paths
 from tests.engine.plan.plain_books import book_values, liquid, mandate_text, read
+from tests.engine.plan.scenario_tails import scenario_tails
 from tidegate.engine.margin_book.exact_account import ExactAccount
 from tidegate.engine.plan.after import account_after
 from tidegate.engine.plan.asking import Asked, ask
 from tidegate.engine.plan.book import PlanAccount
 from tidegate.engine.plan.deciding import Decision, Outcome, Solver, decide, fast
-from tidegate.engine.plan.scenario_tails import scenario_tails
 from tidegate.margin.batch import health, stacked_lines
 from tidegate.margin.deribit_portfolio import DeribitPortfolio
 from tidegate.margin.market_values import Key, forward_of, index_of, mark_of, vol_of
