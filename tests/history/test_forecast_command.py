@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
 
+from tests.ended import Run, runner
 from tests.history.written_files import (
     FUNDING_COLUMNS,
     FUNDING_FILE,
@@ -22,7 +21,6 @@ from tests.history.written_files import (
     time_sql,
     write_rows,
 )
-from tidegate.cli import main
 from tidegate.forecast.buffer_value import BufferValue
 from tidegate.forecast.stress_gauge import GaugeScaling
 from tidegate.history.forecast_command import GAUGE_OFF, document, lines, parse_question
@@ -39,26 +37,9 @@ from tidegate.signals.funding_hold import HoldValue
 BAR_DAYS, FUNDING_DAYS, SPOT_DAYS = 215, 300, 560
 
 
-@dataclass(frozen=True)
-class Ended:
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def forecast(*words: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["tidegate", "forecast", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        seen = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), seen.out, seen.err)
-
-    return forecast
+    return runner(capsys, monkeypatch, "forecast")
 
 
 def _write_bars(root: Path) -> None:

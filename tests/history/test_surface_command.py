@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.ended import Run, runner
 from tests.history.written_chains import (
     DAYS,
     TS_MS,
@@ -24,7 +23,6 @@ from tests.history.written_chains import (
     rows_of,
     write_chain,
 )
-from tidegate.cli import main
 from tidegate.history.surface_command import BARS, spark
 from tidegate.history.surface_study import (
     SurfaceStudy,
@@ -42,26 +40,9 @@ CHAIN = quoted(KNOWN)
 ROWS = rows_of(CHAIN)
 
 
-@dataclass(frozen=True)
-class Ended:
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def surface(*words: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["tidegate", "surface", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        seen = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), seen.out, seen.err)
-
-    return surface
+    return runner(capsys, monkeypatch, "surface")
 
 
 @pytest.fixture(scope="module")

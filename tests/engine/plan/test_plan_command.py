@@ -7,7 +7,6 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import msgspec
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.ended import Run, runner
 from tests.engine.plan.plain_books import (
     EXAMPLES,
     MANDATE,
@@ -29,31 +29,9 @@ from tidegate.engine.plan.document import SCHEMA, PlanDocument
 DOCUMENT = (REPOSITORY / "docs" / "plan.md").read_text(encoding="utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Exit status, and what was printed."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def call(*words: str | Path) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["tidegate", "plan", *map(str, words)])
-        status = 0
-        try:
-            main()
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return Ended(status, printed.out, printed.err)
-
-    return call
+    return runner(capsys, monkeypatch, "plan")
 
 
 def written(folder: Path, values: Any, text: str = MANDATE) -> tuple[Path, str, Path]:

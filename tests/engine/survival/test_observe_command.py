@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,9 @@ import msgspec
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.ended import Ended, Run, runner
 from tests.engine.plan.plain_books import set_balance, set_field
 from tests.engine.survival.survival_books import linear_values, straddle_values
-from tidegate.cli import main
 from tidegate.engine.survival import document
 from tidegate.engine.survival.reading import has_whole_accounts
 from tidegate.engine.survival.terms import SaidObserve
@@ -24,31 +22,14 @@ from tidegate.engine.survival.terms import SaidObserve
 DOCUMENT = (REPOSITORY / "docs" / "observe.md").read_text(encoding="utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Exit status, and what was printed."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    observe = runner(capsys, monkeypatch, "observe")
+
     def call(values: Any, *words: str | Path) -> Ended:
         path = tmp_path / "book.json"
         path.write_text(json.dumps(values))
-        monkeypatch.setattr(sys, "argv", ["tidegate", "observe", str(path), *map(str, words)])
-        status = 0
-        try:
-            main()
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return Ended(status, printed.out, printed.err)
+        return observe(path, *words)
 
     return call
 
