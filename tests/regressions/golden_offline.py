@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden runs without an exchange: ways of money, send or cut, dead-man's switches, the files of
+operators, and what is seen of a book that stands in a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.engine.book_files import changed, raw_book, seen
+from tests.risk import desk
+from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH, base_lots, held
+from tidegate.engine.observation import observe
+from tidegate.execution.dead_man import Arming, armed, to_arm, unguarded
+from tidegate.execution.distress import Pressure, send_or_cut
+from tidegate.execution.heartbeat import Heartbeat, Pulse
+from tidegate.execution.latch import Latch
+from tidegate.execution.operators import public_key, read_operators
+from tidegate.execution.routes import Need, Roads, best_route, landed_by, landing_law, roads, ways
+from tidegate.execution.schedule import Hazard, Leg, Pace, schedule
+from tidegate.execution.secret_file import read_secret, write_secret
+from tidegate.execution.transit import in_transit, lost
+from tidegate.model.account import Shipment
+from tidegate.model.errors import InputError
+from tidegate.model.replies import Armed, Device, Unclear
+from tidegate.model.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, DayWindow
+from tidegate.model.units import MICRO
+from tidegate.risk.plan import Situation
+
+Told = list[tuple[str, object]]
+VOLS = {"BTC": 1.0, "ETH": 1.5}
+BLOCKED = {"BTC": 0.066, "ETH": 0.12}
+LOTS = base_lots(ALPHA_BTC, 1_000_000)
+
+
+def digits(value: Any) -> Any:
+    """A value as plain JSON with nine digits of every float, which all processors agree on."""
+    plain = value if isinstance(value, float) else msgspec.to_builtins(value, str_keys=True, enc_hook=str)
+    if isinstance(plain, float):
+        return float(f"{plain:.9g}")
+    if isinstance(plain, dict):
+        return {key: digits(part) for key, part in plain.items()}
+    return [digits(part) for part in plain] if isinstance(plain, list) else plain
+
+
+def attempt(told: Told, what: str, run: Callable[[], object], folder: str = "HOME") -> None:
+    """What comes of a call, or the line with which it refuses."""
+    try:
+        told.append((what, {"is": digits(run())}))
+    except InputError as error:
+        told.append((what, {"refused": str(error).replace(folder, "HOME")}))
+
+
+def book(beta_usd: float, side: int = 1, alpha_usd: float = 500_000.0) -> Situation:
+    """A million at each of two venues, long at alpha where the side is +1."""
+    positions = {
+        ALPHA_BTC: held(ALPHA_BTC, side * LOTS),
+        BETA_BTC: held(BETA_BTC, -side * 100 * LOTS),
+        BETA_ETH: held(BETA_ETH, -side * 100 * LOTS // 7),
+    }
+    return desk.situation(desk.portfolio({"alpha": alpha_usd, "beta": beta_usd}, positions))
+
+
+def slower(here: Roads, factor: float, **terms: Any) -> Roads:
+    edges = []
+    for edge in here.edges:
+        times = edge.passage.latency_median_s * factor, edge.passage.latency_p95_s * factor
+        moved = replace(edge.passage, latency_median_s=times[0], latency_p95_s=times[1], **terms)
+        edges.append(msgspec.structs.replace(edge, passage=moved))
+    return msgspec.structs.replace(here, edges=tuple(edges))
+
+
+def distress(told: Told) -> None:
+    """Send or cut, on both sides, with money in time, late, or on no road."""
+    terms = desk.terms()
+    for side in (1, -1):
+        for beta_usd in (45_000.0, 60_000.0, 110_000.0, 500_000.0):
+            situation = book(beta_usd, side)
+            here = roads(terms, situation)
+            for factor in (1.0, 4.0, 30.0):
+                pressure = Pressure("beta", 50_000 * MICRO, VOLS, BLOCKED)
+                road = slower(here, factor)
+                told.append(("verdict", digits(send_or_cut(terms, situation, road, pressure))))
+            nowhere = msgspec.structs.replace(here, edges=())
+            none = Pressure("beta", 10_000 * MICRO, VOLS, BLOCKED, 0.05)
+            told.append(("blocked", digits(send_or_cut(terms, situation, nowhere, none))))
+    here = roads(terms, book(60_000.0))
+    for bad in (
+        Pressure("beta", 0, VOLS, BLOCKED),
+        Pressure("beta", 5, VOLS, BLOCKED, 1.5),
+        Pressure("beta", 5, {"BTC": 1.0}, BLOCKED),
+        Pressure("beta", 5, {"BTC": 0.0, "ETH": 1.0}, BLOCKED),
+    ):
+        attempt(told, "pressure", lambda bad=bad: send_or_cut(terms, book(60_000.0), here, bad))
+
+
+def ways_of_money(told: Told) -> None:
+    """Ways over one and two edges, in hours, under caps, and what is on its way."""
+    terms, now = desk.terms(), desk.NOW_MS
+    for limits in ({}, {"cap_usd_day": 20_000.0}, {"window": DayWindow(0, HOUR_MS)}):
+        routed = desk.routed(**limits) if limits else terms
+        situation = book(60_000.0)
+        here = roads(routed, situation)
+        for destination, usd in (("beta", 5_000), ("beta", 90_000), ("vault", 30_000)):
+            for way in ways(here, destination, usd * MICRO):
+                law = landing_law(way, now)
+                times = [float(law.seconds[k]) for k in (0, 160, 320)]
+                told.append(("way", {"way": digits(way), "times": digits(times)}))
+                for minutes in (5, 20, 600):
+                    share = landed_by(way, now + minutes * MINUTE_MS)
+                    told.append(("landed", {"minutes": minutes, "share": digits(float(share))}))
+            for minutes, sure in ((20, 0.5), (60, 0.99), (5, 0.9)):
+                need = Need(destination, usd * MICRO, now + minutes * MINUTE_MS, sure)
+                attempt(told, "route", lambda need=need, here=here: best_route(here, need))
+    shipments = (
+        Shipment("a", "alpha", "beta", "USDT", 10 * MICRO, now - 300 * SECOND_MS),
+        Shipment("b", "alpha", "beta", "USDT", 20 * MICRO, now - HOUR_MS - 5),
+        Shipment("c", "beta", "vault", "USDC", 30 * MICRO, now - 5),
+        Shipment("d", "beta", "alpha", "USDC", 40 * MICRO, now - 2 * DAY_MS),
+    )
+    portfolio = desk.portfolio({}, {}, shipments)
+    told.append(("transit", digits(in_transit(portfolio, terms.passages, now))))
+    told.append(("lost", sorted(lost(portfolio, terms.passages, now)) and {
+        "ids": sorted(lost(portfolio, terms.passages, now))}))
+
+
+def slices(told: Told) -> None:
+    """Schedules of one pair under several paces, both ways round."""
+    for side in (1, -1):
+        for interval_s, horizon_s, naked, aversion in (
+            (30, 0, 25_000.0, 0.0), (30, 300, 25_000.0, 0.0), (30, 300, 9_000.0, 1e-5),
+            (10, 600, 2_000.0, 1e-3), (10, 60, 10.0, 0.0),
+        ):
+            lots = {ALPHA_BTC: side * 1_500, BETA_BTC: -side * 150_000}
+            legs = {
+                n: Leg(desk.INSTRUMENTS[n], k, desk.COSTS[n], desk.quote(n)) for n, k in lots.items()
+            }
+            pace = Pace(interval_s * SECOND_MS, horizon_s * SECOND_MS, naked, aversion)
+            for urgent in (False, True):
+                attempt(told, "schedule", lambda legs=legs, pace=pace, urgent=urgent: schedule(
+                    legs, Hazard(0.02, 0.6), pace, urgent=urgent))
+    one = {BETA_BTC: Leg(desk.INSTRUMENTS[BETA_BTC], 3, desk.COSTS[BETA_BTC], desk.quote(BETA_BTC))}
+    both = one | {ALPHA_ETH: Leg(
+        desk.INSTRUMENTS[ALPHA_ETH], -2, desk.COSTS[ALPHA_ETH], desk.quote(ALPHA_ETH))}
+    pace = Pace(30_000, 60_000, 25_000.0)
+    for legs, hazard in ((one, Hazard(0.0, 0.0)), (both, Hazard(0.1, 0.5)), ({}, Hazard(0.1, 0.5)),
+                         (one, Hazard(inf, 0.5)), (one, Hazard(0.1, -0.5))):
+        attempt(told, "schedule", lambda legs=legs, hazard=hazard: schedule(legs, hazard, pace))
+
+
+def switches(told: Told) -> None:
+    """A device that is armed, rearmed, lost a request, and lapses."""
+    devices = {"alpha": Device("alpha", 5, 300, True), "beta": Device("beta", 60, 120, False)}
+    arming = Arming()
+    for second in range(0, 120, 10):
+        now = second * SECOND_MS
+        resting = ("alpha", "omega", "beta", "alpha") if second < 90 else ()
+        due = to_arm(arming, devices, resting, now, 30)
+        for venue, seconds in due:
+            reply = Unclear("lost") if second in (30, 60) else Armed(venue, now + 1, now)
+            arming = armed(arming, venue, seconds, reply, now)
+        without = unguarded(arming, devices, resting, now + 9_000)
+        told.append(("armed", {"due": due, "until": arming.until_ms, "unguarded": without}))
+    arming = armed(arming, "alpha", 0, Armed("alpha", None, 0), 0)
+    told.append(("disarmed", {"until": arming.until_ms}))
+
+
+def files(told: Told) -> None:
+    """Latches, operators and secrets as they stand in good and bad files."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        key = folder / "key"
+        for path in (key, key):
+            attempt(told, "write", lambda path=path: write_secret(path, b"s" * 32), home)
+        attempt(told, "read", lambda: read_secret(key).hex(), home)
+        for text, mode in (("00", 0o600), ("zz" * 32, 0o600), ("00" * 32, 0o644)):
+            key.write_text(text)
+            key.chmod(mode)
+            attempt(told, "read", lambda: read_secret(key).hex(), home)
+        attempt(told, "read", lambda: read_secret(folder / "none").hex(), home)
+        attempt(told, "read", lambda: read_secret(folder).hex(), home)
+        _latches(told, folder)
+        _operators(told, folder / "operators.toml", home)
+        _beats(told, folder)
+
+
+def _latches(told: Told, folder: Path) -> None:
+    home, latch = str(folder), Latch(folder / "latch")
+    told.append(("none", {"set": latch.is_set(), "is": latch.exists()}))
+    attempt(told, "create", lambda: Latch.create(folder / "latch").is_set(), home)
+    attempt(told, "create", lambda: Latch.create(folder / "latch").is_set(), home)
+    attempt(told, "create", lambda: Latch.create(folder / "key").is_set(), home)
+    attempt(told, "consent", lambda: latch.consent("ada", b"a" * 32, 5), home)
+    kills = [latch.kill()]
+    attempt(told, "set", lambda: latch.set("ada\x00", " why\n" * 400, 7), home)
+    attempt(told, "set", lambda: Latch(folder / "key").set("ada", "no folder", 7), home)
+    told.append(("kills", {"of": [*kills, latch.kill()], "set": latch.is_set()}))
+    told.append(("confirmed", {"said": latch.confirmation(), "exists": latch.exists()}))
+    keys = {n: public_key(n[0].encode() * 32).hex() for n in ("ada", "bob", "cleo")}
+    lines = "".join(f'{n} = "{k}"\n' for n, k in keys.items())
+    (latch.folder / "operators.toml").write_text(f"[operators]\n{lines}")
+    (latch.folder / "consent-broken.json").write_text("{")
+    for who, late in (("ada", 0), ("ada", 1), ("bob", 4_000_000), ("cleo", 4_000_001)):
+        given = latch.consent(who, who[0].encode() * 32, 10 + late)
+        told.append(("consent", {"of": given, "set": latch.is_set(), "number": latch.number}))
+    leave = latch.folder / "leave.json"
+    for content in (leave.read_text(), "", '{"kill": "", "consents": []}', "x" * 70_000):
+        leave.write_text(content)
+        told.append(("leave", {"set": latch.is_set(), "again": latch.is_set()}))
+
+
+def _operators(told: Told, path: Path, home: str) -> None:
+    key = "ab" * 32
+    for text in (
+        f'[operators]\nada = "{key}"\n', f'[operators]\nada = "{key}"\nbob = "{key}"\n',
+        "operators = 5\n", "[operators]\nada = 5\n", '[operators]\nada = "zz"\n',
+        f'[operators]\n"a b" = "{key}"\n', f'[operators]\n{"a" * 41} = "{key}"\n',
+    ):
+        path.write_text(text)
+        attempt(told, "operators", lambda: {n: k.hex() for n, k in read_operators(path).items()}, home)
+    path.write_bytes(b"\xff")
+    attempt(told, "operators", lambda: sorted(read_operators(path)), home)
+    attempt(told, "operators", lambda: sorted(read_operators(path.with_name("no"))), home)
+
+
+def _beats(told: Told, folder: Path) -> None:
+    attempt(told, "heart", lambda: Heartbeat(folder / "no" / "beat") and True, str(folder))
+    path = folder / "beat"
+    pulse = Pulse(path, 0)
+    silences = [pulse.silence_ms(100)]
+    heart = Heartbeat(path)
+    for now_ms, beat_ms in ((200, 5_000), (300, 5_000), (400, 4_000), (900, 4_000)):
+        heart.beat(beat_ms * 1_000_000)
+        silences.append(pulse.silence_ms(now_ms))
+    path.unlink()
+    silences.append(pulse.silence_ms(1_000))
+    pulse.restart(1_100)
+    told.append(("silences", {"ms": [*silences, pulse.silence_ms(1_150)]}))
+
+
+BOOKS: tuple[tuple[str, object], ...] = (
+    ("accounts.0.balances.USDT", "2000"),
+    ("accounts.0.balances.USDT", "500"), ("accounts.0.positions.0.size", "1"),
+    ("accounts.0.positions.0.half_spread", ...), ("accounts.0.positions.0.taker_fee", ...),
+    ("accounts.1.balances.USDC", "1500"), ("routes.0.latency_median_s", 40_000),
+    ("routes.0.latency_p95_s", 600), ("routes.0.minimum", "500000"), ("vol_annual", ...),
+    ("routes.0.frozen", True), ("routes.0.blocked_until", "2026-11-20T12:00Z"), ("routes", []),
+    ("stable", {"USDT": "1"}), ("betas", ...), ("accounts.1.positions", []),
+    ("accounts.0.positions.0.mark", ...), ("accounts.0.positions.0.tiers", ...),
+)  # fmt: skip
+
+
+def books(told: Told) -> None:
+    """What is seen of a small book, and the cheapest remedy, with one place of it changed."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        for target in (0.02, 0.1, 0.4):
+            found = replace(seen(raw_book(), folder), target=target)
+            told.append(("book", digits(observe(found))))
+        for place, value in BOOKS:
+            shown = "nothing" if value is ... else value
+            told.append(("changed", {"place": place, "to": shown}))
+            attempt(told, "book", lambda p=place, v=value: observe(seen(_poor(p, v), folder)), home)
+
+
+def _poor(place: str, value: object) -> Any:
+    raw = changed(place, value)
+    if place != "accounts.0.balances.USDT":
+        raw["accounts"][0]["balances"] = {"USDT": "4000"}
+    return raw
+
+
+OFFLINE: dict[str, Callable[[Told], None]] = {
+    run.__name__: run for run in (distress, ways_of_money, slices, switches, files, books)
+}
