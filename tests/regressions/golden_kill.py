@@ -20,9 +20,9 @@ from tidegate.execution.heartbeat import Heartbeat, Pulse
 from tidegate.execution.latch import Confirmation, Kill, Latch
 from tidegate.execution.operators import public_key
 from tidegate.execution.watchdog import Clocks, Guard, Watchdog
-from tidegate.journal import Journal, read_frames
+from tidegate.journal import Journal, partial_path, read_frames
 from tidegate.model.errors import InputError
-from tidegate.model.replies import NotTaken, OrderReply, Statement, Swept, SweepReply, Unclear
+from tidegate.model.replies import NotTaken, OrderReply, OrderStatus, Statement, Swept, SweepReply, Unclear
 from tidegate.model.times import SECOND_MS
 from tidegate.simulation.faults.menu import Fault
 
@@ -30,11 +30,37 @@ SECRETS = {"ada": b"a" * 32, "bob": b"b" * 32}
 SILENCE_MS = 5_000
 
 
+class Late(Future[Any]):
+    """What is done, and seen to be at the second look."""
+
+    looks = 0
+
+    def done(self) -> bool:
+        self.looks += 1
+        return self.looks > 1
+
+
+class InOrder(dict[str, Any]):
+    """Sessions whose venues are always gone through in order."""
+
+    def keys(self) -> Any:
+        return Names(sorted(super().keys()))
+
+
+class Names(list[str]):
+    def __sub__(self, others: Any) -> list[str]:
+        return [name for name in self if name not in others]
+
+
 class Inline:
-    """Runs what it is given at once, so that rounds end in one order on every machine."""
+    """Runs what it is given at once, so that rounds end in one order on every machine; each fifth
+    is seen to be done at the next look."""
+
+    count = 0
 
     def submit(self, run: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        done: Future[Any] = Future()
+        self.count += 1
+        done: Future[Any] = Late() if self.count % 5 == 0 else Future()
         done.set_result(run(*arguments))
         return done
 
@@ -58,10 +84,19 @@ class Session:
         return Swept(venue, working, self.stage.now_ms)
 
     def cancel(self, venue: str, order: str) -> OrderReply:
+        if order == "ghost":
+            self.mood = "well"
+            return OrderStatus(order, "cancelled", 0, self.stage.now_ms)
+        if self.mood == "deaf":
+            self.mood = "well"
+            return Unclear("reset")
         return self._ill() or self.stage.server.cancel(venue, order)
 
     def statement(self, venue: str) -> Statement | Unclear:
-        return self._ill() or self.stage.server.statement(venue)
+        said = self._ill() or self.stage.server.statement(venue)
+        if self.mood == "ghost" and isinstance(said, Statement):
+            return msgspec.structs.replace(said, working=("ghost",))
+        return said
 
     def _ill(self) -> Unclear | None:
         if self.mood == "broken":
@@ -101,7 +136,7 @@ class Drill:
         self.heart, self.beats = Heartbeat(folder / "beat"), True
         self.file = folder / "watchdog.journal"
         self.journal = Journal.create(self.file, {"writer": "golden"}, durable=False)
-        self.sessions = {venue: Session(stage) for venue in ("alpha", "beta")}
+        self.sessions = InOrder({venue: Session(stage) for venue in ("alpha", "beta")})
         guard = Guard(
             self.latch,
             Pulse(folder / "beat", 0),
@@ -135,7 +170,7 @@ class Drill:
         """Keep the watchdog's own journal, and take the folder away."""
         self.say("confirmation", msgspec.json.encode(self.latch.confirmation()).decode())
         self.watchdog.close()
-        for frame in read_frames(self.file):
+        for frame in read_frames(partial_path(self.file), sealed=False):
             self.stage.say(f"watchdog {frame.kind}", frame.value())
         self.home.cleanup()
 
@@ -186,6 +221,14 @@ def read_only(value: bool) -> Callable[[Stage], None]:
     return act
 
 
+def lose_beat(stage: Stage) -> None:
+    (Path(drill(stage).home.name) / "own").unlink()
+
+
+def find_beat(stage: Stage) -> None:
+    (Path(drill(stage).home.name) / "own").touch()
+
+
 def end(stage: Stage) -> None:
     DRILLS.pop(id(stage)).end()
 
@@ -202,6 +245,7 @@ KILL = Setup(
         1: begin,
         60: set_mood("alpha", "silent"),
         130: set_mood("alpha", "well"),
+        181: set_mood("beta", "deaf"),
         # An order rests, and its partner was not sent.
         182: stop("ada", "the desk sells\nwhat it should buy"),
         190: lift("ada", "ada"),
@@ -219,9 +263,16 @@ KILL = Setup(
         400: wake,
         430: lift("ada", "ada"),
         431: lift("bob", "bob"),
+        440: set_mood("beta", "well"),
         700: stop("ada", "again"),
         705: lambda stage: (drill(stage).latch.folder / "leave.json").write_text("{}") and None,
         706: lift("ada", "bob"),
+        720: set_mood("alpha", "ghost"),
+        740: lose_beat,
+        745: find_beat,
+        760: lambda stage: drill(stage).journal.close(),
+        761: set_mood("beta", "silent"),
+        764: set_mood("beta", "well"),
         1190: end,
     },
 )

@@ -4,9 +4,12 @@ operators, and what is seen of a book that stands in a file."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -17,17 +20,33 @@ from tests.engine.book_files import changed, raw_book, seen
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH, base_lots, held
 from tidegate.engine.observation import observe
+from tidegate.engine.record_frames import open_record
+from tidegate.engine.restart import resume_file
+from tidegate.execution.brake import (
+    BrakeState,
+    Weight,
+    allows,
+    begun,
+    messaged,
+    moved,
+    planned,
+    rolled,
+)
 from tidegate.execution.dead_man import Arming, armed, to_arm, unguarded
 from tidegate.execution.distress import Pressure, send_or_cut
+from tidegate.execution.durable_file import put, put_new
 from tidegate.execution.heartbeat import Heartbeat, Pulse
 from tidegate.execution.latch import Latch
-from tidegate.execution.operators import public_key, read_operators
+from tidegate.execution.operators import new_key, public_key, read_operators
 from tidegate.execution.routes import Need, Roads, best_route, landed_by, landing_law, roads, ways
 from tidegate.execution.schedule import Hazard, Leg, Pace, schedule
 from tidegate.execution.secret_file import read_secret, write_secret
+from tidegate.execution.trajectory import Tradeoff, optimal_shares
 from tidegate.execution.transit import in_transit, lost
+from tidegate.journal import Journal, partial_path, read_frames
 from tidegate.model.account import Shipment
 from tidegate.model.errors import InputError
+from tidegate.model.events import Deposited
 from tidegate.model.replies import Armed, Device, Unclear
 from tidegate.model.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, DayWindow
 from tidegate.model.units import MICRO
@@ -40,10 +59,11 @@ LOTS = base_lots(ALPHA_BTC, 1_000_000)
 
 
 def digits(value: Any) -> Any:
-    """A value as plain JSON with nine digits of every float, which all processors agree on."""
+    """A value as plain JSON with nine digits of every float, and twelve behind the point at most,
+    which all processors agree on."""
     plain = value if isinstance(value, float) else msgspec.to_builtins(value, str_keys=True, enc_hook=str)
     if isinstance(plain, float):
-        return float(f"{plain:.9g}")
+        return float(f"{round(plain, 12):.9g}")
     if isinstance(plain, dict):
         return {key: digits(part) for key, part in plain.items()}
     return [digits(part) for part in plain] if isinstance(plain, list) else plain
@@ -76,6 +96,45 @@ def slower(here: Roads, factor: float, **terms: Any) -> Roads:
     return msgspec.structs.replace(here, edges=tuple(edges))
 
 
+def brake(told: Told) -> None:
+    """The runaway brake alone, over a day and the next, on both sides."""
+    limits = desk.with_limits(
+        messages_per_s=2, repeats=3, repeats_in_s=60.0, loss_per_day=0.05, turnover_per_day=2.0
+    ).limits
+    day_ms = desk.NOW_MS // DAY_MS * DAY_MS
+    state = begun(None)
+    state = moved(state, 50.0)
+    state = planned(state, [desk.order(BETA_BTC, k) for k in (500, -300, 400, 900)])
+    for second, lots, equity, reduces in (
+        (0, 400, None, False), (1, 100, None, True), (2, 400, 1_000.0, False),
+        (2, 300, 1_000.0, False), (2, 300, 1_000.0, False), (3, 900, 990.0, False),
+        (4, -100, 960.0, False), (5, -100, 940.0, False), (6, -100, 990.0, True),
+        (6, -100, 990.0, False), (30, 300, 990.0, True), (63, 300, 990.0, True),
+        (64, 9, inf, False), (DAY_MS // 1_000, 9, 940.0, False), (-5, 9, 800.0, False),
+    ):
+        now_ms = day_ms + second * SECOND_MS
+        order = desk.order(BETA_BTC, lots, reduces)
+        weight = Weight("beta", abs(lots) * 1.5, equity)
+        state, held_back = allows(state, order, now_ms, weight, limits)
+        told.append(("order", digits({"held": held_back, "state": _shown(state)})))
+        state, held_back = messaged(state, "beta", now_ms, limits)
+        told.append(("message", digits({"held": held_back, "day": state.day})))
+    state = moved(planned(state, [desk.order(BETA_BTC, 900)]), 5_000.0)
+    state = rolled(rolled(state, None, day_ms, limits), 5_900.0, day_ms + DAY_MS + 9, limits)
+    now_ms = day_ms + DAY_MS + 200 * SECOND_MS
+    for equity in (5_900.0, 5_500.0, 5_930.0):
+        weight = Weight("beta", 9_000.0, equity)
+        state, held_back = allows(state, desk.order(BETA_BTC, 9), now_ms, weight, limits)
+        told.append(("order", digits({"held": held_back, "state": _shown(state)})))
+        now_ms += 5 * SECOND_MS
+    told.append(("begun", digits(_shown(begun(state.day)))))
+
+
+def _shown(state: BrakeState) -> dict[str, object]:
+    trades = {f"{name} {side}": times for (name, side), times in state.trades.items()}
+    return {"messages": state.messages, "planned": state.planned, "trades": trades, "day": state.day}
+
+
 def distress(told: Told) -> None:
     """Send or cut, on both sides, with money in time, late, or on no road."""
     terms = desk.terms()
@@ -106,7 +165,9 @@ def ways_of_money(told: Told) -> None:
     for limits in ({}, {"cap_usd_day": 20_000.0}, {"window": DayWindow(0, HOUR_MS)}):
         routed = desk.routed(**limits) if limits else terms
         situation = book(60_000.0)
-        here = roads(routed, situation)
+        here = msgspec.structs.replace(
+            onward(roads(routed, situation)), through=frozenset(("alpha", "vault"))
+        )
         for destination, usd in (("beta", 5_000), ("beta", 90_000), ("vault", 30_000)):
             for way in ways(here, destination, usd * MICRO):
                 law = landing_law(way, now)
@@ -115,9 +176,10 @@ def ways_of_money(told: Told) -> None:
                 for minutes in (5, 20, 600):
                     share = landed_by(way, now + minutes * MINUTE_MS)
                     told.append(("landed", {"minutes": minutes, "share": digits(float(share))}))
-            for minutes, sure in ((20, 0.5), (60, 0.99), (5, 0.9)):
+            for minutes, sure in ((20, 0.5), (60, 0.99), (5, 0.9), (60, 1.0)):
                 need = Need(destination, usd * MICRO, now + minutes * MINUTE_MS, sure)
                 attempt(told, "route", lambda need=need, here=here: best_route(here, need))
+    attempt(told, "route", lambda: best_route(here, Need("beta", 0, now + HOUR_MS, 0.5)))
     shipments = (
         Shipment("a", "alpha", "beta", "USDT", 10 * MICRO, now - 300 * SECOND_MS),
         Shipment("b", "alpha", "beta", "USDT", 20 * MICRO, now - HOUR_MS - 5),
@@ -128,6 +190,17 @@ def ways_of_money(told: Told) -> None:
     told.append(("transit", digits(in_transit(portfolio, terms.passages, now))))
     told.append(("lost", sorted(lost(portfolio, terms.passages, now)) and {
         "ids": sorted(lost(portfolio, terms.passages, now))}))
+
+
+def onward(here: Roads) -> Roads:
+    """With an edge more, from the wallet, whose latency is fixed, and one that leads nowhere."""
+    first = here.edges[0]
+    more = {"source": "vault", "destination": "beta", "asset_sent": "USDT"}
+    fixed = replace(first.passage, **more, latency_median_s=60.0, latency_p95_s=60.0)
+    dead = replace(first.passage, source="beta", received_share=0 * first.parity)
+    added = [msgspec.structs.replace(first, passage=edge) for edge in (fixed, dead)]
+    free = {**here.available_quanta, "vault": 40_000 * MICRO}
+    return msgspec.structs.replace(here, edges=(*here.edges, *added), available_quanta=free)
 
 
 def slices(told: Told) -> None:
@@ -149,6 +222,22 @@ def slices(told: Told) -> None:
     both = one | {ALPHA_ETH: Leg(
         desk.INSTRUMENTS[ALPHA_ETH], -2, desk.COSTS[ALPHA_ETH], desk.quote(ALPHA_ETH))}
     pace = Pace(30_000, 60_000, 25_000.0)
+    coin = replace(desk.INSTRUMENTS[BETA_BTC], inverse_face_usd=Decimal(10))
+    for leg in (
+        Leg(desk.INSTRUMENTS[BETA_BTC], 0, desk.COSTS[BETA_BTC], desk.quote(BETA_BTC)),
+        Leg(coin, 5, desk.COSTS[BETA_BTC], desk.quote(BETA_BTC)),
+        Leg(desk.INSTRUMENTS[BETA_BTC], 5, desk.COSTS[BETA_BTC],
+            msgspec.structs.replace(desk.quote(BETA_BTC), volume_day_usd=0.0)),
+    ):
+        attempt(told, "schedule", lambda leg=leg: schedule({BETA_BTC: leg}, Hazard(0, 0), pace))
+    for bad in (Pace(30_000, 60_000, 1.0, 2.0), Pace(1, 10**9, 1.0), Pace(1, 60_000, 0.7)):
+        many = Leg(desk.INSTRUMENTS[BETA_BTC], 10**7, desk.COSTS[BETA_BTC], desk.quote(BETA_BTC))
+        attempt(told, "schedule", lambda bad=bad, many=many: schedule(
+            {BETA_BTC: many}, Hazard(0.0, 0.5), bad))
+    for problem in (Tradeoff(1.0, 0.5, 2.0, 8), Tradeoff(0.0, 1.0, 0.0, 5, 0.3),
+                    Tradeoff(1.0, 0.0, 50.0, 6, 0.4)):
+        shares = optimal_shares(problem)
+        told.append(("shares", digits({"of": shares, "value": problem.value(shares)})))
     for legs, hazard in ((one, Hazard(0.0, 0.0)), (both, Hazard(0.1, 0.5)), ({}, Hazard(0.1, 0.5)),
                          (one, Hazard(inf, 0.5)), (one, Hazard(0.1, -0.5))):
         attempt(told, "schedule", lambda legs=legs, hazard=hazard: schedule(legs, hazard, pace))
@@ -185,6 +274,11 @@ def files(told: Told) -> None:
             attempt(told, "read", lambda: read_secret(key).hex(), home)
         attempt(told, "read", lambda: read_secret(folder / "none").hex(), home)
         attempt(told, "read", lambda: read_secret(folder).hex(), home)
+        for path in (folder / "kept", folder / "kept"):
+            told.append(("put", {"new": put_new(path, b"x")}))
+        with contextlib.suppress(OSError):
+            put(folder / "nowhere" / "kept", b"x")
+        told.append(("keys", {"bytes": len(new_key()), "left": sorted(os.listdir(folder))}))
         _latches(told, folder)
         _operators(told, folder / "operators.toml", home)
         _beats(told, folder)
@@ -206,6 +300,8 @@ def _latches(told: Told, folder: Path) -> None:
     lines = "".join(f'{n} = "{k}"\n' for n, k in keys.items())
     (latch.folder / "operators.toml").write_text(f"[operators]\n{lines}")
     (latch.folder / "consent-broken.json").write_text("{")
+    forged = {"who": "bob", "kill": latch.kill_id, "ts_ms": 10, "signature": "00" * 64}
+    (latch.folder / "consent-bob.json").write_bytes(msgspec.json.encode(forged))
     for who, late in (("ada", 0), ("ada", 1), ("bob", 4_000_000), ("cleo", 4_000_001)):
         given = latch.consent(who, who[0].encode() * 32, 10 + late)
         told.append(("consent", {"of": given, "set": latch.is_set(), "number": latch.number}))
@@ -269,6 +365,39 @@ def books(told: Told) -> None:
             attempt(told, "book", lambda p=place, v=value: observe(seen(_poor(p, v), folder)), home)
 
 
+def coins(told: Told) -> None:
+    """A wallet's coins hedge a short, and go with it where the short must be cut; two coins."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        for size, wallet in (("-0.4", "400"), ("-0.5", "900"), ("-1", "1500")):
+            for entry in ("60000", "50000"):
+                raw = raw_book()
+                short = raw["accounts"][0]
+                short["balances"] = {"USDT": wallet}
+                short["positions"][0] |= {"size": size, "entry": entry}
+                other = {**short["positions"][0], "symbol": "ETH", "base": "ETH", "size": "-1"}
+                short["positions"].append({**other, "mark": "3000", "entry": "3000"})
+                raw["betas"]["ETH"] = 1.2
+                raw["accounts"][1] = {**WALLET, "venue": "south"}
+                attempt(told, "book", lambda raw=raw: observe(seen(raw, folder)), home)
+                raw["routes"] = []
+                attempt(told, "book", lambda raw=raw: observe(seen(raw, folder)), home)
+
+
+WALLET: dict[str, object] = {
+    "rule": "spot",
+    "collateral": "USDC",
+    "as_of": "2026-11-20T08:00Z",
+    "balances": {"USDC": "1000", "BTC": "0.500001"},
+    "positions": [
+        {
+            "symbol": "BTCUSDC", "base": "BTC", "tick": "0.01", "lot": "0.00001", "mark": "60000",
+            "taker_fee": "0.001", "half_spread": "0.0001",
+        }
+    ],
+}  # fmt: skip
+
+
 def _poor(place: str, value: object) -> Any:
     raw = changed(place, value)
     if place != "accounts.0.balances.USDT":
@@ -276,6 +405,37 @@ def _poor(place: str, value: object) -> Any:
     return raw
 
 
+def journals(told: Told) -> None:
+    """A process that starts again from a file: under its mandate, under another, and from what is
+    no journal of an engine."""
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home) / "a.journal"
+        journal = Journal.create(path, {"mandate": "one", "nonce": "golden"}, durable=True)
+        attempt(told, "resume", lambda: resume_file(path, 5).memory, home)
+        journal.close()
+        attempt(told, "resume", lambda: resume_file(path, 5).memory, home)
+        journal = Journal.resume(path)
+        record = open_record(desk.INSTRUMENTS, {"USDT": MICRO, "USDC": MICRO}, {}, journal, "run")
+        record.take([Deposited(3, "alpha", "USDT", 70 * MICRO)])
+        journal.append("refused", {"ts_ms": 4, "breaches": [], "curable": True})
+        journal.append("decision", {"memory": {"peak_micro": 9, "reviewed_ms": 4}})
+        record.take([Deposited(5, "beta", "USDC", 30 * MICRO)])
+        journal.append("refused", {"ts_ms": 6, "breaches": []})
+        journal.close()
+        for now_ms, mandate, who in ((4, None, ""), (9, "one", ""), (9, "two", ""), (9, "two", "a")):
+            attempt(told, "resume", lambda now=now_ms, law=mandate, who=who: _resumed(
+                path, now, law, who), home)
+        for frame in read_frames(partial_path(path), sealed=False):
+            told.append((f"frame {frame.kind}", frame.value()))
+
+
+def _resumed(path: Path, now_ms: int, mandate: str | None, who: str) -> object:
+    resumed = resume_file(path, now_ms, mandate, who)
+    resumed.record.journal.close()  # type: ignore[attr-defined]
+    accounts = {venue: resumed.record.ledger.account(venue) for venue in ("alpha", "beta")}
+    return {"memory": resumed.memory, "mandate": resumed.mandate, "accounts": accounts}
+
+
 OFFLINE: dict[str, Callable[[Told], None]] = {
-    run.__name__: run for run in (distress, ways_of_money, slices, switches, files, books)
+    run.__name__: run for run in (brake, distress, ways_of_money, slices, switches, files, books, coins, journals)
 }

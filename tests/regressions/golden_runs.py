@@ -17,18 +17,25 @@ from typing import Any
 
 import msgspec
 
+from tests.audit.replayable import finished, stormy
+from tests.engine.room import Room
+from tests.regressions.golden_answers import Answers
 from tests.regressions.golden_kill import KILL
 from tests.regressions.golden_offline import OFFLINE
+from tests.regressions.golden_plans import PLANS
 from tests.regressions.golden_scripts import STORMS
 from tests.regressions.golden_stage import Setup, Stage
 from tests.regressions.golden_troubles import TROUBLES
 from tidegate.audit.difference import Differs, other_payload
+from tidegate.engine.cycle import Tools
 from tidegate.journal.frames import Frame
 from tidegate.journal.reader import read_frames, whole
-from tidegate.journal.writer import encode_payload
+from tidegate.journal.writer import Journal, encode_payload
+from tidegate.risk.limits import check_names
 
 FOLDER = Path(__file__).parent / "golden"
-SETUPS = {**STORMS, **TROUBLES, KILL.name: KILL}
+SETUPS = {**STORMS, **TROUBLES, **PLANS, KILL.name: KILL}
+BACKTEST = "backtest"
 COMMAND = "python -m tests.regressions.golden_runs"
 # The same bytes on every machine: no check sum or preset that a version of the library chooses.
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9}]
@@ -63,17 +70,36 @@ class Played:
 
 def names() -> list[str]:
     """All golden runs in order."""
-    return [*SETUPS, *OFFLINE]
+    return [*SETUPS, BACKTEST, *OFFLINE]
 
 
 def play(name: str, golden: Kept | None) -> Played:
     """Play a run; with what a golden one kept nobody is asked to solve."""
+    if name == BACKTEST:
+        return _backtest(Answers(Tools(), None if golden is None else golden.asked))
     if name in OFFLINE:
         told: list[tuple[str, object]] = []
         return _guarded(lambda: OFFLINE[name](told), lambda: (b"", Kept(0, _plain(told), [], [])))
     setup = SETUPS[name]
     stage = Stage(setup, None if golden is None else golden.asked)
     return _guarded(stage.play, lambda: (bytes(stage.disk.durable), _kept(setup, stage)))
+
+
+def _backtest(answers: Answers) -> Played:
+    """A storm in which nothing is lost on the wire and time stands still within a step."""
+    tools = Tools(answers.allocate, answers.relieve)
+    journal = Journal.in_memory({"book": "backtest", "checks": check_names()})
+    found: list[Room] = []
+
+    def run() -> None:
+        found.append(stormy(tools, journal=journal))
+        finished(found[0])
+
+    def kept() -> tuple[bytes, Kept]:
+        events = found[0].record.events if found else []
+        return journal.content(), Kept(1, [], _plain([("event", e) for e in events]), answers.kept)
+
+    return _guarded(run, kept)
 
 
 def _guarded(run: Callable[[], None], found: Callable[[], tuple[bytes, Kept]]) -> Played:

@@ -92,6 +92,7 @@ UNSOLVED = Setup("unsolved", seconds=600, tools=Tools(allocate=failing, reduces=
 CLEAR = tuple(Deleveraging(BEGIN_MS + 400_000, name, side, 0.0)
               for name in (desk.ALPHA_BTC, desk.BETA_ETH) for side in (-1, 1))
 SCORES = np.linspace(0.0, 50.0, 11)[None, None, :] * np.ones((1, 2, 1))
+QUEUES = {name: Queue("profit_leverage", SCORES) for name in desk.INSTRUMENTS}
 FORCED = Setup(
     "forced",
     seconds=1800,
@@ -99,7 +100,7 @@ FORCED = Setup(
     mandate=mandate(BOLD, limits={"naked_usd": 40_000.0}),
     prices={
         desk.BETA_BTC: [1.0] * 12 + [1.9] + [1.0] * 8,
-        "BTC": [1.0] * 12 + [1.01] + [1.0] * 8 + [1.08, 1.11, 1.12],
+        "BTC": [1.0] * 5 + [1.004] * 7 + [1.01] + [1.0] * 8 + [1.08, 1.11, 1.12],
     },
     rules={
         venue: ((0, desk.RULES[venue]), (BEGIN_MS + 1_080_000, desk.rules("0.02", "0.05")[venue]))
@@ -107,7 +108,7 @@ FORCED = Setup(
     },
     tape={
         "deleveragings": tuple(sorted(CLEAR)),
-        "queues": {name: Queue("profit_leverage", SCORES) for name in desk.INSTRUMENTS},
+        "queues": QUEUES,
         "funding": stamps(300, dict.fromkeys((desk.BETA_BTC, desk.ALPHA_ETH), 3 * 10**8), 4),
     },
 )
@@ -117,7 +118,7 @@ FORCED_TURNED = replace(
     pairs=lambda _: TURNED,
     prices={
         desk.BETA_BTC: [1.0] * 12 + [0.3] + [1.0] * 8,
-        "BTC": [1.0] * 12 + [0.99] + [1.0] * 8 + [0.93, 0.89, 0.88],
+        "BTC": [1.0] * 5 + [0.996] * 7 + [0.99] + [1.0] * 8 + [0.93, 0.89, 0.88],
     },
 )
 PACED = Setup(
@@ -138,7 +139,7 @@ WALLET = Setup(
     seconds=1500,
     passages=FAST,
     funds={"alpha": 70_000.0, "beta": 50_000.0},
-    mandate=mandate(limits={"minimum_transfer_usd": 2_000.0}),
+    mandate=mandate(limits={"minimum_transfer_usd": 2_000.0}, execution={"horizon_s": 60.0}),
     pairs=lambda second: ((desk.VAULT_BTC, desk.BETA_BTC), PAIRS[1]),
     prices={"BTC": [1.0] * 14 + [1.06, 1.1, 1.13], desk.VAULT_BTC: [1.0] * 8 + [1.004]},
 )
@@ -161,6 +162,7 @@ DATED_RULE = BinanceUsdm(
 )
 DELIVERY = Setup(
     "delivery",
+    braked=False,
     seconds=2_900,
     passages=FAST,
     mandate=mandate(limits={"naked_usd": 60_000.0}),

@@ -33,7 +33,7 @@ from tidegate.model.mandate import Mandate
 from tidegate.model.replies import Entry
 from tidegate.model.times import MINUTE_MS, SECOND_MS
 from tidegate.model.units import MICRO, usd
-from tidegate.risk.gate import Gate
+from tidegate.risk.gate import ApprovalError, Gate
 from tidegate.risk.limits import check_names
 from tidegate.risk.plan import Terms
 from tidegate.signals.carry import CarryEdge
@@ -66,12 +66,15 @@ def mandate(base: Mandate = desk.MANDATE, **tables: Mapping[str, Any]) -> Mandat
         for name, values in changes.items():
             table = msgspec.structs.replace(getattr(base, name), **values)
             base = msgspec.structs.replace(base, **{name: table})
-    return base
+    # As it is read from a file: a number of seconds is a float.
+    return msgspec.convert(msgspec.to_builtins(base), Mandate)
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A fault that the next requests of a kind about an action meet, so many times."""
+    """A fault that the next requests of a kind about an action meet, so many times. `KILL` kills
+    the process when the request is done, `TORN_WRITE` before it is; `RULE_CHANGE` has an approval
+    refused by the session."""
 
     kind: str
     about: str
@@ -119,20 +122,31 @@ class Wire(FaultyGateway):
     """A wire that meets the faults that are planned for a request, then those of chance."""
 
     planned: list[Planned]
-    _asking: tuple[str, str]
+    _asking: Fault | None
 
     def _ask(self, venue, action, do, kind="asks"):  # type: ignore[no-untyped-def]
-        self._asking = (kind, action or venue)
-        return super()._ask(venue, action, do, kind)
+        fault = self._asking = self._planned(kind, action or venue)
+        if fault is Fault.TORN_WRITE:
+            raise Killed("before a request")
+        if fault is Fault.RULE_CHANGE:
+            raise ApprovalError("another seal")
+        reply = super()._ask(venue, action, do, kind)
+        if fault is Fault.KILL:
+            raise Killed("after a request")
+        return reply
 
-    def _fate(self, venue: str, *, signed: bool) -> Fault | None:
-        kind, about = self._asking
+    def _planned(self, kind: str, about: str) -> Fault | None:
         for place, planned in enumerate(self.planned):
             if planned.kind == kind and re.search(planned.about, about):
                 left = replace(planned, times=planned.times - 1)
                 self.planned[place : place + 1] = [left] if left.times else []
                 return planned.fault
-        return super()._fate(venue, signed=signed)
+        return None
+
+    def _fate(self, venue: str, *, signed: bool) -> Fault | None:
+        if self._asking is Fault.KILL:
+            return None
+        return self._asking or super()._fate(venue, signed=signed)
 
 
 class Venues(VenueServer):
@@ -258,7 +272,7 @@ class Stage:
             self.setup.each(self)
         if not self.alive:
             self._start()
-        self.record.take([Marked(self.record.ledger.ts_ms, self.server.exchange.marks())])
+        self.record.take([Marked(self.now_ms, self.server.exchange.marks())])
         conclude(self.record, self.cycle.tally)
         self.record.journal.seal()
 

@@ -46,7 +46,7 @@ WIRE = Setup(
     chances={
         F.REQUEST_LOST: 0.04, F.REQUEST_DELAYED: 0.04, F.REPLY_LOST: 0.04, F.REPLY_DELAYED: 0.04,
         F.RATE_LIMIT: 0.03, F.ERROR_UNDONE: 0.02, F.ERROR_DONE: 0.02, F.SIGNER_REFUSAL: 0.02,
-        F.REPORT_LOST: 0.1, F.REPORT_LATE: 0.2, F.REPORT_TWICE: 0.2, F.PARTIAL_FILL: 0.5,
+        F.REPORT_LOST: 0.3, F.REPORT_LATE: 0.3, F.REPORT_TWICE: 0.3, F.PARTIAL_FILL: 0.5,
         F.FILL_LAST: 0.5, F.WRONG_TEXT: 0.3,
     },
     spells=(
@@ -111,7 +111,7 @@ def overfill(stage: Stage) -> None:
 def from_nowhere(stage: Stage) -> None:
     """A line of a venue that nobody knows, and one that cannot be booked."""
     entry = Entry("omega", 1, Deposited(stage.now_ms, "omega", "USDT", 5))
-    stage.server._news.append(("omega", entry))
+    stage.server._news += [("omega", entry), ("omega", entry)]
     landed = TransferLanded(stage.now_ms, "nobody", "beta", "USDT", 9, "USDC", 9, 0)
     stage.server.write(landed)
 
@@ -258,15 +258,18 @@ CRASHES = Setup(
     passages=FAST,
     mandate=mandate(limits=WIDE),
     funds={"alpha": 100_000.0, "beta": 50_000.0},
-    kills=frozenset((3, 60, 150, 260, 291, 420, 700, 1_200, 1_700)),
+    kills=frozenset((3, 60, 260, 700, 1_200, 1_700)),
     chances={F.PARTIAL_FILL: 0.4},
     script={
+        355: lambda stage: stage.wire.planned.append(Planned("sends", "raise", F.TORN_WRITE)),
+        535: lambda stage: stage.wire.planned.append(Planned("sends", "beta:BTC.0", F.KILL)),
         640: fill_disk,
         645: free_disk,
         700: deposit("alpha", 20_000.0),
         701: lambda stage: stage.die(),
         800: fail_once,
         1000: new_mandate,
+        1255: lambda stage: stage.wire.planned.append(Planned("sends", ":", F.RULE_CHANGE)),
         1300: lambda stage: stage.die(torn=True),
     },
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.regressions.golden_runs import (
+    BACKTEST,
     FOLDER,
     SETUPS,
     Kept,
@@ -21,6 +22,8 @@ from tests.regressions.golden_runs import (
 from tidegate.audit import verify
 from tidegate.audit.replay import replay
 
+# What a person did on the account without the engine, which a verifier must say.
+STRANGE = {"doubts": {"orders accounted for"}, "errands": {"transfers accounted for"}}
 SIZE_MAX = 1_000_000
 
 
@@ -34,3 +37,16 @@ def test_golden_run_is_equal_to_the_byte(name: str, golden: dict[str, Played]) -
     kept = golden[name]
     said = difference(name, kept, play(name, kept.kept))
     assert not said, said
+
+
+@pytest.mark.parametrize("name", [*SETUPS, BACKTEST])
+def test_golden_journal_verifies_and_its_decisions_are_made_again(
+    name: str, golden: dict[str, Played], tmp_path: Path
+) -> None:
+    path = tmp_path / "golden.journal"
+    path.write_bytes(golden[name].journal)
+    failed = {check.name for check in verify(str(path)) if not check.passed}
+    assert failed == STRANGE.get(name, set())
+    found = replay(path, resolves=False)
+    assert found.difference is None
+    assert found.decisions > 0

@@ -190,7 +190,9 @@ class Replay:
         cycle = self.cycle = self.cycle or self._cycle()
         since = scene.setting.start_ms if self._decided_ms is None else self._decided_ms
         if ts_ms - since > scene.terms.mandate.mandate.watch_interval_s * SECOND_MS:
-            # The engine may have looked at its book since, and seen it worth more.
+            # The engine may have looked at its book since, and seen it worth more; capital that came
+            # before that look is in the peak that it then wrote.
+            cycle.follow_capital()
             cycle.memory = cycle.memory.seen(scene.seen.peak_micro)
         self.gap_ms_max, self._decided_ms = max(self.gap_ms_max, ts_ms - since), ts_ms
         cycle.step(ts_ms)

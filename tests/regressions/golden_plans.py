@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden runs of plans that take their time, are overtaken, or meet trouble with money."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from tests.regressions.golden_scripts import BOLD, FAST, QUEUES
+from tests.regressions.golden_stage import PAIRS, TURNED, Planned, Setup, Stage, mandate
+from tests.regressions.golden_troubles import DAY_S, WIDE, deposit
+from tests.risk import desk
+from tidegate.model.actions import Transfer
+from tidegate.model.events import TransferReturned
+from tidegate.model.times import SECOND_MS
+from tidegate.model.units import MICRO
+from tidegate.simulation.faults.menu import Fault as F
+from tidegate.simulation.tape import Deleveraging
+
+SLOWLY = [1.0] * 6 + [1 + 0.012 * k for k in range(1, 30)]
+# Prices creep against one side: money is sent, profits are realised for it, then positions go.
+DRIFT = Setup(
+    "drift",
+    seconds=2_160,
+    passages=FAST,
+    mandate=BOLD,
+    prices={"BTC": SLOWLY, "ETH": SLOWLY},
+)
+DRIFT_TURNED = replace(
+    DRIFT,
+    name="drift-turned",
+    pairs=lambda _: TURNED,
+    mandate=mandate(BOLD, edge={"payback_days": 60.0}),
+    prices=dict.fromkeys(("BTC", "ETH"), [2 - m for m in SLOWLY]),
+)
+
+
+def closing(setup: Setup, second: int, name: str, side: int) -> Deleveraging:
+    return Deleveraging(setup.begin_ms + second * SECOND_MS, name, side, 0.0)
+
+
+PACED_OUT = mandate(
+    BOLD,
+    limits={"naked_usd": 15_000.0, "replan_move": 0.5, "naked_s": 300.0},
+    execution={"horizon_s": 600.0, "interval_s": 30.0},
+)
+OVERTAKEN = Setup(
+    "overtaken",
+    seconds=1_300,
+    passages=FAST,
+    mandate=PACED_OUT,
+    prices={"BTC": [1.0] * 11 + [1.14] * 4 + [1.0], "ETH": [1.0] * 11 + [1.17] * 4 + [1.0]},
+)
+STRUCK = replace(
+    OVERTAKEN,
+    name="struck",
+    seconds=700,
+    pairs=lambda _: TURNED,
+    prices={"BTC": [1.0, 1.0, 1.0, 1.0, 0.99]},
+)
+STRUCK = replace(
+    STRUCK,
+    tape={
+        "queues": QUEUES,
+        "deleveragings": (
+            closing(STRUCK, 300, desk.ALPHA_BTC, -1),
+            closing(STRUCK, 500, desk.BETA_ETH, 1),
+        )
+    },
+)
+# Orders that fill over a minute, so that the approval of the next step expires.
+SLOW = Setup(
+    "slow",
+    seed=11,
+    seconds=1_500,
+    passages=FAST,
+    mandate=mandate(limits={"naked_usd": 30_000.0, "naked_s": 400.0, "gross_leverage": 3.0}),
+    chances={F.PARTIAL_FILL: 1.0, F.REPORT_LOST: 0.6, F.REPORT_LATE: 0.3},
+    script={
+        900: lambda stage: stage.server.fated.update({F.FILL_LAST: ":"}),
+        1_000: lambda stage: stage.wire.planned.append(
+            Planned("sends", "beta:BTC", F.REPLY_DELAYED, 2)
+        ),
+    },
+    spells=((F.FEED_STALE, "beta", 600, 700, -1.0),),
+)
+
+
+def by_hand(stage: Stage) -> None:
+    """A person sends money without the engine; it is back, and another lands."""
+    for name, dollars in (("hand.1", 3_000), ("hand.2", 4_000)):
+        sent = Transfer(name, "alpha", "beta", "USDT", dollars * MICRO, "by hand")
+        stage.server.write(*stage.server.exchange.send(sent))
+    stage.server.exchange.hold("hand.1", stage.server.exchange.end_ms)
+
+
+def hand_back(stage: Stage) -> None:
+    stage.server.write(*stage.server.exchange.give_back("hand.1"))
+
+
+def strange_return(stage: Stage) -> None:
+    """Money of a shipment that nobody sent."""
+    stage.server.write(TransferReturned(stage.now_ms, "nobody", "beta", "USDC", 5))
+
+
+def take_out(stage: Stage) -> None:
+    """The owner takes all capital."""
+    for venue in stage.server.venues:
+        asset = desk.COLLATERAL[venue]
+        held = stage.server.exchange.account(venue).balances.get(asset, 0)
+        if held:
+            stage.server.deposit(venue, asset, -held)
+
+
+def plan_fault(kind: str, about: str, fault: F, times: int = 1):  # type: ignore[no-untyped-def]
+    return lambda stage: stage.wire.planned.append(Planned(kind, about, fault, times))
+
+
+def refuse_money(stage: Stage) -> None:
+    """The venue refuses after its review, without the money having left."""
+    stage.server.fated |= {F.REVIEW: "transfer", F.REVIEW_REFUSED: "transfer"}
+
+
+def refuse_none(stage: Stage) -> None:
+    stage.server.fated.clear()
+
+
+def lands_after_all(stage: Stage) -> None:
+    """A deposit looks like the shipment's money, which then lands all the same."""
+    for record in stage.desk.books.open_transfers:
+        sent = record.transfer
+        stage.server.deposit(sent.source, sent.asset, sent.quanta - MICRO)
+        return
+
+
+ERRANDS = Setup(
+    "errands",
+    seconds=2_900,
+    passages=FAST,
+    mandate=mandate(limits={**WIDE, "minimum_transfer_usd": 2_000.0, "naked_s": 90.0}),
+    funds={"alpha": 120_000.0, "beta": 20_000.0},
+    script={
+        170: plan_fault("sends", "transfer", F.REQUEST_LOST),
+        172: plan_fault("asks", "transfer", F.RATE_LIMIT),
+        350: plan_fault("sends", "transfer", F.SIGNER_REFUSAL),
+        530: plan_fault("sends", "transfer", F.REPLY_LOST),
+        700: refuse_money,
+        710: deposit("alpha", 60_000.0),
+        890: plan_fault("asks", "transfer", F.REQUEST_LOST, 3),
+        1_250: refuse_none,
+        1_260: plan_fault("sends", "transfer", F.REQUEST_DELAYED),
+        1_790: plan_fault("sends", "transfer", F.KILL),
+        1_560: deposit("beta", 70_000.0),
+        1_630: lands_after_all,
+        1_900: by_hand,
+        1_950: hand_back,
+        2_300: deposit("alpha", 90_000.0),
+        2_510: plan_fault("sends", "transfer", F.TORN_WRITE),
+        2_700: strange_return,
+        2_760: lambda stage: stage.die(),
+    },
+)
+EMPTY = Setup("empty", seconds=700, script={300: take_out, 500: deposit("alpha", 9_000.0)})
+TURNOVER = Setup(
+    "turnover",
+    seconds=1_300,
+    begin_ms=desk.NOW_MS // (DAY_S * 1_000) * DAY_S * 1_000 - 700 * SECOND_MS,
+    passages=FAST,
+    mandate=mandate(
+        limits={"turnover_per_day": 1.5, "loss_per_day": 0.02, "naked_usd": 30_000.0}
+    ),
+    prices={desk.BETA_BTC: [1.0] * 7 + [1.05] + [1.0] * 2 + [1.06] + [1.0], "BTC": [1.0]},
+    script={250: deposit("alpha", 30_000.0), 251: lambda stage: stage.die()},
+)
+PLANS = {
+    setup.name: setup
+    for setup in (
+        DRIFT, DRIFT_TURNED, OVERTAKEN, STRUCK, SLOW, ERRANDS, EMPTY, TURNOVER,
+    )
+}  # fmt: skip
