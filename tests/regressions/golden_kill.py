@@ -22,7 +22,15 @@ from tidegate.execution.operators import public_key
 from tidegate.execution.watchdog import Clocks, Guard, Watchdog
 from tidegate.journal import Journal, partial_path, read_frames
 from tidegate.model.errors import InputError
-from tidegate.model.replies import NotTaken, OrderReply, OrderStatus, Statement, Swept, SweepReply, Unclear
+from tidegate.model.replies import (
+    NotTaken,
+    OrderReply,
+    OrderStatus,
+    Statement,
+    SweepReply,
+    Swept,
+    Unclear,
+)
 from tidegate.model.times import SECOND_MS
 from tidegate.simulation.faults.menu import Fault
 
@@ -145,7 +153,9 @@ class Drill:
             Heartbeat(folder / "own"),
         )
         clocks = Clocks(lambda: stage.now_ms, lambda: stage.second * SECOND_MS)
-        self.watchdog = Watchdog(guard, self.journal, clocks, lambda words: self.say("alarm", words))
+        self.watchdog = Watchdog(
+            guard, self.journal, clocks, lambda words: self.say("alarm", words)
+        )
         self.watchdog._threads = Inline()  # type: ignore[assignment]
         stage.halted = lambda: "the latch is set" if self.latch.is_set() else None
 

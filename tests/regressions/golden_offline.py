@@ -4,24 +4,16 @@ operators, and what is seen of a book that stands in a file."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tests.engine.book_files import changed, raw_book, seen
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH, base_lots, held
-from tidegate.engine.observation import observe
-from tidegate.engine.record_frames import open_record
-from tidegate.engine.restart import resume_file
 from tidegate.execution.brake import (
     BrakeState,
     Weight,
@@ -34,19 +26,12 @@ from tidegate.execution.brake import (
 )
 from tidegate.execution.dead_man import Arming, armed, to_arm, unguarded
 from tidegate.execution.distress import Pressure, send_or_cut
-from tidegate.execution.durable_file import put, put_new
-from tidegate.execution.heartbeat import Heartbeat, Pulse
-from tidegate.execution.latch import Latch
-from tidegate.execution.operators import new_key, public_key, read_operators
 from tidegate.execution.routes import Need, Roads, best_route, landed_by, landing_law, roads, ways
 from tidegate.execution.schedule import Hazard, Leg, Pace, schedule
-from tidegate.execution.secret_file import read_secret, write_secret
 from tidegate.execution.trajectory import Tradeoff, optimal_shares
 from tidegate.execution.transit import in_transit, lost
-from tidegate.journal import Journal, partial_path, read_frames
 from tidegate.model.account import Shipment
 from tidegate.model.errors import InputError
-from tidegate.model.events import Deposited
 from tidegate.model.replies import Armed, Device, Unclear
 from tidegate.model.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, DayWindow
 from tidegate.model.units import MICRO
@@ -61,7 +46,11 @@ LOTS = base_lots(ALPHA_BTC, 1_000_000)
 def digits(value: Any) -> Any:
     """A value as plain JSON with nine digits of every float, and twelve behind the point at most,
     which all processors agree on."""
-    plain = value if isinstance(value, float) else msgspec.to_builtins(value, str_keys=True, enc_hook=str)
+    plain = (
+        value
+        if isinstance(value, float)
+        else msgspec.to_builtins(value, str_keys=True, enc_hook=str)
+    )
     if isinstance(plain, float):
         return float(f"{round(plain, 12):.9g}")
     if isinstance(plain, dict):
@@ -106,11 +95,21 @@ def brake(told: Told) -> None:
     state = moved(state, 50.0)
     state = planned(state, [desk.order(BETA_BTC, k) for k in (500, -300, 400, 900)])
     for second, lots, equity, reduces in (
-        (0, 400, None, False), (1, 100, None, True), (2, 400, 1_000.0, False),
-        (2, 300, 1_000.0, False), (2, 300, 1_000.0, False), (3, 900, 990.0, False),
-        (4, -100, 960.0, False), (5, -100, 940.0, False), (6, -100, 990.0, True),
-        (6, -100, 990.0, False), (30, 300, 990.0, True), (63, 300, 990.0, True),
-        (64, 9, inf, False), (DAY_MS // 1_000, 9, 940.0, False), (-5, 9, 800.0, False),
+        (0, 400, None, False),
+        (1, 100, None, True),
+        (2, 400, 1_000.0, False),
+        (2, 300, 1_000.0, False),
+        (2, 300, 1_000.0, False),
+        (3, 900, 990.0, False),
+        (4, -100, 960.0, False),
+        (5, -100, 940.0, False),
+        (6, -100, 990.0, True),
+        (6, -100, 990.0, False),
+        (30, 300, 990.0, True),
+        (63, 300, 990.0, True),
+        (64, 9, inf, False),
+        (DAY_MS // 1_000, 9, 940.0, False),
+        (-5, 9, 800.0, False),
     ):
         now_ms = day_ms + second * SECOND_MS
         order = desk.order(BETA_BTC, lots, reduces)
@@ -132,7 +131,12 @@ def brake(told: Told) -> None:
 
 def _shown(state: BrakeState) -> dict[str, object]:
     trades = {f"{name} {side}": times for (name, side), times in state.trades.items()}
-    return {"messages": state.messages, "planned": state.planned, "trades": trades, "day": state.day}
+    return {
+        "messages": state.messages,
+        "planned": state.planned,
+        "trades": trades,
+        "day": state.day,
+    }
 
 
 def distress(told: Told) -> None:
@@ -188,8 +192,13 @@ def ways_of_money(told: Told) -> None:
     )
     portfolio = desk.portfolio({}, {}, shipments)
     told.append(("transit", digits(in_transit(portfolio, terms.passages, now))))
-    told.append(("lost", sorted(lost(portfolio, terms.passages, now)) and {
-        "ids": sorted(lost(portfolio, terms.passages, now))}))
+    told.append(
+        (
+            "lost",
+            sorted(lost(portfolio, terms.passages, now))
+            and {"ids": sorted(lost(portfolio, terms.passages, now))},
+        )
+    )
 
 
 def onward(here: Roads) -> Roads:
@@ -207,39 +216,66 @@ def slices(told: Told) -> None:
     """Schedules of one pair under several paces, both ways round."""
     for side in (1, -1):
         for interval_s, horizon_s, naked, aversion in (
-            (30, 0, 25_000.0, 0.0), (30, 300, 25_000.0, 0.0), (30, 300, 9_000.0, 1e-5),
-            (10, 600, 2_000.0, 1e-3), (10, 60, 10.0, 0.0),
+            (30, 0, 25_000.0, 0.0),
+            (30, 300, 25_000.0, 0.0),
+            (30, 300, 9_000.0, 1e-5),
+            (10, 600, 2_000.0, 1e-3),
+            (10, 60, 10.0, 0.0),
         ):
             lots = {ALPHA_BTC: side * 1_500, BETA_BTC: -side * 150_000}
             legs = {
-                n: Leg(desk.INSTRUMENTS[n], k, desk.COSTS[n], desk.quote(n)) for n, k in lots.items()
+                n: Leg(desk.INSTRUMENTS[n], k, desk.COSTS[n], desk.quote(n))
+                for n, k in lots.items()
             }
             pace = Pace(interval_s * SECOND_MS, horizon_s * SECOND_MS, naked, aversion)
             for urgent in (False, True):
-                attempt(told, "schedule", lambda legs=legs, pace=pace, urgent=urgent: schedule(
-                    legs, Hazard(0.02, 0.6), pace, urgent=urgent))
+                attempt(
+                    told,
+                    "schedule",
+                    lambda legs=legs, pace=pace, urgent=urgent: schedule(
+                        legs, Hazard(0.02, 0.6), pace, urgent=urgent
+                    ),
+                )
     one = {BETA_BTC: Leg(desk.INSTRUMENTS[BETA_BTC], 3, desk.COSTS[BETA_BTC], desk.quote(BETA_BTC))}
-    both = one | {ALPHA_ETH: Leg(
-        desk.INSTRUMENTS[ALPHA_ETH], -2, desk.COSTS[ALPHA_ETH], desk.quote(ALPHA_ETH))}
+    both = one | {
+        ALPHA_ETH: Leg(
+            desk.INSTRUMENTS[ALPHA_ETH], -2, desk.COSTS[ALPHA_ETH], desk.quote(ALPHA_ETH)
+        )
+    }
     pace = Pace(30_000, 60_000, 25_000.0)
     coin = replace(desk.INSTRUMENTS[BETA_BTC], inverse_face_usd=Decimal(10))
     for leg in (
         Leg(desk.INSTRUMENTS[BETA_BTC], 0, desk.COSTS[BETA_BTC], desk.quote(BETA_BTC)),
         Leg(coin, 5, desk.COSTS[BETA_BTC], desk.quote(BETA_BTC)),
-        Leg(desk.INSTRUMENTS[BETA_BTC], 5, desk.COSTS[BETA_BTC],
-            msgspec.structs.replace(desk.quote(BETA_BTC), volume_day_usd=0.0)),
+        Leg(
+            desk.INSTRUMENTS[BETA_BTC],
+            5,
+            desk.COSTS[BETA_BTC],
+            msgspec.structs.replace(desk.quote(BETA_BTC), volume_day_usd=0.0),
+        ),
     ):
         attempt(told, "schedule", lambda leg=leg: schedule({BETA_BTC: leg}, Hazard(0, 0), pace))
     for bad in (Pace(30_000, 60_000, 1.0, 2.0), Pace(1, 10**9, 1.0), Pace(1, 60_000, 0.7)):
         many = Leg(desk.INSTRUMENTS[BETA_BTC], 10**7, desk.COSTS[BETA_BTC], desk.quote(BETA_BTC))
-        attempt(told, "schedule", lambda bad=bad, many=many: schedule(
-            {BETA_BTC: many}, Hazard(0.0, 0.5), bad))
-    for problem in (Tradeoff(1.0, 0.5, 2.0, 8), Tradeoff(0.0, 1.0, 0.0, 5, 0.3),
-                    Tradeoff(1.0, 0.0, 50.0, 6, 0.4)):
+        attempt(
+            told,
+            "schedule",
+            lambda bad=bad, many=many: schedule({BETA_BTC: many}, Hazard(0.0, 0.5), bad),
+        )
+    for problem in (
+        Tradeoff(1.0, 0.5, 2.0, 8),
+        Tradeoff(0.0, 1.0, 0.0, 5, 0.3),
+        Tradeoff(1.0, 0.0, 50.0, 6, 0.4),
+    ):
         shares = optimal_shares(problem)
         told.append(("shares", digits({"of": shares, "value": problem.value(shares)})))
-    for legs, hazard in ((one, Hazard(0.0, 0.0)), (both, Hazard(0.1, 0.5)), ({}, Hazard(0.1, 0.5)),
-                         (one, Hazard(inf, 0.5)), (one, Hazard(0.1, -0.5))):
+    for legs, hazard in (
+        (one, Hazard(0.0, 0.0)),
+        (both, Hazard(0.1, 0.5)),
+        ({}, Hazard(0.1, 0.5)),
+        (one, Hazard(inf, 0.5)),
+        (one, Hazard(0.1, -0.5)),
+    ):
         attempt(told, "schedule", lambda legs=legs, hazard=hazard: schedule(legs, hazard, pace))
 
 
@@ -260,182 +296,6 @@ def switches(told: Told) -> None:
     told.append(("disarmed", {"until": arming.until_ms}))
 
 
-def files(told: Told) -> None:
-    """Latches, operators and secrets as they stand in good and bad files."""
-    with tempfile.TemporaryDirectory() as home:
-        folder = Path(home)
-        key = folder / "key"
-        for path in (key, key):
-            attempt(told, "write", lambda path=path: write_secret(path, b"s" * 32), home)
-        attempt(told, "read", lambda: read_secret(key).hex(), home)
-        for text, mode in (("00", 0o600), ("zz" * 32, 0o600), ("00" * 32, 0o644)):
-            key.write_text(text)
-            key.chmod(mode)
-            attempt(told, "read", lambda: read_secret(key).hex(), home)
-        attempt(told, "read", lambda: read_secret(folder / "none").hex(), home)
-        attempt(told, "read", lambda: read_secret(folder).hex(), home)
-        for path in (folder / "kept", folder / "kept"):
-            told.append(("put", {"new": put_new(path, b"x")}))
-        with contextlib.suppress(OSError):
-            put(folder / "nowhere" / "kept", b"x")
-        told.append(("keys", {"bytes": len(new_key()), "left": sorted(os.listdir(folder))}))
-        _latches(told, folder)
-        _operators(told, folder / "operators.toml", home)
-        _beats(told, folder)
-
-
-def _latches(told: Told, folder: Path) -> None:
-    home, latch = str(folder), Latch(folder / "latch")
-    told.append(("none", {"set": latch.is_set(), "is": latch.exists()}))
-    attempt(told, "create", lambda: Latch.create(folder / "latch").is_set(), home)
-    attempt(told, "create", lambda: Latch.create(folder / "latch").is_set(), home)
-    attempt(told, "create", lambda: Latch.create(folder / "key").is_set(), home)
-    attempt(told, "consent", lambda: latch.consent("ada", b"a" * 32, 5), home)
-    kills = [latch.kill()]
-    attempt(told, "set", lambda: latch.set("ada\x00", " why\n" * 400, 7), home)
-    attempt(told, "set", lambda: Latch(folder / "key").set("ada", "no folder", 7), home)
-    told.append(("kills", {"of": [*kills, latch.kill()], "set": latch.is_set()}))
-    told.append(("confirmed", {"said": latch.confirmation(), "exists": latch.exists()}))
-    keys = {n: public_key(n[0].encode() * 32).hex() for n in ("ada", "bob", "cleo")}
-    lines = "".join(f'{n} = "{k}"\n' for n, k in keys.items())
-    (latch.folder / "operators.toml").write_text(f"[operators]\n{lines}")
-    (latch.folder / "consent-broken.json").write_text("{")
-    forged = {"who": "bob", "kill": latch.kill_id, "ts_ms": 10, "signature": "00" * 64}
-    (latch.folder / "consent-bob.json").write_bytes(msgspec.json.encode(forged))
-    for who, late in (("ada", 0), ("ada", 1), ("bob", 4_000_000), ("cleo", 4_000_001)):
-        given = latch.consent(who, who[0].encode() * 32, 10 + late)
-        told.append(("consent", {"of": given, "set": latch.is_set(), "number": latch.number}))
-    leave = latch.folder / "leave.json"
-    for content in (leave.read_text(), "", '{"kill": "", "consents": []}', "x" * 70_000):
-        leave.write_text(content)
-        told.append(("leave", {"set": latch.is_set(), "again": latch.is_set()}))
-
-
-def _operators(told: Told, path: Path, home: str) -> None:
-    key = "ab" * 32
-    for text in (
-        f'[operators]\nada = "{key}"\n', f'[operators]\nada = "{key}"\nbob = "{key}"\n',
-        "operators = 5\n", "[operators]\nada = 5\n", '[operators]\nada = "zz"\n',
-        f'[operators]\n"a b" = "{key}"\n', f'[operators]\n{"a" * 41} = "{key}"\n',
-    ):
-        path.write_text(text)
-        attempt(told, "operators", lambda: {n: k.hex() for n, k in read_operators(path).items()}, home)
-    path.write_bytes(b"\xff")
-    attempt(told, "operators", lambda: sorted(read_operators(path)), home)
-    attempt(told, "operators", lambda: sorted(read_operators(path.with_name("no"))), home)
-
-
-def _beats(told: Told, folder: Path) -> None:
-    attempt(told, "heart", lambda: Heartbeat(folder / "no" / "beat") and True, str(folder))
-    path = folder / "beat"
-    pulse = Pulse(path, 0)
-    silences = [pulse.silence_ms(100)]
-    heart = Heartbeat(path)
-    for now_ms, beat_ms in ((200, 5_000), (300, 5_000), (400, 4_000), (900, 4_000)):
-        heart.beat(beat_ms * 1_000_000)
-        silences.append(pulse.silence_ms(now_ms))
-    path.unlink()
-    silences.append(pulse.silence_ms(1_000))
-    pulse.restart(1_100)
-    told.append(("silences", {"ms": [*silences, pulse.silence_ms(1_150)]}))
-
-
-BOOKS: tuple[tuple[str, object], ...] = (
-    ("accounts.0.balances.USDT", "2000"),
-    ("accounts.0.balances.USDT", "500"), ("accounts.0.positions.0.size", "1"),
-    ("accounts.0.positions.0.half_spread", ...), ("accounts.0.positions.0.taker_fee", ...),
-    ("accounts.1.balances.USDC", "1500"), ("routes.0.latency_median_s", 40_000),
-    ("routes.0.latency_p95_s", 600), ("routes.0.minimum", "500000"), ("vol_annual", ...),
-    ("routes.0.frozen", True), ("routes.0.blocked_until", "2026-11-20T12:00Z"), ("routes", []),
-    ("stable", {"USDT": "1"}), ("betas", ...), ("accounts.1.positions", []),
-    ("accounts.0.positions.0.mark", ...), ("accounts.0.positions.0.tiers", ...),
-)  # fmt: skip
-
-
-def books(told: Told) -> None:
-    """What is seen of a small book, and the cheapest remedy, with one place of it changed."""
-    with tempfile.TemporaryDirectory() as home:
-        folder = Path(home)
-        for target in (0.02, 0.1, 0.4):
-            found = replace(seen(raw_book(), folder), target=target)
-            told.append(("book", digits(observe(found))))
-        for place, value in BOOKS:
-            shown = "nothing" if value is ... else value
-            told.append(("changed", {"place": place, "to": shown}))
-            attempt(told, "book", lambda p=place, v=value: observe(seen(_poor(p, v), folder)), home)
-
-
-def coins(told: Told) -> None:
-    """A wallet's coins hedge a short, and go with it where the short must be cut; two coins."""
-    with tempfile.TemporaryDirectory() as home:
-        folder = Path(home)
-        for size, wallet in (("-0.4", "400"), ("-0.5", "900"), ("-1", "1500")):
-            for entry in ("60000", "50000"):
-                raw = raw_book()
-                short = raw["accounts"][0]
-                short["balances"] = {"USDT": wallet}
-                short["positions"][0] |= {"size": size, "entry": entry}
-                other = {**short["positions"][0], "symbol": "ETH", "base": "ETH", "size": "-1"}
-                short["positions"].append({**other, "mark": "3000", "entry": "3000"})
-                raw["betas"]["ETH"] = 1.2
-                raw["accounts"][1] = {**WALLET, "venue": "south"}
-                attempt(told, "book", lambda raw=raw: observe(seen(raw, folder)), home)
-                raw["routes"] = []
-                attempt(told, "book", lambda raw=raw: observe(seen(raw, folder)), home)
-
-
-WALLET: dict[str, object] = {
-    "rule": "spot",
-    "collateral": "USDC",
-    "as_of": "2026-11-20T08:00Z",
-    "balances": {"USDC": "1000", "BTC": "0.500001"},
-    "positions": [
-        {
-            "symbol": "BTCUSDC", "base": "BTC", "tick": "0.01", "lot": "0.00001", "mark": "60000",
-            "taker_fee": "0.001", "half_spread": "0.0001",
-        }
-    ],
-}  # fmt: skip
-
-
-def _poor(place: str, value: object) -> Any:
-    raw = changed(place, value)
-    if place != "accounts.0.balances.USDT":
-        raw["accounts"][0]["balances"] = {"USDT": "4000"}
-    return raw
-
-
-def journals(told: Told) -> None:
-    """A process that starts again from a file: under its mandate, under another, and from what is
-    no journal of an engine."""
-    with tempfile.TemporaryDirectory() as home:
-        path = Path(home) / "a.journal"
-        journal = Journal.create(path, {"mandate": "one", "nonce": "golden"}, durable=True)
-        attempt(told, "resume", lambda: resume_file(path, 5).memory, home)
-        journal.close()
-        attempt(told, "resume", lambda: resume_file(path, 5).memory, home)
-        journal = Journal.resume(path)
-        record = open_record(desk.INSTRUMENTS, {"USDT": MICRO, "USDC": MICRO}, {}, journal, "run")
-        record.take([Deposited(3, "alpha", "USDT", 70 * MICRO)])
-        journal.append("refused", {"ts_ms": 4, "breaches": [], "curable": True})
-        journal.append("decision", {"memory": {"peak_micro": 9, "reviewed_ms": 4}})
-        record.take([Deposited(5, "beta", "USDC", 30 * MICRO)])
-        journal.append("refused", {"ts_ms": 6, "breaches": []})
-        journal.close()
-        for now_ms, mandate, who in ((4, None, ""), (9, "one", ""), (9, "two", ""), (9, "two", "a")):
-            attempt(told, "resume", lambda now=now_ms, law=mandate, who=who: _resumed(
-                path, now, law, who), home)
-        for frame in read_frames(partial_path(path), sealed=False):
-            told.append((f"frame {frame.kind}", frame.value()))
-
-
-def _resumed(path: Path, now_ms: int, mandate: str | None, who: str) -> object:
-    resumed = resume_file(path, now_ms, mandate, who)
-    resumed.record.journal.close()  # type: ignore[attr-defined]
-    accounts = {venue: resumed.record.ledger.account(venue) for venue in ("alpha", "beta")}
-    return {"memory": resumed.memory, "mandate": resumed.mandate, "accounts": accounts}
-
-
 OFFLINE: dict[str, Callable[[Told], None]] = {
-    run.__name__: run for run in (brake, distress, ways_of_money, slices, switches, files, books, coins, journals)
+    run.__name__: run for run in (brake, distress, ways_of_money, slices, switches)
 }

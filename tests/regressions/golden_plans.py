@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
-
-from tests.regressions.golden_scripts import BOLD, FAST, QUEUES
-from tests.regressions.golden_stage import PAIRS, TURNED, Planned, Setup, Stage, mandate
+from tests.regressions.golden_scripts import BOLD, FAST, QUEUES, STORM, WALLET
+from tests.regressions.golden_stage import TURNED, Planned, Setup, Stage, mandate
 from tests.regressions.golden_troubles import DAY_S, WIDE, deposit
 from tests.risk import desk
 from tidegate.model.actions import Transfer
@@ -32,7 +30,7 @@ DRIFT_TURNED = replace(
     name="drift-turned",
     pairs=lambda _: TURNED,
     mandate=mandate(BOLD, edge={"payback_days": 60.0}),
-    prices=dict.fromkeys(("BTC", "ETH"), [2 - m for m in SLOWLY]),
+    prices={coin: [2 - m for m in SLOWLY] for coin in ("BTC", "ETH")},
 )
 
 
@@ -66,7 +64,7 @@ STRUCK = replace(
         "deleveragings": (
             closing(STRUCK, 300, desk.ALPHA_BTC, -1),
             closing(STRUCK, 500, desk.BETA_ETH, 1),
-        )
+        ),
     },
 )
 # Orders that fill over a minute, so that the approval of the next step expires.
@@ -167,15 +165,79 @@ TURNOVER = Setup(
     seconds=1_300,
     begin_ms=desk.NOW_MS // (DAY_S * 1_000) * DAY_S * 1_000 - 700 * SECOND_MS,
     passages=FAST,
-    mandate=mandate(
-        limits={"turnover_per_day": 1.5, "loss_per_day": 0.02, "naked_usd": 30_000.0}
-    ),
+    mandate=mandate(limits={"turnover_per_day": 1.5, "loss_per_day": 0.02, "naked_usd": 30_000.0}),
     prices={desk.BETA_BTC: [1.0] * 7 + [1.05] + [1.0] * 2 + [1.06] + [1.0], "BTC": [1.0]},
     script={250: deposit("alpha", 30_000.0), 251: lambda stage: stage.die()},
+)
+# Prices fall by more than a plan stands; the partner of the last order never comes.
+FALLING = Setup(
+    "falling",
+    seconds=1_300,
+    passages=FAST,
+    pairs=lambda _: TURNED,
+    mandate=mandate(
+        limits={"gross_leverage": 3.0, "naked_usd": 12_000.0},
+        execution={"horizon_s": 150.0, "interval_s": 25.0},
+    ),
+    prices={"BTC": [1.0] * 4 + [0.985] * 9 + [0.97], "ETH": [1.0] * 7 + [0.988]},
+    script={
+        1_075: lambda stage: stage.server.fated.update({F.PARTIAL_FILL: "beta"}),
+    },
+)
+
+
+def stopped_while(why: str):  # type: ignore[no-untyped-def]
+    def act(stage: Stage) -> None:
+        stage.halted = lambda: why or None
+
+    return act
+
+
+# A plan that cuts and then sends money is halted between the two, and once while it cuts.
+HALTED = Setup(
+    "halted",
+    seed=2,
+    seconds=640,
+    passages=FAST,
+    mandate=mandate(BOLD, limits={"naked_usd": 30_000.0, "naked_s": 120.0}),
+    prices=dict(STORM.prices),
+    script={
+        415: lambda stage: stage.server.fated.update({F.PARTIAL_FILL: "reduce"}),
+        460: stopped_while("somebody pulled the plug"),
+        520: stopped_while(""),
+        541: stopped_while("again"),
+        580: stopped_while(""),
+    },
+)
+# Two transfers, of which the first is under review when all is halted: the second must not go.
+PAUSED = replace(
+    WALLET,
+    name="paused",
+    seconds=500,
+    script={
+        178: lambda stage: stage.server.fated.update({F.REVIEW: "1.transfer.beta.alpha"}),
+        182: stopped_while("by hand"),
+        200: stopped_while(""),
+    },
+)
+# The ghost of an order: its absence is told in the seconds between its expiry and the proof.
+ABSENT = Setup(
+    "absent",
+    seconds=700,
+    passages=FAST,
+    mandate=mandate(limits={**WIDE, "naked_s": 20.0}),
+    script={
+        179: plan_fault("sends", "1.raise.beta:BTC.0$", F.REQUEST_LOST),
+        360: plan_fault("sends", "raise.beta:BTC.0$", F.REQUEST_LOST),
+        # Its venue's clock is ahead, and it is asked just after the expiry by that clock.
+        200: plan_fault("cancels", "beta:BTC", F.RATE_LIMIT),
+    },
+    spells=((F.CLOCK_STEP, "beta", 232, 252, 1.0), (F.CLOCK_STEP, "beta", 415, 440, 1.0)),
 )
 PLANS = {
     setup.name: setup
     for setup in (
-        DRIFT, DRIFT_TURNED, OVERTAKEN, STRUCK, SLOW, ERRANDS, EMPTY, TURNOVER,
+        *(DRIFT, DRIFT_TURNED, FALLING, HALTED, PAUSED, ABSENT),
+        *(OVERTAKEN, STRUCK, SLOW, ERRANDS, EMPTY, TURNOVER),
     )
 }  # fmt: skip

@@ -20,8 +20,9 @@ import msgspec
 from tests.audit.replayable import finished, stormy
 from tests.engine.room import Room
 from tests.regressions.golden_answers import Answers
+from tests.regressions.golden_files import FILES
 from tests.regressions.golden_kill import KILL
-from tests.regressions.golden_offline import OFFLINE
+from tests.regressions.golden_offline import OFFLINE as RULES
 from tests.regressions.golden_plans import PLANS
 from tests.regressions.golden_scripts import STORMS
 from tests.regressions.golden_stage import Setup, Stage
@@ -35,6 +36,7 @@ from tidegate.risk.limits import check_names
 
 FOLDER = Path(__file__).parent / "golden"
 SETUPS = {**STORMS, **TROUBLES, **PLANS, KILL.name: KILL}
+OFFLINE = {**RULES, **FILES}
 BACKTEST = "backtest"
 COMMAND = "python -m tests.regressions.golden_runs"
 # The same bytes on every machine: no check sum or preset that a version of the library chooses.
@@ -150,8 +152,8 @@ def difference(name: str, golden: Played, now: Played) -> str:
     """The first difference of a run from its golden one in one line; empty where there is none."""
     both = lines_of(golden), lines_of(now)
     found = next((w for part in both[0] if (w := _first(part, both[0][part], both[1][part]))), "")
-    if now.error and (not found or "now nothing" in found):
-        found = now.error
+    if now.error:
+        found = f"{found or 'at its end'}; it ended by {now.error}".replace("\n", " ")
     again = f"{COMMAND} --show {name}"
     return f"golden run {name} (seed {golden.kept.seed}): {found} (again: {again})" if found else ""
 

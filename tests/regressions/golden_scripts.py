@@ -86,11 +86,16 @@ def enlarging(question: Question, threat: Threat) -> Answer:
 
 # No answer in distress, then one that the gate refuses: a share off everything, both times.
 LADDER = replace(STORM, name="ladder", seconds=900, tools=Tools(relieve=failing), tape={})
-REFUSED = replace(STORM_TURNED, name="refused", seconds=900, tools=Tools(relieve=enlarging), tape={})
+REFUSED = replace(
+    STORM_TURNED, name="refused", seconds=900, tools=Tools(relieve=enlarging), tape={}
+)
 UNSOLVED = Setup("unsolved", seconds=600, tools=Tools(allocate=failing, reduces=False))
 
-CLEAR = tuple(Deleveraging(BEGIN_MS + 400_000, name, side, 0.0)
-              for name in (desk.ALPHA_BTC, desk.BETA_ETH) for side in (-1, 1))
+CLEAR = tuple(
+    Deleveraging(BEGIN_MS + 400_000, name, side, 0.0)
+    for name in (desk.ALPHA_BTC, desk.BETA_ETH)
+    for side in (-1, 1)
+)
 SCORES = np.linspace(0.0, 50.0, 11)[None, None, :] * np.ones((1, 2, 1))
 QUEUES = {name: Queue("profit_leverage", SCORES) for name in desk.INSTRUMENTS}
 FORCED = Setup(
@@ -131,8 +136,10 @@ PACED = Setup(
         authority={"delay_before_raising_s": 300.0},
     ),
     volume_usd=4e7,
-    prices={"BTC": [1.0] * 4 + [1.012] * 4 + [0.98] * 4 + [0.98, 0.87, 0.85, 0.85, 0.84],
-            "ETH": [1.0] * 10 + [1.015]},
+    prices={
+        "BTC": [1.0] * 4 + [1.012] * 4 + [0.98] * 4 + [0.98, 0.87, 0.85, 0.85, 0.84],
+        "ETH": [1.0] * 10 + [1.015],
+    },
 )
 WALLET = Setup(
     "wallet",
@@ -172,5 +179,16 @@ DELIVERY = Setup(
     tape={"deliveries": (DeliveryPrice(EXPIRY_MS, INDEX.id, 601_000),)},
     pairs=lambda _: ((DATED.id, desk.BETA_BTC),),
 )
-STORMS = _all(GROWTH, STORM, STORM_TURNED, LADDER, REFUSED, UNSOLVED, FORCED, FORCED_TURNED,
-              PACED, WALLET, DELIVERY)
+STORMS = _all(
+    GROWTH,
+    STORM,
+    STORM_TURNED,
+    LADDER,
+    REFUSED,
+    UNSOLVED,
+    FORCED,
+    FORCED_TURNED,
+    PACED,
+    WALLET,
+    DELIVERY,
+)

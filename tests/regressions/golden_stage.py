@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from tests.allocation.questions import calm_scenarios
 from tests.regressions.golden_answers import Answers
@@ -26,11 +25,10 @@ from tidegate.execution.record import Record
 from tidegate.execution.transit import lost
 from tidegate.journal import Journal, read_content, whole
 from tidegate.margin.rule import MarginRule
-from tidegate.model.actions import Order, Transfer
+from tidegate.model.actions import Order
 from tidegate.model.events import Event, Marked, TransferReturned
 from tidegate.model.instruments import Instrument, InstrumentId
 from tidegate.model.mandate import Mandate
-from tidegate.model.replies import Entry
 from tidegate.model.times import MINUTE_MS, SECOND_MS
 from tidegate.model.units import MICRO, usd
 from tidegate.risk.gate import ApprovalError, Gate
@@ -49,6 +47,7 @@ from tidegate.simulation.faults.wire import FaultyGateway
 from tidegate.simulation.tape import Tape, Track
 from tidegate.simulation.terms import ExchangeTerms
 
+TOOLS = Tools()
 BEGIN_MS = 1_700_006_400_000
 CARRY = 0.5
 PAIRS = ((desk.ALPHA_BTC, desk.BETA_BTC), (desk.ALPHA_ETH, desk.BETA_ETH))
@@ -109,7 +108,7 @@ class Setup:
     spells: Sequence[tuple[Fault, str, int, int, float]] = ()
     script: Mapping[int, Callable[[Stage], None]] = field(default_factory=dict)
     each: Callable[[Stage], None] = lambda _: None
-    tools: Tools = Tools()
+    tools: Tools = TOOLS
     braked: bool = True
     restart_s: int = 5
     # Effect boundaries at which the process dies, counted over the whole run.
@@ -221,7 +220,10 @@ class Stage:
         self.mandate, self.instruments = setup.mandate, dict(setup.instruments)
         spells = tuple(_spell(setup, *said) for said in setup.spells)
         self.swarm = Swarm(setup.seed, setup.chances, spells)
-        self.tape, costs = market(setup), dict.fromkeys(setup.instruments, desk.COSTS[desk.BETA_BTC])
+        self.tape, costs = (
+            market(setup),
+            dict.fromkeys(setup.instruments, desk.COSTS[desk.BETA_BTC]),
+        )
         self.charged = ExchangeTerms(
             **{
                 "instruments": setup.instruments,
@@ -232,7 +234,11 @@ class Stage:
                 **setup.exchange,
             }
         )
-        self.gate, self.boundaries, coverage = Gate(b"golden"), Boundaries(at=setup.kills), Coverage()
+        self.gate, self.boundaries, coverage = (
+            Gate(b"golden"),
+            Boundaries(at=setup.kills),
+            Coverage(),
+        )
         exchange = Exchange(self.tape, self.charged, setup.seed)
         self.server = Venues(exchange, self.instruments, self.gate, self.swarm, coverage)
         wired = Spells(self.swarm.spells)

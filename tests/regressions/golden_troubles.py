@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden runs in which something goes wrong: the wire, venues' words, money on its way, the disk."""
+"""Golden runs in which something goes wrong: wire, venues' words, money on its way, disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.regressions.golden_scripts import FAST, freeze
 from tests.regressions.golden_stage import BEGIN_MS, PAIRS, TURNED, Planned, Setup, Stage, mandate
 from tests.risk import desk
 from tidegate.execution.transfers import Leg
-from tidegate.model.events import Deposited, Filled, TransferLanded, TransferReturned
+from tidegate.model.events import Deposited, Filled, TransferLanded
 from tidegate.model.replies import Entry
 from tidegate.model.times import HOUR_MS, SECOND_MS, DayWindow
 from tidegate.model.units import MICRO
@@ -212,7 +212,9 @@ MONEY = Setup(
 )
 CAPPED = {
     ends: replace(
-        way, cap_usd_day=24_000.0, window=DayWindow(0, 23 * HOUR_MS) if ends[0] == "alpha" else way.window
+        way,
+        cap_usd_day=24_000.0,
+        window=DayWindow(0, 23 * HOUR_MS) if ends[0] == "alpha" else way.window,
     )
     for ends, way in FAST.items()
 }
@@ -304,6 +306,5 @@ BRAKES = Setup(
     pairs=lambda second: PAIRS if second < 1200 else TURNED,
 )  # fmt: skip
 TROUBLES = {
-    setup.name: setup
-    for setup in (WIRE, UNKNOWN, DOUBTS, MONEY, CAPS, CRASHES, FEED, BRAKES)
+    setup.name: setup for setup in (WIRE, UNKNOWN, DOUBTS, MONEY, CAPS, CRASHES, FEED, BRAKES)
 }

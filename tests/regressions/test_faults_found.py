@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.audit.replayable import BOLD, finished, frames_of, places, replayed
+from tests.audit.replayable import BOLD, finished, forged, frames_of, places, replayed
 from tests.engine.room import room
+from tests.regressions.golden_runs import read
 from tests.regressions.golden_stage import Setup, Stage
 from tests.risk.desk import COLLATERAL
 from tidegate.allocation.programme import allocate
@@ -46,3 +47,20 @@ def test_run_that_dies_while_it_solves_is_replayed_equal(tmp_path: Path) -> None
     assert kinds[kinds.index("observed") + 1] == "restarted"
     assert kinds.count("decision") == 1
     assert replayed(tmp_path, content, resolves=False).difference is None
+
+
+def test_plan_that_takes_the_place_of_a_slow_cut_is_replayed_equal(tmp_path: Path) -> None:
+    """That the slow one stopped is written once the new one has begun, whose orders may go."""
+    played = read("halted")
+    frames = frames_of(tmp_path, played.journal)
+    instead = [
+        place
+        for place in places(frames, "stopped")
+        if "another plan" in str(frames[place].value()["why"])
+    ]
+    assert frames[instead[0] + 2].kind == "submitted"
+    assert replayed(tmp_path, played.journal, resolves=False).difference is None
+    kept = [frame for frame in frames if frame.sequence != instead[0]]
+    found = replayed(tmp_path, forged(kept, -1, lambda _: None), resolves=False).difference
+    assert found is not None
+    assert (found.kind, found.derived) == ("submitted", "stopped")
