@@ -236,6 +236,11 @@ def slices(told: Told) -> None:
                         legs, Hazard(0.02, 0.6), pace, urgent=urgent
                     ),
                 )
+    refusals(told)
+
+
+def refusals(told: Told) -> None:
+    """Schedules that cannot be, and the shares of some that can."""
     one = {BETA_BTC: Leg(desk.INSTRUMENTS[BETA_BTC], 3, desk.COSTS[BETA_BTC], desk.quote(BETA_BTC))}
     both = one | {
         ALPHA_ETH: Leg(

@@ -5,12 +5,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from tests.regressions.golden_scripts import BOLD, FAST, QUEUES, STORM, WALLET
 from tests.regressions.golden_stage import TURNED, Planned, Setup, Stage, mandate
 from tests.regressions.golden_troubles import DAY_S, WIDE, deposit
 from tests.risk import desk
+from tidegate.allocation.deleveraging import relieve
+from tidegate.allocation.programme import allocate
+from tidegate.allocation.question import Answer
+from tidegate.engine.cycle import Tools
 from tidegate.model.actions import Transfer
 from tidegate.model.events import TransferReturned
+from tidegate.model.mandate import Mandate
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
 from tidegate.simulation.faults.menu import Fault as F
@@ -40,7 +47,7 @@ def closing(setup: Setup, second: int, name: str, side: int) -> Deleveraging:
 
 PACED_OUT = mandate(
     BOLD,
-    limits={"naked_usd": 15_000.0, "replan_move": 0.5, "naked_s": 300.0},
+    limits={"naked_usd": 20_000.0, "replan_move": 0.5, "naked_s": 300.0},
     execution={"horizon_s": 600.0, "interval_s": 30.0},
 )
 OVERTAKEN = Setup(
@@ -148,9 +155,10 @@ ERRANDS = Setup(
         890: plan_fault("asks", "transfer", F.REQUEST_LOST, 3),
         1_250: refuse_none,
         1_260: plan_fault("sends", "transfer", F.REQUEST_DELAYED),
+        1_750: deposit("alpha", 80_000.0),
         1_790: plan_fault("sends", "transfer", F.KILL),
-        1_560: deposit("beta", 70_000.0),
-        1_630: lands_after_all,
+        1_560: deposit("alpha", 70_000.0),
+        2_530: lands_after_all,
         1_900: by_hand,
         1_950: hand_back,
         2_300: deposit("alpha", 90_000.0),
@@ -234,10 +242,60 @@ ABSENT = Setup(
     },
     spells=((F.CLOCK_STEP, "beta", 232, 252, 1.0), (F.CLOCK_STEP, "beta", 415, 440, 1.0)),
 )
+# A fill whose line does not come: the venue said that it is done, and nothing more for minutes.
+UNBOOKED = Setup(
+    "unbooked",
+    seconds=700,
+    passages=FAST,
+    mandate=mandate(limits={**WIDE, "naked_s": 20.0}),
+    script={179: plan_fault("asks", "^beta$", F.REQUEST_LOST, 45)},
+    spells=((F.REPORTS_STOP, "beta", 170, 420),),
+)
+
+
+def thrice(answer: Answer) -> Answer:
+    return replace(answer, transfer=3.0 * answer.transfer)
+
+
+def with_caps(of: Mandate, cap: float) -> Mandate:
+    venues = {n: msgspec.structs.replace(v, claim_cap=cap) for n, v in of.venue.items()}
+    return msgspec.structs.replace(of, venue=venues)
+
+
+# Solvers that send three times what they should: the plan takes what is free, the gate refuses.
+GREEDY = replace(
+    DRIFT,
+    name="greedy",
+    seconds=1_300,
+    mandate=with_caps(BOLD, 0.62),
+    funds={"alpha": 50_000.0, "beta": 50_000.0, "vault": 30_000.0},
+    passages={
+        **FAST,
+        ("vault", "beta"): replace(FAST["alpha", "beta"], source="vault"),
+    },
+    tools=Tools(relieve=lambda question, threat: thrice(relieve(question, threat))),
+)
+BOTH_WAYS = replace(
+    WALLET,
+    name="both-ways",
+    seconds=1_100,
+    funds={"alpha": 120_000.0},
+    mandate=with_caps(WALLET.mandate, 1.0),
+    tools=Tools(allocate=lambda question: thrice(allocate(question))),
+)
+
+
+def steal(stage: Stage) -> None:
+    """Money is gone from an account, and no line of its log says so."""
+    stage.server.exchange.deposit("beta", "USDC", -38_000 * MICRO)
+
+
+# An account that holds less than the ledger says is judged by what it holds for sure.
+VANISHED = Setup("vanished", seconds=700, mandate=BOLD, passages=FAST, script={300: steal})
 PLANS = {
     setup.name: setup
     for setup in (
         *(DRIFT, DRIFT_TURNED, FALLING, HALTED, PAUSED, ABSENT),
-        *(OVERTAKEN, STRUCK, SLOW, ERRANDS, EMPTY, TURNOVER),
+        *(OVERTAKEN, STRUCK, SLOW, ERRANDS, EMPTY, TURNOVER, UNBOOKED, GREEDY, BOTH_WAYS, VANISHED),
     )
 }  # fmt: skip

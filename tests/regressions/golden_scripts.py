@@ -102,7 +102,7 @@ FORCED = Setup(
     "forced",
     seconds=1800,
     passages=FAST,
-    mandate=mandate(BOLD, limits={"naked_usd": 40_000.0}),
+    mandate=mandate(BOLD, limits={"naked_usd": 90_000.0}),
     prices={
         desk.BETA_BTC: [1.0] * 12 + [1.9] + [1.0] * 8,
         "BTC": [1.0] * 5 + [1.004] * 7 + [1.01] + [1.0] * 8 + [1.08, 1.11, 1.12],

@@ -29,9 +29,10 @@ from tidegate.model.actions import Order
 from tidegate.model.events import Event, Marked, TransferReturned
 from tidegate.model.instruments import Instrument, InstrumentId
 from tidegate.model.mandate import Mandate
+from tidegate.model.replies import TransferStatus
 from tidegate.model.times import MINUTE_MS, SECOND_MS
 from tidegate.model.units import MICRO, usd
-from tidegate.risk.gate import ApprovalError, Gate
+from tidegate.risk.gate import Approval, ApprovalError, Gate
 from tidegate.risk.limits import check_names
 from tidegate.risk.plan import Terms
 from tidegate.signals.carry import CarryEdge
@@ -48,6 +49,7 @@ from tidegate.simulation.tape import Tape, Track
 from tidegate.simulation.terms import ExchangeTerms
 
 TOOLS = Tools()
+REVIEW_MS = 25_000
 BEGIN_MS = 1_700_006_400_000
 CARRY = 0.5
 PAIRS = ((desk.ALPHA_BTC, desk.BETA_BTC), (desk.ALPHA_ETH, desk.BETA_ETH))
@@ -158,6 +160,14 @@ class Venues(VenueServer):
     def write(self, *events: Event) -> None:
         """Lines in the logs of their venues, whatever they say."""
         self._enter(list(events))
+
+    def send(self, approval: Approval) -> TransferStatus:
+        """As the venues; a review that is planned takes a known time."""
+        said = super().send(approval)
+        held = self._reviewed.get(approval.action.id)
+        if held is not None and Fault.REVIEW in self.fated:
+            held.due_ms = self.now_ms + REVIEW_MS
+        return said
 
     def _draws(self, name: str, fault: Fault) -> bool:
         wanted = self.fated.get(fault)
