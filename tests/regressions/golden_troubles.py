@@ -155,6 +155,24 @@ DOUBTS = Setup(
 )  # fmt: skip
 
 
+def two_by_hand(stage: Stage) -> None:
+    stage.trade(desk.ALPHA_BTC, 20)
+    stage.trade(desk.ALPHA_ETH, 300, "another")
+
+
+BY_HAND = Setup(
+    "by-hand",
+    seconds=900,
+    passages=FAST,
+    mandate=mandate(limits=WIDE),
+    script={
+        400: two_by_hand,
+        430: lambda stage: stage.desk.settle(desk.ALPHA_BTC, "unfounded", "ada", stage.now_ms),
+        600: lambda stage: stage.die(),
+    },
+)
+
+
 def returned_as_deposit(stage: Stage) -> None:
     """A shipment comes back where it left, less its fee, and the venue calls it a deposit."""
     for record in stage.desk.books.open_transfers:
@@ -311,5 +329,6 @@ BRAKES = Setup(
     pairs=lambda second: PAIRS if second < 1200 else TURNED,
 )  # fmt: skip
 TROUBLES = {
-    setup.name: setup for setup in (WIRE, UNKNOWN, DOUBTS, MONEY, CAPS, CRASHES, FEED, BRAKES)
+    setup.name: setup
+    for setup in (WIRE, UNKNOWN, DOUBTS, BY_HAND, MONEY, CAPS, CRASHES, FEED, BRAKES)
 }

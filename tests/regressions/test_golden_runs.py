@@ -27,7 +27,11 @@ from tidegate.audit import verify
 from tidegate.audit.replay import replay
 
 # What a person did on the account without the engine, which a verifier must say.
-STRANGE = {"doubts": {"orders accounted for"}, "errands": {"transfers accounted for"}}
+STRANGE = {
+    "doubts": {"orders accounted for"},
+    "by-hand": {"orders accounted for"},
+    "errands": {"transfers accounted for"},
+}
 SIZE_MAX = 1_000_000
 
 
