@@ -16,7 +16,7 @@ from tidegate.allocation.programme import allocate
 from tidegate.allocation.question import Answer
 from tidegate.engine.cycle import Tools
 from tidegate.model.actions import Transfer
-from tidegate.model.events import TransferReturned
+from tidegate.model.events import TransferLanded, TransferReturned
 from tidegate.model.mandate import Mandate
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
@@ -100,6 +100,21 @@ def by_hand(stage: Stage) -> None:
     stage.server.exchange.hold("hand.1", stage.server.exchange.end_ms)
 
 
+def send_more(stage: Stage) -> None:
+    sent = Transfer("hand.3", "alpha", "vault", "USDT", 5_000 * MICRO, "by hand")
+    stage.server.write(*stage.server.exchange.send(sent))
+    stage.server.exchange.hold("hand.3", stage.server.exchange.end_ms)
+
+
+def land_short(stage: Stage) -> None:
+    """A carrier takes seven dollars that nobody knew of."""
+    left, arrived = 4_999 * MICRO, 4_992 * MICRO
+    stage.server.exchange.deposit("vault", "USDT", arrived)
+    stage.server.write(
+        TransferLanded(stage.now_ms, "hand.3", "vault", "USDT", left, "USDT", arrived, 0)
+    )
+
+
 def hand_back(stage: Stage) -> None:
     stage.server.write(*stage.server.exchange.give_back("hand.1"))
 
@@ -161,6 +176,8 @@ ERRANDS = Setup(
         2_530: lands_after_all,
         1_900: by_hand,
         1_950: hand_back,
+        1_960: send_more,
+        2_050: land_short,
         2_300: deposit("alpha", 90_000.0),
         2_510: plan_fault("sends", "transfer", F.TORN_WRITE),
         2_700: strange_return,
