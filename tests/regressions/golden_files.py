@@ -212,6 +212,9 @@ def journals(told: Told) -> None:
             (9, "one", ""),
             (9, "two", ""),
             (9, "two", "a"),
+            (9, "two", ""),
+            (9, "one", ""),
+            (9, None, ""),
         ):
             attempt(
                 told,

@@ -119,9 +119,18 @@ def hand_back(stage: Stage) -> None:
     stage.server.write(*stage.server.exchange.give_back("hand.1"))
 
 
-def strange_return(stage: Stage) -> None:
-    """Money of a shipment that nobody sent."""
-    stage.server.write(TransferReturned(stage.now_ms, "nobody", "beta", "USDC", 5))
+def send_last(stage: Stage) -> None:
+    sent = Transfer("hand.4", "alpha", "vault", "USDT", 6_000 * MICRO, "by hand")
+    stage.server.write(*stage.server.exchange.send(sent))
+    stage.server.exchange.hold("hand.4", stage.server.exchange.end_ms)
+
+
+def land_wrong(stage: Stage) -> None:
+    """Another amount than left, and money of a shipment that nobody sent: neither can be booked."""
+    stage.server.write(
+        TransferLanded(stage.now_ms, "hand.4", "vault", "USDT", 5 * MICRO, "USDT", 5 * MICRO, 0),
+        TransferReturned(stage.now_ms, "nobody", "beta", "USDC", 5),
+    )
 
 
 def take_out(stage: Stage) -> None:
@@ -180,7 +189,8 @@ ERRANDS = Setup(
         2_050: land_short,
         2_300: deposit("alpha", 90_000.0),
         2_510: plan_fault("sends", "transfer", F.TORN_WRITE),
-        2_700: strange_return,
+        2_640: send_last,
+        2_700: land_wrong,
         2_760: lambda stage: stage.die(),
     },
 )
