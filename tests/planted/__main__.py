@@ -30,6 +30,7 @@ from tests.planted.bugs import HOME, Bug, plant, read_bugs
 DEFAULT = (
     "python -m pytest -q -x -p no:cacheprovider tests/engine/test_inputs.py"
     " tests/engine/test_memory.py tests/engine/test_alarm.py tests/engine/test_cycle.py"
+    " tests/regressions/test_golden_runs.py tests/regressions/test_faults_found.py"
     " tests/audit/test_anchor.py tests/execution tests/ledger tests/risk/test_gate.py"
     " tests/risk/test_limits.py tests/risk/test_limits_at_the_edge.py tests/risk/test_plan.py"
     " tests/risk/test_worst_accounts.py tests/venues tests/branches tests/journal tests/audit"

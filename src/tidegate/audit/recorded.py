@@ -40,6 +40,8 @@ from tidegate.risk.plan import Terms
 
 Payload = TypeVar("Payload", bound=msgspec.Struct)
 
+STOPPED = "stopped"
+
 
 class Frames:
     """Frames in order, with a look ahead; the last one is the seal and is never passed. `memory` is
@@ -176,12 +178,14 @@ class RecordedDesk:
         self._scene = scene
         # With the time before which each may not be sent.
         self._due: deque[tuple[Approval, int]] = deque()
+        # A plan took another's place, and that the other has stopped is still to be said.
+        self._replaces = False
 
     def standing(self, now_ms: int) -> Standing:
         """How execution stood at the decision; what is not under way is not sent any more."""
         found = self._scene.seen.standing
         if not found.busy:
-            self.end()
+            self.forget()
         return found
 
     def calls(self, now_ms: int) -> bool:
@@ -190,15 +194,27 @@ class RecordedDesk:
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
         """What came of it are the frames that follow."""
+        self._replaces = self._scene.seen.standing.busy
         times = [now_ms + offset for offset in offsets_ms or (0,) * len(steps)]
         self._due = deque((a, time) for step, time in zip(steps, times, strict=True) for a in step)
 
     def end(self) -> None:
-        """The plan was stopped, or its process died: nothing more of it may be sent."""
+        """A plan was stopped, and nothing more of it may be sent: the plan before, where this one
+        took its place, else this one."""
+        if self._replaces:
+            self._replaces = False
+        else:
+            self._due.clear()
+
+    def forget(self) -> None:
+        """No plan is under way, or its process died."""
+        self._replaces = False
         self._due.clear()
 
     def sent(self, frame: Frame) -> None:
         """Hold a submission against the approval that was due; raises `Differs`."""
+        if self._replaces:
+            raise differs(frame, "kind", frame.kind, STOPPED)
         if not self._due:
             raise differs(frame, "approval", frame.kind, "nothing to send")
         approval, from_ms = self._due.popleft()

@@ -18,6 +18,7 @@ import msgspec
 from tidegate.audit.difference import Difference, Differs, differs
 from tidegate.audit.doubts import Doubts
 from tidegate.audit.recorded import (
+    STOPPED,
     Compared,
     Frames,
     Interrupted,
@@ -51,7 +52,6 @@ from tidegate.risk.gate import Gate
 KEY = b"replay"
 SENT = frozenset(("submitted", "sent"))
 # What came of what was sent, and what venues said of our accounts.
-STOPPED = "stopped"
 DONE = frozenset(
     (
         *("replied", "cancelling", STOPPED, "break", "agreed"),
@@ -176,7 +176,7 @@ class Replay:
                 self.frames.take()
 
     def _restart(self, ts_ms: int) -> None:
-        self._desk.end()
+        self._desk.forget()
         memory = self.frames.memory.restarted()
         self._record.note(RESTARTED, Restarted(ts_ms, memory))
         if self.cycle is not None:
@@ -190,7 +190,9 @@ class Replay:
         cycle = self.cycle = self.cycle or self._cycle()
         since = scene.setting.start_ms if self._decided_ms is None else self._decided_ms
         if ts_ms - since > scene.terms.mandate.mandate.watch_interval_s * SECOND_MS:
-            # The engine may have looked at its book since, and seen it worth more.
+            # The engine may have looked at its book since, and seen it worth more; capital that
+            # came before that look is in the peak that it then wrote.
+            cycle.follow_capital()
             cycle.memory = cycle.memory.seen(scene.seen.peak_micro)
         self.gap_ms_max, self._decided_ms = max(self.gap_ms_max, ts_ms - since), ts_ms
         cycle.step(ts_ms)

@@ -20,8 +20,9 @@ from tidegate.allocation.deleveraging import Threat
 from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.solve import SolveError
 from tidegate.audit.difference import differs
-from tidegate.audit.recorded import Frames, payload
+from tidegate.audit.recorded import Frames, Interrupted, payload
 from tidegate.engine.inputs import ALLOCATE, RELIEVE, SOLVED, Solved
+from tidegate.engine.restart import RESTARTED
 from tidegate.engine.written_values import written
 from tidegate.journal.frames import Frame
 
@@ -61,6 +62,9 @@ class RecordedTools:
         self, name: str, solve: Callable[[], Answer], regret: Callable[[Answer], float]
     ) -> Answer:
         frame = self._frames.ahead()
+        if frame.kind == RESTARTED:
+            # Solving takes longest of all that a decision does, so it is here that most die.
+            raise Interrupted
         if frame.kind != SOLVED:
             raise differs(frame, "kind", frame.kind, SOLVED)
         solved = payload(frame, Solved)

@@ -238,10 +238,14 @@ class Cycle:
         self._world.desk.mended(standing.loose - naked_coins(terms, situation))
         return Look(standing, situation, assess(terms, situation))
 
-    def _remember(self, equity_micro: int) -> None:
+    def follow_capital(self) -> None:
         """What is paid in makes no new peak, and what is taken out is no loss from one."""
         before, self._capital_micro = self._capital_micro, self._capital()
-        self.memory = self.memory.moved(self._capital_micro - before).seen(equity_micro)
+        self.memory = self.memory.moved(self._capital_micro - before)
+
+    def _remember(self, equity_micro: int) -> None:
+        self.follow_capital()
+        self.memory = self.memory.seen(equity_micro)
 
     def _capital(self) -> int:
         return self._world.record.ledger.waterfall.get("capital", 0)
