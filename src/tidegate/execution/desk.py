@@ -130,7 +130,9 @@ class Desk:
         self._is_now(now_ms)
         self._end(now_ms, "another plan takes its place")
         marks = self._marks_at(now_ms) if self._marks_at else {}
-        self._work = Work(steps, offsets_ms or (0,) * len(steps), 0, 0, now_ms, now_ms, marks)
+        work = Work(steps, offsets_ms or (0,) * len(steps), 0, 0, now_ms, now_ms, marks)
+        # A plan without a step is carried out by ending the one before it.
+        self._work = work if steps else None
         self._unfinished = False
         actions = (approval.action for step in steps for approval in step)
         self._brake = planned(self._brake, (a for a in actions if isinstance(a, Order)))
