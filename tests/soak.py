@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long soak tests go on, from which seed, and what all of them tried, at the end of the run.
+
+`make soak MINUTES=N` shares N minutes among the tests that can go on for any time, by the `weight`
+in their mark; what has no weight is left out and named. Without MINUTES each goes on to its whole
+count.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+MINUTES, SEED, ENDS = "TIDEGATE_SOAK_MINUTES", "TIDEGATE_SOAK_SEED", "TIDEGATE_SOAK_ENDS"
+A_DAYS_SEEDS = 1_000_000  # so that no two nights try the same
+SAID_EVERY_S = 20.0
+FAILURES_MAX = 5
+ENDS_S, BUDGET = pytest.StashKey[float](), pytest.StashKey["Budget"]()
+Row = dict[str, str]
+
+
+class Budget:
+    """What one soak test may try: `first` is its first number, and it ends at `seconds` from now,
+    or where all is tried if that is None."""
+
+    def __init__(self, name: str, first: int, seconds: float | None) -> None:
+        self.name, self.first, self._began_s = name, first, time.monotonic()
+        self._ends_s = None if seconds is None else self._began_s + seconds
+        self._said_s = self._began_s
+        self.tried, self.unit, self.of = 0, "", ""
+        self.failures: list[str] = []
+        self.figures: list[str] = []
+
+    def each(
+        self,
+        unit: str,
+        judge: Callable[[int], object],
+        whole: int,
+        *,
+        closed: bool = False,
+        needs_s: float = 0.0,
+    ) -> None:
+        """Judge one number after another, at least one: `whole` of them, and where time is given as
+        many as it allows. A `closed` set is that of the numbers below `whole`, begun anywhere in
+        it. Fails with each number at which the judge raised; is skipped where one takes more
+        seconds than there are."""
+        if self._ends_s is not None and self._ends_s - time.monotonic() < needs_s:
+            pytest.skip(f"one {unit} may take {needs_s:.0f} s")
+        self.unit, self.of = unit, f" of all {whole:,}" if closed else ""
+        self.first = self.first % whole if closed else self.first
+        for number in self._numbers(whole, closed):
+            try:
+                judge(number)
+            except Exception as error:
+                self.failures.append(f"{unit} {number}: {type(error).__name__}: {error}")
+            self.tried += 1
+            self._say()
+            if self._is_over or len(self.failures) >= FAILURES_MAX:
+                break
+        assert not self.failures, "\n".join(self.failures)
+
+    def _numbers(self, whole: int, closed: bool) -> Iterator[int]:
+        if closed:
+            yield from ((self.first + at) % whole for at in range(whole))
+            return
+        at = 0
+        while at < whole or self._ends_s is not None:
+            yield self.first + at
+            at += 1
+
+    @property
+    def _is_over(self) -> bool:
+        return self._ends_s is not None and time.monotonic() >= self._ends_s
+
+    @property
+    def said(self) -> str:
+        """What was tried, from which number on."""
+        return f"{self.tried:,} {self.unit}s{self.of} from {self.first}"
+
+    def _say(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._said_s < SAID_EVERY_S:
+            return
+        self._said_s = now_s
+        left = "" if self._ends_s is None else f", {max(0.0, self._ends_s - now_s):.0f} s left"
+        print(f"soak: {self.name}: {self.said}{left}", file=sys.__stderr__, flush=True)
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The smallest value that this share of them did not exceed."""
+    return sorted(values)[max(0, -(-int(1_000 * share) * len(values) // 1_000) - 1)]
+
+
+@pytest.fixture
+def budget(request: pytest.FixtureRequest) -> Budget:
+    """What the soak test that asks for it may try."""
+    mark = request.node.get_closest_marker("soak")
+    first = int(os.environ.get(SEED) or _window())
+    share_s = request.node.stash.get(ENDS_S, None)
+    if share_s is not None:
+        share_s = max(0.0, min(share_s, float(os.environ[ENDS]) - time.time()))
+    name = f"{mark.kwargs.get('promise', '')} {request.node.name}".strip()
+    request.node.stash[BUDGET] = made = Budget(name, first, share_s)
+    return made
+
+
+def _window() -> int:
+    """The first seed of today's window."""
+    return int(time.strftime("%Y%m%d", time.gmtime())) * A_DAYS_SEEDS
+
+
+def configure() -> None:
+    """Fix seed and end once, for every process of this run."""
+    os.environ.setdefault(SEED, str(_window()))
+    if minutes := os.environ.get(MINUTES):
+        os.environ.setdefault(ENDS, str(time.time() + 60 * float(minutes)))
+
+
+def share_out(items: list[pytest.Item]) -> None:
+    """Give each test its part of what is left, the longest first, and leave out what has none."""
+    if not os.environ.get(MINUTES):
+        return
+    marks = {item: item.get_closest_marker("soak") for item in items}
+    weights = {item: m.kwargs.get("weight", 0) if m else 0 for item, m in marks.items()}
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    left_s = max(0.0, float(os.environ.get(ENDS, "0")) - time.time())
+    for item, mark in marks.items():
+        if weights[item]:
+            item.stash[ENDS_S] = left_s * workers * weights[item] / sum(weights.values())
+        elif mark:
+            item.add_marker(pytest.mark.skip(reason="no shorter form; runs without MINUTES"))
+    items.sort(key=lambda item: -weights[item])
+
+
+def row(item: pytest.Item, report: pytest.TestReport) -> Row | None:
+    """What a soak test came to, if this is a report of its end."""
+    mark = item.get_closest_marker("soak")
+    if mark is None or not (report.when == "call" or report.skipped or report.failed):
+        return None
+    made = item.stash.get(BUDGET, None)
+    failed = str(len(made.failures) or 1) if report.failed and made else str(int(report.failed))
+    return {
+        "promise": mark.kwargs.get("promise", "-"),
+        "test": item.name,
+        "tried": "left out" if report.skipped else made.said if made else "whole",
+        "seconds": f"{report.duration:.0f}",
+        "failures": "-" if report.skipped else failed,
+        "figures": "\n".join([*made.figures, *made.failures]) if made else "",
+    }
+
+
+def summarise(reports: list[Any], write: Callable[[str], None]) -> None:
+    """A line for each soak test, the promises in order, and what it measured under it."""
+    rows = [value for report in reports for name, value in report.user_properties if name == "soak"]
+    rows.sort(key=lambda r: (_order(r["promise"]), r["test"]))
+    for r in rows:
+        line = f"{r['promise']:12} {r['tried']}, {r['seconds']} s, failures: {r['failures']}"
+        write(f"{line}  [{r['test']}]")
+        for figure in r["figures"].splitlines():
+            write(f"{'':12}   {figure}")
+    if rows:
+        write(f"seed {os.environ[SEED]}; {SEED}=... and MINUTES left out try from it again")
+
+
+def _order(promise: str) -> tuple[int, str]:
+    digits = promise.split()[0].lstrip("R-")
+    return (int(digits) if digits.isdigit() else 99, promise)
