@@ -36,7 +36,7 @@ check: $(STAMP)  ## Lint, format, types, and the order of the rooms
 
 soak: $(STAMP)  ## Try the promises for MINUTES=N in all; without MINUTES the whole, for hours
 	@TIDEGATE_SOAK_MINUTES=$(MINUTES) HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -rfE \
-		-n $(WORKERS) --dist worksteal -m soak tests
+		-n $(WORKERS) --dist worksteal -m soak $$(grep -rl '^@pytest.mark.soak' tests)
 
 ROOMS ?= risk ledger execution journal margin
 mutation: $(STAMP)  ## Count the wrong changes that tests notice (ROOMS=..., MINUTES=20 for each)

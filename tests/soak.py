@@ -11,7 +11,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from math import inf
 from typing import Any
 
 import pytest
@@ -28,8 +31,14 @@ class Budget:
     """What one soak test may try: `first` is its first number, and it ends at `seconds` from now,
     or where all is tried if that is None."""
 
-    def __init__(self, name: str, first: int, seconds: float | None) -> None:
-        self.name, self.first, self._began_s = name, first, time.monotonic()
+    def __init__(
+        self,
+        name: str,
+        first: int,
+        seconds: float | None,
+        tell: Callable[[str], object] = print,
+    ) -> None:
+        self.name, self.first, self._tell, self._began_s = name, first, tell, time.monotonic()
         self._ends_s = None if seconds is None else self._began_s + seconds
         self._said_s = self._began_s
         self.tried, self.unit, self.of = 0, "", ""
@@ -49,7 +58,8 @@ class Budget:
         many as it allows. A `closed` set is that of the numbers below `whole`, begun anywhere in
         it. Fails with each number at which the judge raised; is skipped where one takes more
         seconds than there are."""
-        if self._ends_s is not None and self._ends_s - time.monotonic() < needs_s:
+        left_s = inf if self._ends_s is None else self._ends_s - time.monotonic()
+        if 0.0 < needs_s > left_s:
             pytest.skip(f"one {unit} may take {needs_s:.0f} s")
         self.unit, self.of = unit, f" of all {whole:,}" if closed else ""
         self.first = self.first % whole if closed else self.first
@@ -88,7 +98,7 @@ class Budget:
             return
         self._said_s = now_s
         left = "" if self._ends_s is None else f", {max(0.0, self._ends_s - now_s):.0f} s left"
-        print(f"soak: {self.name}: {self.said}{left}", file=sys.__stderr__, flush=True)
+        self._tell(f"soak: {self.name}: {self.said}{left}")
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -105,7 +115,14 @@ def budget(request: pytest.FixtureRequest) -> Budget:
     if share_s is not None:
         share_s = max(0.0, min(share_s, float(os.environ[ENDS]) - time.time()))
     name = f"{mark.kwargs.get('promise', '')} {request.node.name}".strip()
-    request.node.stash[BUDGET] = made = Budget(name, first, share_s)
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def tell(line: str) -> None:
+        """Past what pytest captures, since nobody would see it before the end."""
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            print(line, file=sys.stderr, flush=True)
+
+    request.node.stash[BUDGET] = made = Budget(name, first, share_s, tell)
     return made
 
 
@@ -115,20 +132,20 @@ def _window() -> int:
 
 
 def configure() -> None:
-    """Fix seed and end once, for every process of this run."""
+    """Fix the seed once, for every process of this run."""
     os.environ.setdefault(SEED, str(_window()))
-    if minutes := os.environ.get(MINUTES):
-        os.environ.setdefault(ENDS, str(time.time() + 60 * float(minutes)))
 
 
 def share_out(items: list[pytest.Item]) -> None:
-    """Give each test its part of what is left, the longest first, and leave out what has none."""
-    if not os.environ.get(MINUTES):
+    """Give each test its part of the minutes, which begin now that the tests are collected; the
+    longest first. What has none is left out."""
+    if not (minutes := os.environ.get(MINUTES)):
         return
     marks = {item: item.get_closest_marker("soak") for item in items}
     weights = {item: m.kwargs.get("weight", 0) if m else 0 for item, m in marks.items()}
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    left_s = max(0.0, float(os.environ.get(ENDS, "0")) - time.time())
+    left_s = 60 * float(minutes)
+    os.environ[ENDS] = str(time.time() + left_s)
     for item, mark in marks.items():
         if weights[item]:
             item.stash[ENDS_S] = left_s * workers * weights[item] / sum(weights.values())
@@ -158,11 +175,14 @@ def summarise(reports: list[Any], write: Callable[[str], None]) -> None:
     """A line for each soak test, the promises in order, and what it measured under it."""
     rows = [value for report in reports for name, value in report.user_properties if name == "soak"]
     rows.sort(key=lambda r: (_order(r["promise"]), r["test"]))
-    for r in rows:
+    tried = [r for r in rows if r["tried"] != "left out"]
+    for r in tried:
         line = f"{r['promise']:12} {r['tried']}, {r['seconds']} s, failures: {r['failures']}"
         write(f"{line}  [{r['test']}]")
         for figure in r["figures"].splitlines():
             write(f"{'':12}   {figure}")
+    for name, count in Counter(r["test"].split("[")[0] for r in rows if r not in tried).items():
+        write(f"{'left out':12} {name}" + (f", {count} of it" if count > 1 else ""))
     if rows:
         write(f"seed {os.environ[SEED]}; {SEED}=... and MINUTES left out try from it again")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,16 @@ def test_one_number_is_tried_where_no_time_is_left_and_what_was_covered_is_told(
     budget = Budget("name", 7, 0.0)
     budget.each("bit", lambda _: None, 100, closed=True)
     assert budget.said == "1 bits of all 100 from 7"
+
+
+@pytest.mark.parametrize(("seconds", "tries"), [(9.0, False), (None, True), (60.0, True)])
+def test_test_whose_one_number_takes_longer_than_there_is_time_is_skipped(
+    seconds: float | None, tries: bool
+) -> None:
+    budget = Budget("name", 0, seconds)
+    with nullcontext() if tries else pytest.raises(pytest.skip.Exception):
+        budget.each("bug", lambda _: None, 1, closed=True, needs_s=10.0)
+    assert budget.tried == int(tries)
 
 
 def test_open_numbers_go_on_beyond_the_whole_for_as_long_as_there_is_time() -> None:
@@ -71,13 +82,14 @@ def test_minutes_are_shared_by_weight_and_what_has_none_is_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(soak.MINUTES, "10")
-    monkeypatch.setenv(soak.ENDS, "1600")
+    monkeypatch.setenv(soak.ENDS, "0")
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
     monkeypatch.setattr(soak.time, "time", lambda: 1_000.0)
     found = items(1, 0, 3, None)
     soak.share_out(found)
     assert [part.stash.get(soak.ENDS_S) for part in found] == [900.0, 300.0, None, None]
     assert [bool(part.skipped) for part in found] == [False, False, True, False]
+    assert soak.os.environ[soak.ENDS] == "1600.0"
 
 
 def test_without_minutes_nothing_is_shared_nor_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,5 +128,5 @@ def test_fresh_seeds_write_the_same_journals_whatever_the_hash_seed(budget: Budg
         ours = [run_seed(seed, 1_000).digest for seed in seeds]
         assert digests(seeds, 1_000, number % 10**9) == ours
 
-    budget.each("batch", judge, SOAK_SEEDS // 10)
-    budget.figures.append("ten seeds of a thousand seconds in each batch")
+    budget.each("group", judge, SOAK_SEEDS // 10)
+    budget.figures.append("ten seeds of a thousand seconds in each group")
