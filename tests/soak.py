@@ -9,6 +9,7 @@ count.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -132,8 +133,14 @@ def _window() -> int:
 
 
 def configure() -> None:
-    """Fix the seed once, for every process of this run."""
+    """Fix the seed once, for every process of this run; raises `pytest.UsageError` where minutes or
+    seed are none."""
     os.environ.setdefault(SEED, str(_window()))
+    minutes, seed = os.environ.get(MINUTES) or "1", os.environ[SEED]
+    if not re.fullmatch(r"\d+(\.\d+)?", minutes) or float(minutes) == 0:
+        raise pytest.UsageError(f"MINUTES: expected a number above 0, got {minutes!r}")
+    if not seed.isdecimal():
+        raise pytest.UsageError(f"{SEED}: expected a whole number, got {seed!r}")
 
 
 def share_out(items: list[pytest.Item]) -> None:

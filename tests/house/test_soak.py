@@ -100,6 +100,26 @@ def test_without_minutes_nothing_is_shared_nor_left_out(monkeypatch: pytest.Monk
     assert not found[1].skipped
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (soak.MINUTES, "abc"),
+        (soak.MINUTES, "0"),
+        (soak.MINUTES, "-3"),
+        (soak.MINUTES, "nan"),
+        (soak.SEED, "x"),
+        (soak.SEED, "-1"),
+    ],
+)
+def test_minutes_and_seeds_that_are_none_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(soak.SEED, "1")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(pytest.UsageError, match=f"expected a .*, got '{value}'"):
+        soak.configure()
+
+
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 50.0), (0.99, 99.0), (1.0, 100.0)])
 def test_quantile_is_the_smallest_that_its_share_did_not_exceed(share: float, value: float) -> None:
     assert quantile([float(n) for n in range(100, 0, -1)], share) == value
