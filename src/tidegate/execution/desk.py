@@ -125,8 +125,8 @@ class Desk:
         return self._keeper.returned
 
     def settle(self, name: str, finding: Finding, who: str, now_ms: int) -> None:
-        """Take in what a person found of an instrument or a transfer in doubt, or of an overdue
-        one; raises `InvariantError` where nothing such is in doubt or under way."""
+        """Take in what a person found of an instrument or a transfer in doubt, of an overdue one,
+        or of an order that does not end; raises `InvariantError` where there is no such thing."""
         self._keeper.settle(name, finding, who, now_ms)
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:

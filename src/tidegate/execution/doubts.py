@@ -24,12 +24,14 @@ from tidegate.model.instruments import InstrumentId
 
 SETTLED = "settled"
 # Of a doubt: it was something else and all is well; the deposit is that transfer's money; that
-# money is gone.
-Finding = Literal["unfounded", "returned", "lost"]
+# money is gone; of an order that its venue ended with lots that its log does not have: those of the
+# log are all.
+Finding = Literal["unfounded", "returned", "lost", "ended"]
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """A `settled` frame: a person looked at an instrument or a transfer, and what they found."""
+    """A `settled` frame: a person looked at an instrument, a transfer or an order, and what they
+    found."""
 
     ts_ms: int
     name: str
@@ -53,6 +55,8 @@ class Doubts:
     def __init__(self) -> None:
         self._fills: dict[str, dict[InstrumentId, str]] = {}
         self._sent: dict[str, TransferSent] = {}
+        # Of transfers whose money left against their venue's word: where, and why they are held.
+        self._belied: dict[str, tuple[str, str]] = {}
         self.returns: dict[str, Return] = {}
 
     def fills_at(self, venue: str) -> dict[InstrumentId, str]:
@@ -60,18 +64,22 @@ class Doubts:
         return dict(self._fills.get(venue, {}))
 
     def returns_at(self, venue: str) -> dict[str, str]:
-        """Transfers from a venue that may be back there, and why."""
-        return {name: back.why for name, back in self.returns.items() if back.venue == venue}
+        """Transfers from a venue that may be back there, or left against its word, and why."""
+        belied = {name: why for name, (where, why) in self._belied.items() if where == venue}
+        back = {name: back.why for name, back in self.returns.items() if back.venue == venue}
+        return belied | back
 
     @property
     def venues(self) -> frozenset[str]:
         """Venues at which anything is in doubt."""
         held = {venue for venue, fills in self._fills.items() if fills}
-        return frozenset(held | {back.venue for back in self.returns.values()})
+        held |= {back.venue for back in self.returns.values()}
+        return frozenset(held | {venue for venue, _ in self._belied.values()})
 
     def holds(self, name: str) -> bool:
         """Whether an instrument or a transfer is in doubt."""
-        return name in self.returns or any(name in fills for fills in self._fills.values())
+        named = name in self.returns or name in self._belied
+        return named or any(name in fills for fills in self._fills.values())
 
     def take(self, event: Event, books: Books, venue: str) -> None:
         """An event of a venue that was booked; `books` knows it already."""
@@ -83,18 +91,26 @@ class Doubts:
                 self._doubt(venue, event.instrument, why)
             case TransferSent():
                 self._sent[event.id] = event
+                if books.is_belied(event.id):
+                    why = f"money of transfer {event.id} left after its venue had said it would not"
+                    self._belied[event.id] = event.source, why
             case TransferLanded():
-                self._sent.pop(event.id, None)
+                self._forget(event.id)
                 # The deposit was not that transfer, and may still be another one.
                 if back := self.returns.pop(event.id, None):
                     self._doubt_return(back.venue, back.asset, back.quanta)
             case TransferReturned():
-                self._sent.pop(event.id, None)
+                self._forget(event.id)
                 self.returns.pop(event.id, None)
             case Deposited():
                 self._doubt_return(event.venue, event.asset, event.quanta)
             case _:
                 """Nothing that can contradict what was sent."""
+
+    def _forget(self, name: str) -> None:
+        """A shipment is under way no more."""
+        self._sent.pop(name, None)
+        self._belied.pop(name, None)
 
     def hold_order(self, name: str, books: Books) -> None:
         """Doubt the instrument of an order that is overfilled."""
@@ -107,6 +123,7 @@ class Doubts:
         for fills in self._fills.values():
             fills.pop(name, None)
         self.returns.pop(name, None)
+        self._belied.pop(name, None)
 
     def _doubt(self, venue: str, name: InstrumentId, why: str) -> None:
         self._fills.setdefault(venue, {}).setdefault(name, why)
