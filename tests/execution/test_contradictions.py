@@ -10,13 +10,17 @@ from tests.execution.scripted import NOW_MS, Office, approval
 from tests.execution.test_returns import (
     LANDED,
     begun,
+    credited,
     is_locked,
+    judged_micro,
     restarted,
     sending,
 )
 from tests.execution.test_unbookable import ORDER, SENDING, SENT, fill, funded
 from tests.risk.desk import ALPHA_BTC
+from tidegate.execution.doubts import Finding
 from tidegate.execution.orders import State
+from tidegate.model.actions import Transfer
 from tidegate.model.errors import InvariantError
 from tidegate.model.events import TransferLanded
 from tidegate.model.replies import OrderStatus, TransferStatus, Unclear
@@ -154,3 +158,69 @@ def test_landing_of_our_own_transfer_waits_for_its_departure_without_a_lock() ->
     built.venues.log("alpha", SENT)
     built.wait(1)
     assert built.desk.books.open_transfers == ()
+
+
+def two_away() -> Office:
+    """5 dollars and 8 have left, each for a fee of 1."""
+    built = funded()
+    for key, quanta in (("t", 5_000_000), ("u", 8_000_000)):
+        sending = Transfer(key, "alpha", "vault", "USDT", quanta, "test")
+        leave = approval(sending, place=f"{key}.0")
+        granted = {"id": leave.id, "action": sending, "expires_ms": leave.expires_ms}
+        built.record.note("approved", granted)
+        built.desk.begin(((leave,),), built.venues.now_ms)
+        built.venues.log("alpha", msgspec.structs.replace(SENT, id=key, quanta=quanta))
+        built.wait(1)
+    return built
+
+
+@pytest.mark.parametrize("quanta", [9_000_000, 10_500_000, 11_000_000, 13_000_000])
+@pytest.mark.parametrize("finding", ["returned", "unfounded"])
+def test_two_shipments_that_come_back_in_one_deposit_are_counted_once(
+    quanta: int, finding: Finding
+) -> None:
+    built = credited(two_away(), quanta)
+    for _ in range(2):
+        assert is_locked(built)
+        assert built.desk.returned == {"t", "u"}
+        assert judged_micro(built) == 37_000_000 + quanta
+        built = restarted(built)
+    for key in ("t", "u"):
+        built.desk.settle(key, finding, "anna", built.venues.now_ms)
+    ledger = built.record.ledger
+    assert not is_locked(built)
+    assert ledger.wallet("alpha", "USDT") == 37_000_000 + quanta
+    capital = 50_000_000 + (quanta if finding == "unfounded" else 0)
+    assert ledger.waterfall["capital"] == capital
+    assert ledger.equity_micro == sum(ledger.waterfall.values())
+
+
+@pytest.mark.parametrize("quanta", [8_999_999, 13_000_001, 1])
+def test_deposit_that_is_neither_shipment_nor_both_is_capital(quanta: int) -> None:
+    assert credited(two_away(), quanta).desk.returned == frozenset()
+
+
+@pytest.mark.parametrize("parts", [(2_500_000, 1_500_000), (1_200_000, 1_300_000, 1_500_000)])
+def test_shipment_that_comes_back_in_parts_is_counted_once_with_its_last(
+    parts: tuple[int, ...],
+) -> None:
+    built = sending()
+    for part in parts[:-1]:
+        credited(built, part)
+    assert built.desk.returned == frozenset()
+    credited(built, parts[-1])
+    for _ in range(2):
+        assert built.desk.returned == {"t"}
+        assert judged_micro(built) == 49_000_000
+        built = restarted(built)
+    built.desk.settle("t", "returned", "anna", built.venues.now_ms)
+    assert built.record.ledger.waterfall["capital"] == 50_000_000
+    assert built.record.ledger.equity_micro == 49_000_000
+
+
+def test_deposit_from_before_a_shipment_left_is_no_part_of_it() -> None:
+    built = credited(two_away(), 100)
+    built.venues.log("alpha", msgspec.structs.replace(SENT, id="v", quanta=21_000_000))
+    built.wait(1)
+    credited(built, 19_000_000 - 50)
+    assert built.desk.returned == frozenset()

@@ -7,6 +7,7 @@ nothing of it. A doubt lasts until what follows proves it wrong, or a person has
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Literal
 
 import msgspec
@@ -48,6 +49,14 @@ class Return(msgspec.Struct, frozen=True):
     why: str
 
 
+Shipments = tuple[TransferSent, ...]
+# A deposit that was no shipment by itself, and the shipments that were away when it came.
+Part = tuple[int, frozenset[str]]
+Parts = tuple[Part, ...]
+# How many shipments or deposits may come together, and among how many of the largest or last.
+TOGETHER, SEARCHED = 4, 12
+
+
 class Doubts:
     """Instruments whose fills contradict what was sent, by venue, and transfers that may be back;
     the first reason of each stands."""
@@ -58,6 +67,7 @@ class Doubts:
         # Of transfers whose money left against their venue's word: where, and why they are held.
         self._belied: dict[str, tuple[str, str]] = {}
         self.returns: dict[str, Return] = {}
+        self._parts: dict[tuple[str, str], list[Part]] = {}
 
     def fills_at(self, venue: str) -> dict[InstrumentId, str]:
         """Instruments in doubt at a venue, and why."""
@@ -129,17 +139,62 @@ class Doubts:
         self._fills.setdefault(venue, {}).setdefault(name, why)
 
     def _doubt_return(self, venue: str, asset: str, quanta: int) -> None:
-        """A deposit is the largest shipment from there that it can be: what arrived, give or take
-        the fee, which may be back with it or taken again."""
-        like = [
-            sent
-            for sent in self._sent.values()
-            if (sent.source, sent.asset) == (venue, asset)
-            and sent.id not in self.returns
-            and abs(quanta - (sent.quanta - sent.fee_quanta)) <= sent.fee_quanta
-        ]
-        if not like:
+        """A deposit is the largest shipment from there that it can be; else several that came in
+        one; else, with deposits before it, one that came in parts. What came in parts is known by
+        its last, and until then its parts are capital."""
+        away = self._away(venue, asset)
+        if quanta <= 0 or not away:
             return
-        sent = max(like, key=lambda sent: sent.quanta)
-        why = f"a deposit of {quanta} quanta of {asset} may be transfer {sent.id}, back"
-        self.returns[sent.id] = Return(venue, asset, quanta, why)
+        parts = self._parts.setdefault((venue, asset), [])
+        group, before = _together(quanta, away) or _in_parts(quanta, away, parts) or ((), ())
+        if not group:
+            parts.append((quanta, frozenset(sent.id for sent in away)))
+            del parts[:-SEARCHED]
+            return
+        for part in before:
+            parts.remove(part)
+        self._return(venue, asset, quanta + sum(part for part, _ in before), group)
+
+    def _away(self, venue: str, asset: str) -> Shipments:
+        """The largest shipments from there that are under way and not back already."""
+        away = (sent for sent in self._sent.values() if sent.id not in self.returns)
+        like = [sent for sent in away if (sent.source, sent.asset) == (venue, asset)]
+        return tuple(sorted(like, key=lambda sent: -sent.quanta)[:SEARCHED])
+
+    def _return(self, venue: str, asset: str, quanta: int, group: Shipments) -> None:
+        """Doubt shipments that deposits of so much in all may be, each for its share."""
+        names = ", ".join(sent.id for sent in group)
+        why = f"a deposit of {quanta} quanta of {asset} may be transfer {names}, back"
+        over = quanta - sum(_arriving(sent) for sent in group)
+        for sent in group:
+            part = max(-min(sent.fee_quanta, _arriving(sent)), min(sent.fee_quanta, over))
+            over -= part
+            self.returns[sent.id] = Return(venue, asset, _arriving(sent) + part, why)
+
+
+def _arriving(sent: TransferSent) -> int:
+    return sent.quanta - sent.fee_quanta
+
+
+def _may_be(quanta: int, group: Shipments) -> bool:
+    """Whether so much may be shipments that came back: what arrived, give or take the fees, which
+    may be back with it or taken again."""
+    over = quanta - sum(_arriving(sent) for sent in group)
+    return abs(over) <= sum(sent.fee_quanta for sent in group)
+
+
+def _together(quanta: int, away: Shipments) -> tuple[Shipments, Parts] | None:
+    """The fewest and largest shipments that one deposit may be."""
+    groups = (group for count in range(1, TOGETHER + 1) for group in combinations(away, count))
+    return next(((group, ()) for group in groups if _may_be(quanta, group)), None)
+
+
+def _in_parts(quanta: int, away: Shipments, parts: list[Part]) -> tuple[Shipments, Parts] | None:
+    """A shipment that a deposit may be together with some before it, all since it left."""
+    for count in range(1, TOGETHER):
+        for before in combinations(parts, count):
+            total = quanta + sum(part for part, _ in before)
+            for sent in away:
+                if all(sent.id in ids for _, ids in before) and _may_be(total, (sent,)):
+                    return (sent,), before
+    return None
