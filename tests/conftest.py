@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the tests find market data and margin cases, and how long Hypothesis searches."""
+"""Where the tests find market data and margin cases, and how long Hypothesis and soak search."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import soak
+from tests.soak import budget as budget
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -47,3 +51,28 @@ def data_root() -> Path:
 def cases_root() -> Path:
     """Venues' published margin cases: `TIDEGATE_CASES`, else ../shared/cases."""
     return shared_folder("TIDEGATE_CASES", "../shared/cases")
+
+
+def pytest_configure() -> None:
+    soak.configure()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    soak.share_out(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if (row := soak.row(item, report)) is not None:
+        report.user_properties.append(("soak", row))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    stats = terminalreporter.stats
+    reports = [r for kind in ("passed", "failed", "error", "skipped") for r in stats.get(kind, [])]
+    soak.summarise(reports, terminalreporter.write_line)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit.made_logs import SIGNER, chained, entries, file_of, signed
+from tests.soak import Budget
 from tidegate.audit import verify
 from tidegate.journal.reader import read_frames
 from tidegate.model.errors import InputError
@@ -19,6 +20,7 @@ FRAMES = chained(ENTRIES)
 LOG = b"".join(FRAMES)
 KEY = str(SIGNER.public)
 NOTES = signed(FRAMES)
+MANGLED = 1_000
 
 
 def accepts(content: bytes, *notes: str) -> bool:
@@ -62,10 +64,44 @@ def test_every_bit_of_every_kind_of_frame_and_a_bit_of_every_frame_is_missed_whe
         assert not reads(flipped(bit), tmp_path), bit
 
 
-@pytest.mark.soak
-def test_every_bit_of_the_log_is_missed_when_flipped() -> None:
-    for bit in range(8 * len(LOG)):
-        assert not accepts(flipped(bit)), bit
+def not_accepted(content: bytes) -> None:
+    assert content != LOG
+    assert not accepts(content)
+
+
+@pytest.mark.soak(promise="R19", weight=4)
+def test_every_bit_of_the_log_is_missed_when_flipped(budget: Budget) -> None:
+    budget.each("bit", lambda bit: not_accepted(flipped(bit)), 8 * len(LOG), closed=True)
+
+
+def mangled(number: int) -> bytes:
+    """The log with one to three pieces of it changed, left out, doubled or put elsewhere."""
+    dice, content = random.Random(f"mangled {number}"), bytearray(LOG)
+    for _ in range(dice.randint(1, 3)):
+        start = dice.randrange(len(content) - 1)
+        end = min(len(content), start + dice.choice((1, 4, 32, 300, 5_000)))
+        piece, there = content[start:end], dice.randrange(len(content))
+        match dice.randrange(4):
+            case 0:
+                content[start:end] = bytes(byte ^ dice.randrange(256) for byte in piece)
+            case 1:
+                del content[start:end]
+            case 2:
+                content[start:start] = piece
+            case _:
+                del content[start:end]
+                content[there:there] = piece
+    return bytes(content) if content != LOG else LOG[:-1]
+
+
+def test_log_mangled_at_random_is_found() -> None:
+    for number in range(MANGLED):
+        assert not accepts(mangled(number)), number
+
+
+@pytest.mark.soak(promise="R19", weight=3)
+def test_log_mangled_in_a_million_ways_is_found(budget: Budget) -> None:
+    budget.each("mutation", lambda number: not_accepted(mangled(number)), 1_000_000)
 
 
 def rearranged() -> dict[str, list[bytes]]:

@@ -158,7 +158,12 @@ def test_tail_cut_at_every_length_fails() -> None:
     ends = {len(b"".join(split(content)[:count])) for count in range(1, 7)}
     for size in range(len(content)):
         found = failures(content[:size])
-        assert ("seal" if size in ends or size == 0 else "structure") in found
+        assert ("seal" if size in ends else "structure") in found
+
+
+def test_empty_journal_fails_the_structure_and_shows_nothing_else() -> None:
+    assert failures(b"") == {"structure": "the journal: it is empty"}
+    assert not any(check.passed for check in verify(b""))
 
 
 def test_tail_of_a_fork_spliced_in_fails_the_hash_chain() -> None:

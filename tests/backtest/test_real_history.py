@@ -63,7 +63,7 @@ def test_basis_holds_coins_against_perpetuals_without_liquidation(data_root: Pat
     assert ours.max_drawdown < 0.02
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R20")
 def test_seven_months_are_replayed_to_the_byte_and_a_changed_decision_is_found(
     data_root: Path, tmp_path: Path
 ) -> None:

@@ -246,6 +246,17 @@ def test_plan_that_takes_the_place_of_another_ends_it_and_its_legs_are_told() ->
     assert set(built.venues.cancelled) == {SHORT.id}
 
 
+@pytest.mark.parametrize("steps", [(), ((),), ((), ())])
+def test_plan_without_an_order_ends_the_plan_before_it_and_is_done(steps: Steps) -> None:
+    built = begun(office())
+    begun(built, steps)
+    standing = built.desk.standing(NOW_MS)
+    assert not standing.busy
+    assert not standing.unfinished
+    assert standing.loose == {"BTC"}
+    assert built.venues.placed == [LONG.id, SHORT.id]
+
+
 def test_price_that_was_missing_when_the_plan_was_made_counts_as_moved() -> None:
     marks = {ALPHA_BTC: 1_000}
     built = office(senses=Senses(marks_at=lambda _: dict(marks)))

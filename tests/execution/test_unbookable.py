@@ -23,7 +23,7 @@ from tidegate.model.events import (
     TransferReturned,
     TransferSent,
 )
-from tidegate.model.replies import Entry, OrderStatus, Statement, TransferStatus, Unclear
+from tidegate.model.replies import Entry, OrderStatus, Statement, Unclear
 
 SENT = TransferSent(NOW_MS, "t", "alpha", "vault", "USDT", 5_000_000, 1_000_000)
 SENDING = Transfer("t", "alpha", "vault", "USDT", 5_000_000, "test")
@@ -98,15 +98,6 @@ def test_transfer_that_lands_with_less_is_booked_and_one_with_another_amount_is_
         assert ("beta" in built.desk.breaks) == stuck
         assert (built.record.ledger.wallet("vault", "USDT") == came) == (not stuck)
         assert bool(built.desk.books.open_transfers) == stuck
-
-
-def test_money_that_leaves_after_its_venue_refused_is_not_booked() -> None:
-    built = funded()
-    built.venues.send = lambda a: TransferStatus("t", "refused", NOW_MS)  # type: ignore[method-assign]
-    built.desk.begin(((approval(SENDING),),), NOW_MS)
-    built.venues.log("alpha", SENT)
-    built.wait(2)
-    assert "money left while closed" in built.desk.breaks["alpha"].stuck
 
 
 def test_lines_of_a_venue_that_nobody_knows_are_said_once_and_passed_over() -> None:

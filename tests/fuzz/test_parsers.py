@@ -2,15 +2,13 @@
 """Every parser ends at a value or in a named error, whatever bytes it meets.
 
 Each input has a number, from which alone it is drawn: the parser's name and that number stand on
-every failure. `make soak` draws a million, and goes on with fresh ones for `MINUTES`.
+every failure. `make soak` draws a million others, or as many as its minutes allow.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import resource
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import pytest
 from tests.fuzz.hanging import no_hang
 from tests.fuzz.mutations import mutated, noise
 from tests.fuzz.parsers import PARSERS
+from tests.soak import Budget
 
 Draw = Callable[[random.Random, Sequence[bytes]], bytes]
 DRAWS: dict[str, Draw] = {"mutated": mutated, "noise": noise}
@@ -66,23 +65,11 @@ def test_parser_fed_with_bad_input_ends_in_a_value_or_a_named_error(
     fed(name, how, share(INPUTS, name), tmp_path)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("how", DRAWS)
-@pytest.mark.parametrize("name", PARSERS)
-def test_parser_fed_with_a_million_inputs_ends_in_a_value_or_a_named_error(
-    name: str, how: str, tmp_path: Path
+@pytest.mark.soak(promise="R23", weight=4)
+def test_fresh_inputs_of_every_parser_end_in_a_value_or_a_named_error(
+    budget: Budget, tmp_path: Path
 ) -> None:
-    fed(name, how, share(SOAK_INPUTS, name), tmp_path)
-
-
-@pytest.mark.soak
-def test_fresh_inputs_end_in_a_value_or_a_named_error_until_the_minutes_are_over(
-    tmp_path: Path,
-) -> None:
-    end_s = time.monotonic() + 60 * float(os.environ.get("TIDEGATE_SOAK_MINUTES") or 1)
-    first = time.time_ns()
-    while time.monotonic() < end_s:
-        for name in PARSERS:
-            for how in DRAWS:
-                fed(name, how, range(first, first + 10), tmp_path)
-        first += 10
+    turns = [(name, how) for name in PARSERS for _ in range(PARSERS[name].weight) for how in DRAWS]
+    budget.each(
+        "input", lambda n: fed(*turns[n % len(turns)], (n // len(turns),), tmp_path), SOAK_INPUTS
+    )

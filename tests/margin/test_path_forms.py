@@ -234,7 +234,7 @@ def test_form_of_books_of_every_shape_and_parameter_is_never_above_the_rule(draw
     assert assert_never_above(draw, range(40)) > 20
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R16")
 @pytest.mark.parametrize("draw", BOOKS, ids=("pm2", "srm", "deribit"))
 def test_form_of_two_thousand_books_is_never_above_the_rule(draw: Any) -> None:
     assert assert_never_above(draw, range(2_000)) > 1_000

@@ -41,7 +41,7 @@ def test_random_books_meet_every_branch(book: Any, labels: Any, wanted: frozense
     assert set(found) == wanted
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R16")
 @pytest.mark.parametrize(("book", "labels", "wanted"), RULES, ids=("pm2", "srm", "deribit"))
 def test_ten_thousand_random_books_meet_every_branch_many_times(
     book: Any, labels: Any, wanted: frozenset[str]

@@ -239,7 +239,7 @@ def test_random_books_compared_are_ten_thousand() -> None:
     assert len(list(chunks(BOOKS))) * CHUNK == 10_000
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R16")
 @pytest.mark.parametrize("kind", KINDS)
 def test_rule_agrees_with_the_slow_implementation_on_ten_thousand_more_books_of_each_kind(
     kind: str,

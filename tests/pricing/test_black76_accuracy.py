@@ -116,7 +116,7 @@ def test_price_in_the_far_wings_is_exact_to_what_its_docstring_says(rows: Any) -
     assert all(row["price"][1] < price_bound(row) for row in rows)
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R18")
 def test_greeks_of_many_options_against_mpmath_are_within_their_bounds() -> None:
     for row in errors_against_mpmath(sample(20_000, seed=1)):
         assert max(row[name][0] for name in NAMES) < 3e-15

@@ -51,7 +51,7 @@ print(json.dumps({
 """
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R18")
 def test_kernels_compiled_for_avx2_agree_with_their_twins_and_are_vectorised(
     tmp_path: Path,
 ) -> None:

@@ -168,7 +168,7 @@ def test_real_chains_of_a_month_hold_the_gates(data_root: Path) -> None:
         assert all(evidence.gates(coin, figures).values()), figures
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R18")
 def test_all_real_chains_hold_the_gates(data_root: Path) -> None:
     found = evidence.evidence(data_root, 2)["coins"]
     for coin in evidence.COINS:

@@ -101,7 +101,7 @@ def test_implied_vol_of_two_hundred_thousand_random_quotes_is_the_vol_that_made_
     round_trip(200_000, seed=2)
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R18")
 @pytest.mark.parametrize("seed", range(10, 20))
 def test_implied_vol_of_two_million_random_quotes_is_the_vol_that_made_them(seed: int) -> None:
     round_trip(2_000_000, seed)

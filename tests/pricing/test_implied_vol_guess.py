@@ -23,7 +23,7 @@ def test_coefficients_in_use_are_as_near_as_their_fit(name: str) -> None:
     assert 0.5 * ERRORS[name] < fit.error(fit.used) < ERRORS[name]
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R18")
 @pytest.mark.parametrize("name", ERRORS)
 def test_coefficients_fitted_anew_are_hardly_nearer(name: str) -> None:
     fit = implied_vol_fit.FITS[name]()
@@ -69,7 +69,7 @@ def host_has(feature: str) -> bool:
     return bool(binding.get_host_cpu_features().get(feature))
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R18")
 @pytest.mark.skipif(not host_has("avx2"), reason="this processor has no AVX2")
 def test_kernel_for_avx2_is_vectorised_throughout_and_as_exact() -> None:
     zmm, ymm, scalar, vector = instructions(NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES="")
@@ -79,7 +79,7 @@ def test_kernel_for_avx2_is_vectorised_throughout_and_as_exact() -> None:
     assert scalar == 0
 
 
-@pytest.mark.soak
+@pytest.mark.soak(promise="R18")
 @pytest.mark.skipif(not host_has("avx2"), reason="this processor has no AVX2")
 def test_kernel_for_this_processor_is_vectorised_throughout_and_as_exact() -> None:
     zmm, ymm, scalar, vector = instructions()

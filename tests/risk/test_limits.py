@@ -320,6 +320,14 @@ def test_checks_of_the_gate_each_have_a_case() -> None:
     assert {case.check for case in CASES} == set(limits.CHECKS)
 
 
+@pytest.mark.parametrize("raises", [True, False])
+def test_order_of_no_lots_is_refused_and_not_an_error(raises: bool) -> None:
+    nothing = (order(ALPHA_BTC, 0), order(BETA_BTC, -100))
+    verdict = Gate(b"k").review(*judged(plan(nothing, raises=raises)), 1)
+    assert isinstance(verdict, list)
+    assert [breach.rule for breach in verdict] == ["no lots"]
+
+
 def blind_to(situation: Situation, name: str) -> Situation:
     quotes = {n: q for n, q in situation.snapshot.quotes.items() if n != name}
     snapshot = msgspec.structs.replace(situation.snapshot, quotes=quotes)

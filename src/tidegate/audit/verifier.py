@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check Tidegate journals with the standard library alone: `python verifier.py JOURNAL...`
-
 A frame is `length u32 | sequence u64 | crc32 u32 | previous hash 32 | kind length u8 | kind |
 payload`; crc32 from kind length on (format 1: payload). Exit: 0 passed, 1 failed, 2 not run."""
 
@@ -61,7 +60,8 @@ class _Audit:
                 raise ValueError(reason)
 
     def read(self, data: bytes) -> None:
-        need, offset = self.need, 0
+        need, offset, self.place = self.need, 0, "the journal"
+        need("structure", data, "it is empty")
         while offset < len(data):
             self.place, start = f"frame {self.sequence} at byte {offset}", offset + 4
             length, sequence, crc = unpack_from("<IQI", data, offset)

@@ -71,6 +71,7 @@ class Bookkeeper:
         self._owed, self._patience = set[str](), Patience()
         self.breaks: dict[str, Break] = {}
         self._stuck: dict[str, str] = {}
+        self._waiting: dict[str, str] = {}
         self._ignored = set[str]()
         self.struck_ms = -1
 
@@ -151,6 +152,19 @@ class Bookkeeper:
         """Book all lines that may be booked, as long as one lets another be booked."""
         while sum(self._book_venue(venue, now_ms) for venue in self._venues):
             """A departure at one venue lets a landing at another be booked."""
+        self._say_waiting(now_ms)
+
+    def _say_waiting(self, now_ms: int) -> None:
+        """Lock a venue whose next line is the landing of money that this run did not send: its log
+        is followed no further until the departure is booked, and nobody would know why."""
+        for venue in self._venues:
+            why, event = "", self._inbox.waiting(venue)
+            if isinstance(event, TransferLanded) and not self.books.has_transfer(event.id):
+                number = self._inbox.cursors[venue] + 1
+                why = f"line {number} waits: transfer {event.id} was not sent by this run"
+            if why != self._waiting.get(venue, ""):
+                self._waiting[venue] = why
+                self._find(venue, self.breaks.get(venue, AGREED), now_ms)
 
     def _book_venue(self, venue: str, now_ms: int) -> bool:
         after = self._inbox.cursors[venue]
@@ -194,17 +208,28 @@ class Bookkeeper:
         return sure_capital_micro(self._record.ledger, self._doubts)
 
     def settle(self, name: str, finding: Finding, who: str, now_ms: int) -> None:
-        """Book and journal what a person found of an instrument or a transfer that was in doubt, or
-        of one that is overdue. Raises `InvariantError` where there is no such thing to find, and
-        then books nothing: what is mistyped must not count as said."""
+        """Book and journal what a person found of an instrument or a transfer that was in doubt, of
+        one that is overdue, or of an order that does not end. Raises `InvariantError` where there
+        is no such thing to find, and then books nothing: what is mistyped must not count as
+        said."""
         ensure(finding in get_args(Finding), f"finding {finding}: none of {get_args(Finding)}")
         if finding == "unfounded":
             ensure(self._doubts.holds(name), f"{name}: not in doubt")
+        elif finding == "ended":
+            self._end_order(name, now_ms)
         else:
             self._settle_shipment(name, finding, now_ms)
         self._record.note(SETTLED, Settled(now_ms, name, finding, who))
         self._doubts.settle(name)
         self._say_doubts(now_ms)
+
+    def _end_order(self, name: str, now_ms: int) -> None:
+        """End an order with what its venue's log has now; raises where that cannot be read."""
+        ensure(self.books.has_order(name), f"order {name}: not of this run")
+        read = self._fetch(self.books.order(name).venue, now_ms)
+        ensure(read, f"order {name}: the log of its venue cannot be read")
+        self._book(now_ms)
+        self.books.end_order(name)
 
     def _settle_shipment(self, name: str, finding: Finding, now_ms: int) -> None:
         """Money that is back is a transfer's and no capital; money that is gone is a loss."""
@@ -262,7 +287,7 @@ class Bookkeeper:
         return msgspec.structs.replace(
             found,
             doubts=self._doubts.fills_at(venue),
-            stuck=self._stuck.get(venue, ""),
+            stuck=self._stuck.get(venue) or self._waiting.get(venue, ""),
             returns=self._doubts.returns_at(venue),
         )
 

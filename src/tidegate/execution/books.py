@@ -49,6 +49,10 @@ class Books:
         """Whether an id is that of an order of this run."""
         return name in self._orders
 
+    def has_transfer(self, name: str) -> bool:
+        """Whether an id is that of a transfer of this run."""
+        return name in self._transfers
+
     def order(self, name: str) -> OrderRecord:
         """An order by its id."""
         return self._orders[name]
@@ -89,12 +93,21 @@ class Books:
         """Lots of an order have come to the ledger."""
         self._put(orders.filled(self._orders[name], lots))
 
+    def end_order(self, name: str) -> None:
+        """A person says that no more lots of an order will come."""
+        ensure(name in self._orders, f"order {name}: not of this run")
+        self._put(orders.ended(self._orders[name]))
+
     def check(self, event: Event) -> None:
         """Raise `InvariantError` for a line that contradicts what is known of its transfer: money
-        that leaves again, or after its venue said that it never will."""
+        that leaves again."""
         if isinstance(event, TransferSent) and event.id in self._transfers:
             sent = self._transfers[event.id]
-            ensure(sent.may_leave, f"transfer {event.id}: money left while {sent.leg.value}")
+            ensure(not sent.left, f"transfer {event.id}: money left while {sent.leg.value}")
+
+    def is_belied(self, name: str) -> bool:
+        """Whether money of a transfer is under way that its venue had said would not leave."""
+        return name in self._transfers and self._transfers[name].belied
 
     def debited(self, name: str) -> None:
         """Money of a transfer has left in the ledger."""

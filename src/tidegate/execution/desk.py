@@ -23,6 +23,7 @@ from tidegate.execution.paced import Paced
 from tidegate.execution.patience import Patience
 from tidegate.execution.reconciliation import Break, unsettled
 from tidegate.execution.record import Record
+from tidegate.execution.written_off import WrittenOff
 from tidegate.model.account import Unsettled
 from tidegate.model.actions import Action, Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId
@@ -67,13 +68,15 @@ class Work(msgspec.Struct, frozen=True):
 class Senses(NamedTuple):
     """What a desk looks at before it sends: prices now (ticks) of what has a fresh quote, why
     nothing may be sent, if so, and what the runaway brake must know of an order and, at each look,
-    of the book. Without prices no plan is given up because they moved or went stale, without
-    weights nothing is braked: time stands still within a step of a backtest."""
+    of the book: what it is worth, and which overdue shipments count as nothing in that. Without
+    prices no plan is given up because they moved or went stale, without weights nothing is braked:
+    time stands still within a step of a backtest."""
 
     marks_at: Callable[[int], Mapping[InstrumentId, int]] | None = None
     halted: Callable[[], str | None] = lambda: None
     weigh: Callable[[Order, int], Weight] | None = None
     equity_usd: Callable[[int], float | None] = lambda _: None
+    overdue: Callable[[int], frozenset[str]] = lambda _: frozenset()
 
 
 class Desk:
@@ -88,7 +91,8 @@ class Desk:
         past: Past | None = None,
     ) -> None:
         self._limits, self._instruments = terms
-        self._marks_at, self._halted, self._weigh, self._equity_usd = senses or Senses()
+        senses = senses or Senses()
+        self._marks_at, self._halted, self._weigh, self._equity_usd, self._overdue = senses
         self._pace = Paced(gateway, self._limits.messages_per_s) if self._weigh else None
         gateway = self._pace or gateway
         self._gateway, self._record = gateway, record
@@ -98,6 +102,7 @@ class Desk:
         self._keeper = Bookkeeper(gateway, record, venues, past)
         known = past.capital_micro if past else None
         self._capital_micro = self._keeper.capital_micro if known is None else known
+        self._written_off: WrittenOff | None = None
         self._patience = Patience()
         self._work: Work | None = None
         self._unfinished = False
@@ -120,8 +125,8 @@ class Desk:
         return self._keeper.returned
 
     def settle(self, name: str, finding: Finding, who: str, now_ms: int) -> None:
-        """Take in what a person found of an instrument or a transfer in doubt, or of an overdue
-        one; raises `InvariantError` where nothing such is in doubt or under way."""
+        """Take in what a person found of an instrument or a transfer in doubt, of an overdue one,
+        or of an order that does not end; raises `InvariantError` where there is no such thing."""
         self._keeper.settle(name, finding, who, now_ms)
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
@@ -130,7 +135,9 @@ class Desk:
         self._is_now(now_ms)
         self._end(now_ms, "another plan takes its place")
         marks = self._marks_at(now_ms) if self._marks_at else {}
-        self._work = Work(steps, offsets_ms or (0,) * len(steps), 0, 0, now_ms, now_ms, marks)
+        work = Work(steps, offsets_ms or (0,) * len(steps), 0, 0, now_ms, now_ms, marks)
+        # A plan without a step is carried out by ending the one before it.
+        self._work = work if steps else None
         self._unfinished = False
         actions = (approval.action for step in steps for approval in step)
         self._brake = planned(self._brake, (a for a in actions if isinstance(a, Order)))
@@ -153,8 +160,12 @@ class Desk:
         self._keeper.collect(now_ms)
 
     def _is_now(self, now_ms: int) -> None:
-        if self._pace is not None:
-            self._pace.now_ms = now_ms
+        if self._pace is None:
+            return
+        self._pace.now_ms = now_ms
+        if self._written_off is None:
+            # Before anything is heard: what lands first may be what a day began without.
+            self._write_off(now_ms)
 
     def standing(self, now_ms: int) -> Standing:
         """Compare every venue with the ledger, then say how execution stands."""
@@ -186,13 +197,29 @@ class Desk:
         self._keep_day(now_ms)
 
     def _keep_day(self, now_ms: int) -> None:
-        if self._brake.day != self._day:
-            self._day = self._brake.day
-            self._record.note("day", {"ts_ms": now_ms, "day": self._day})
+        before, day = self._day, self._brake.day
+        if day == before:
+            return
+        self._day = day
+        if day is not None and (before is None or before.number != day.number):
+            self._write_off(now_ms)
+        self._record.note("day", {"ts_ms": now_ms, "day": day})
+
+    def _write_off(self, now_ms: int) -> None:
+        """Remember what a day begins without."""
+        self._capital_micro += self._away_micro
+        self._written_off = WrittenOff(self._record.ledger, self._overdue(now_ms))
+        self._capital_micro -= self._away_micro
+
+    @property
+    def _away_micro(self) -> int:
+        """What the day began without and has not come home."""
+        return self._written_off.micro(self.returned) if self._written_off else 0
 
     def _note_capital(self) -> None:
-        """Capital that came or left since the last look is no profit and no loss of the day."""
-        change = self._keeper.capital_micro - self._capital_micro
+        """Capital that came or left since the last look is no profit and no loss of the day, nor is
+        money that comes home and was nothing when the day began."""
+        change = self._keeper.capital_micro - self._away_micro - self._capital_micro
         self._capital_micro += change
         if change:
             self._brake = moved(self._brake, usd(change))

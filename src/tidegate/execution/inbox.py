@@ -37,6 +37,10 @@ class Inbox:
         self._early[venue].clear()
         self.stopped.add(venue)
 
+    def waiting(self, venue: str) -> Event | None:
+        """The next line of a venue, where it is here and was not taken out yet."""
+        return self._early[venue].get(self.cursors[venue] + 1)
+
     @property
     def gaps(self) -> tuple[str, ...]:
         """Venues of which a later line is here and the next one is not."""

@@ -199,6 +199,13 @@ def filled(record: OrderRecord, lots: int) -> OrderRecord:
     return _settled(after)
 
 
+def ended(record: OrderRecord) -> OrderRecord:
+    """The record where a person says that what the ledger has of it is all, whatever its venue said
+    of its end; raises `InvariantError` where its venue has not said that it ended."""
+    ensure(record.state is State.CLOSING, f"order {record.order.id}: {record.state.value}")
+    return _settled(msgspec.structs.replace(record, final_lots=record.filled_lots))
+
+
 def _is_beyond(record: OrderRecord, lots: int) -> bool:
     """Whether a fill cannot be, by what the order is and what its venue said of it."""
     total = record.filled_lots + lots

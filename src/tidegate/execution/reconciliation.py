@@ -22,7 +22,8 @@ class Break(msgspec.Struct, frozen=True):
     instrument and quanta per asset, the venue's less ours; cost of positions apart where only that
     differs; orders that work there and are not ours, and contracts and assets that nobody knows;
     instruments whose fills contradict what was sent, and how; why its log cannot be followed;
-    transfers from there that may have come back as a plain deposit, and which."""
+    transfers from there that may have come back as a plain deposit, and which, or whose money left
+    though the venue had said that it would not."""
 
     lots: dict[InstrumentId, int]
     quanta: dict[str, int]

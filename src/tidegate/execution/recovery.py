@@ -98,7 +98,7 @@ class BooksFold:
             case "day":
                 self._day(msgspec.json.decode(payload, type=_Braked).day)
             case "settled":
-                self.doubts.settle(msgspec.json.decode(payload, type=Settled).name)
+                self._settled(msgspec.json.decode(payload, type=Settled))
             case "restarted":
                 self.books.restarted()
             case _:
@@ -115,6 +115,11 @@ class BooksFold:
             self.books.intend_order(action, venue, approved.expires_ms)
         else:
             self.books.intend_transfer(action, approved.expires_ms)
+
+    def _settled(self, settled: Settled) -> None:
+        self.doubts.settle(settled.name)
+        if settled.finding == "ended":
+            self.books.end_order(settled.name)
 
     def _events(self, booked: _Events) -> None:
         for event in booked.events:

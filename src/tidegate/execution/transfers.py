@@ -80,6 +80,8 @@ TRANSITIONS: dict[tuple[Leg, Word], Leg] = {
     (_L.CLOSED, _W.REFUSED): _L.CLOSED,
     (_L.CLOSED, _W.ABSENT): _L.CLOSED,
     (_L.CLOSED, _W.RESTARTED): _L.CLOSED,
+    # A venue may let money go that it had refused; then its log is right, and its word was not.
+    (_L.CLOSED, _W.DEBITED): _L.UNDER_WAY,
     # Money that a person gave up may come after all; whether it can is the ledger's to say.
     (_L.CLOSED, _W.CREDITED): _L.CLOSED,
     (_L.CLOSED, _W.RETURNED): _L.CLOSED,
@@ -88,12 +90,18 @@ TRANSITIONS: dict[tuple[Leg, Word], Leg] = {
 
 class TransferRecord(msgspec.Struct, frozen=True):
     """A transfer and where its money is known to be; a reason stands where it never came to
-    its destination."""
+    its destination; `left` once its money has left."""
 
     transfer: Transfer
     expires_ms: int
     leg: Leg = Leg.INTENDED
     reason: str = ""
+    left: bool = False
+
+    @property
+    def belied(self) -> bool:
+        """Whether money is under way that its venue had said would not leave."""
+        return self.leg is Leg.UNDER_WAY and self.reason != ""
 
     @property
     def is_open(self) -> bool:
@@ -109,9 +117,13 @@ class TransferRecord(msgspec.Struct, frozen=True):
 def learn(record: TransferRecord, word: Word, reason: str = "") -> TransferRecord:
     """The record after some word; raises `InvariantError` for what cannot follow."""
     after = TRANSITIONS.get((record.leg, word))
+    again = word is Word.DEBITED and record.left
     ensure(
-        after is not None, f"transfer {record.transfer.id}: {word.value} while {record.leg.value}"
+        after is not None and not again,
+        f"transfer {record.transfer.id}: {word.value} while {record.leg.value}",
     )
+    if word is Word.DEBITED:
+        record = msgspec.structs.replace(record, left=True)
     if record.leg is Leg.CLOSED or after is not Leg.CLOSED:
         return msgspec.structs.replace(record, leg=after or record.leg)
     # A venue may refuse without a word, and what never came must not count as done.

@@ -39,7 +39,7 @@ TRANSIT = "own/transit"
 # What an event changes, and what one that cannot be posted must leave as it was.
 _FOLDED = (
     *("_price_micro", "_totals", "_wallets", "_positions"),
-    *("_unrealised", "_shipments", "_given_up"),
+    *("_unrealised", "_shipments", "_given_up", "_left"),
 )
 
 
@@ -82,6 +82,8 @@ class Ledger:
         self._unrealised: dict[InstrumentId, int] = {}
         self._shipments: dict[str, Shipment] = {}
         self._given_up: dict[str, Shipment] = {}
+        # What left with each of both, its fee included: no more of it can come back.
+        self._left: dict[str, int] = {}
         self._postings: list[Posting] = []
         self.waterfall: dict[str, int] = {}
         self.ts_ms = 0
@@ -191,6 +193,11 @@ class Ledger:
     def shipments(self) -> Mapping[str, Shipment]:
         """Money between venues by its transfer's id."""
         return self._shipments
+
+    @property
+    def given_up(self) -> Mapping[str, Shipment]:
+        """Money between venues that was booked as lost and may still come."""
+        return self._given_up
 
     def may_land(self, name: str) -> bool:
         """Whether a transfer's money may land: it is between venues, or was given up as lost."""
@@ -367,6 +374,7 @@ class Ledger:
         self._shipments[event.id] = Shipment(
             event.id, event.source, event.destination, event.asset, rest, event.ts_ms
         )
+        self._left[event.id] = event.quanta
 
     def _landed(self, event: TransferLanded) -> None:
         """What is lost on the way, for instance to a fee that was not known, is its own cost."""
@@ -392,6 +400,7 @@ class Ledger:
     def _arrived(self, name: str) -> Shipment:
         """A shipment that is under way no more; one that was given up is no loss after all."""
         ensure(self.may_land(name), f"shipment {name} is not under way")
+        self._left.pop(name)
         if name in self._shipments:
             return self._shipments.pop(name)
         found = self._given_up.pop(name)
@@ -401,12 +410,14 @@ class Ledger:
     def _returned(self, event: TransferReturned) -> None:
         """The shipment ends where it began; a fee that is back with it takes from the fees. One of
         which nothing is back is given up, and may still come."""
+        left = self._left.get(event.id, 0)
         shipment = self._arrived(event.id)
         ensure(shipment.source == event.venue, "a shipment returned elsewhere")
         ensure(shipment.asset == event.asset, "a shipment returned in another asset")
         ensure(event.quanta >= 0, "a shipment returned with less than nothing")
+        ensure(event.quanta <= left, "a shipment returned with more than had left")
         if event.quanta == 0:
-            self._given_up[event.id] = shipment
+            self._given_up[event.id], self._left[event.id] = shipment, left
         key, whole = (event.venue, event.asset), min(event.quanta, shipment.quanta)
         self._wallets[key] = self.wallet(*key) + whole
         self._own(TRANSIT, event.asset, -whole, "transfer")

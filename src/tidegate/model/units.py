@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from fractions import Fraction
+from functools import lru_cache
 from math import inf, nextafter
 
 import numpy as np
@@ -30,6 +31,7 @@ def asset_decimals(asset: str) -> int:
     return _DECIMALS.get(asset, _COIN_DECIMALS)
 
 
+@lru_cache(maxsize=64)
 def unit_quanta(asset: str) -> int:
     """Quanta in one whole unit of an asset."""
     return int(10 ** asset_decimals(asset))

@@ -400,12 +400,16 @@ CHECKS: tuple[Check, ...] = (
 
 
 def findings(terms: Terms, situation: Situation, plan: Plan) -> dict[str, list[Breach]]:
-    """What every check found, by its name; where a quote is missing nothing else can be judged."""
+    """What every check found, by its name; where a quote is missing, or an order is of nothing and
+    has no cost, nothing else can be judged."""
     needed = _held(terms, situation) | _concerned(terms, situation, plan)
     missing = sorted(needed - situation.snapshot.quotes.keys())
     if missing:
         blind = [Breach("fresh quotes", name, "no quote") for name in missing]
         return {quotes_are_fresh.__name__: blind}
+    orders = [action for action in plan.actions if isinstance(action, Order)]
+    if void := [Breach("no lots", o.instrument, f"order {o.id}") for o in orders if not o.lots]:
+        return {orders_fit_the_market.__name__: void}
     return {check.__name__: check(terms, situation, plan) for check in CHECKS}
 
 

@@ -14,6 +14,7 @@ import pytest
 from tests.engine.plan.plain_books import book_values, decided, liquid, mandate_text
 from tests.engine.plan.random_books import Drawn
 from tests.engine.plan.synthetic_history import history
+from tests.soak import Budget
 from tidegate.allocation.joint.moved_markets import MovedMarkets
 from tidegate.allocation.joint.question import Tail
 from tidegate.engine.margin_book.exact_account import ExactAccount
@@ -162,12 +163,11 @@ def test_random_book_with_options_fails_exact_rules_in_no_more_than_its_tail(
     _judged(seed, tmp_path, options=True)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("seed", range(100, 300))
-def test_soak_random_book_fails_exact_rules_in_no_more_scenarios_than_its_tail(
-    seed: int, tmp_path: Path
+@pytest.mark.soak(weight=1)
+def test_fresh_random_book_fails_exact_rules_in_no_more_scenarios_than_its_tail(
+    budget: Budget, tmp_path: Path
 ) -> None:
-    _judged(seed, tmp_path, options=seed % 3 == 0)
+    budget.each("book", lambda seed: _judged(seed, tmp_path, options=seed % 3 == 0), 200)
 
 
 def _judged(seed: int, folder: Path, *, options: bool) -> None:

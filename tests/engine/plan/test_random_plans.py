@@ -12,6 +12,7 @@ import pytest
 
 from tests.engine.plan.exact_grid import accounts_after, least_health_usd, noise_usd
 from tests.engine.plan.random_books import Drawn
+from tests.soak import Budget
 from tidegate.engine.plan.asking import NoEquity
 from tidegate.engine.plan.deciding import Decision, Outcome, decide
 from tidegate.engine.plan.proving import breaches
@@ -21,6 +22,7 @@ from tidegate.model.plan_terms import PlanTerms
 BLOCKS, BLOCK = 10, 20
 OPTIONS_EVERY = 3
 POINTS = 40
+SOAK_BOOKS = 10_000
 ACTING = (Outcome.PLAN, Outcome.REDUCE)
 
 
@@ -34,13 +36,17 @@ def test_random_book_is_never_sent_where_exact_rules_or_the_grid_refuse(
     assert outcomes[Outcome.PLAN] >= BLOCK // 2, outcomes
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("block", range(100))
-def test_soak_random_book_is_never_sent_where_exact_rules_or_the_grid_refuse(
-    block: int, tmp_path: Path
+@pytest.mark.soak(promise="R9 R17", weight=4)
+def test_fresh_random_book_is_never_sent_where_exact_rules_or_the_grid_refuse(
+    budget: Budget, tmp_path: Path
 ) -> None:
-    for seed in range(10_000 + 100 * block, 10_000 + 100 * (block + 1)):
-        _judged(seed, tmp_path, 50)
+    outcomes = Counter[str]()
+
+    def judge(seed: int) -> None:
+        outcomes[_judged(seed, tmp_path, 50).value] += 1
+
+    budget.each("book", judge, SOAK_BOOKS)
+    budget.figures.append(", ".join(f"{count:,} {name}" for name, count in outcomes.items()))
 
 
 def _judged(seed: int, folder: Path, points: int) -> Outcome:

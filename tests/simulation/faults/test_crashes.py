@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.faults.mortal_process import Parent
+from tests.soak import Budget
 from tidegate.simulation.faults.crashes import BOUNDARIES_MIN, play_day
 from tidegate.simulation.faults.menu import Fault, Swarm
 
 PARTS = 6
 # In a recovery, the boundaries until the engine has asked every venue.
 RECOVERY, EVERY = 24, 48
-SIGKILLS, LIFE_S = 200, 0.2
+SIGKILLS, SOAK_DAYS, LIFE_S = 10, 50, 0.2
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +61,40 @@ def test_process_killed_again_in_its_recovery_ends_with_its_venues_books(
     assert not any(found), "".join(found)
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(SIGKILLS, marks=pytest.mark.soak)])
+def killed_day(seed: int, folder: Path) -> int:
+    """How often the process of a day was killed; fails where its end is not its venues'."""
+    chances = {Fault.PARTIAL_FILL: 0.5, Fault.REPLY_LOST: 0.1}
+    parent = Parent(Swarm(seed, chances), 600, folder)
+    parent.day(LIFE_S)
+    accounts, left = parent.done
+    seen = parent.site.server.seen
+    assert not [*seen.repeated, *seen.collided, *left], f"seed {seed}"
+    assert set(seen.acted.values()) <= {1}, f"seed {seed}"
+    for venue, ours in accounts.items():
+        theirs = parent.site.server.exchange.account(venue)
+        assert ours.positions == theirs.positions, f"seed {seed}: {venue}"
+        assert {a: q for a, q in ours.balances.items() if q} == theirs.balances, f"seed {seed}"
+    return parent.kills
+
+
 def test_process_killed_many_times_by_signal_ends_every_day_with_its_venues_books(
-    tmp_path: Path, count: int
+    tmp_path: Path,
 ) -> None:
     kills, seed = 0, 0
-    while kills < count:
+    while kills < SIGKILLS:
         seed += 1
-        parent = Parent(
-            Swarm(seed, {Fault.PARTIAL_FILL: 0.5, Fault.REPLY_LOST: 0.1}), 600, tmp_path
-        )
-        parent.day(LIFE_S)
-        kills += parent.kills
-        accounts, left = parent.done
-        seen = parent.site.server.seen
-        assert not [*seen.repeated, *seen.collided, *left], f"seed {seed}"
-        assert set(seen.acted.values()) <= {1}, f"seed {seed}"
-        for venue, ours in accounts.items():
-            theirs = parent.site.server.exchange.account(venue)
-            assert ours.positions == theirs.positions, f"seed {seed}: {venue}"
-            assert {a: q for a, q in ours.balances.items() if q} == theirs.balances, f"seed {seed}"
+        kills += killed_day(seed, tmp_path)
+
+
+@pytest.mark.soak(promise="R3", weight=4)
+def test_process_killed_in_fresh_days_ends_each_with_its_venues_books(
+    budget: Budget, tmp_path: Path
+) -> None:
+    kills = 0
+
+    def judge(seed: int) -> None:
+        nonlocal kills
+        kills += killed_day(seed, tmp_path)
+
+    budget.each("day", judge, SOAK_DAYS)
+    budget.figures.append(f"{kills:,} kills of a real process by SIGKILL")

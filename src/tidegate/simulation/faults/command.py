@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -45,14 +44,6 @@ def played(seeds: Iterable[int], ticks: int) -> Iterator[Result]:
     """The seeds one after another."""
     for seed in seeds:
         yield run_seed(seed, ticks)
-
-
-def played_for(first_seed: int, ticks: int, minutes: float) -> Iterator[Result]:
-    """Fresh seeds from the first on, until so many minutes are over."""
-    ends, seed = time.monotonic() + 60 * minutes, first_seed
-    while time.monotonic() < ends:
-        yield run_seed(seed, ticks)
-        seed += 1
 
 
 def coverage_of(results: Iterable[Result]) -> Pairs:

@@ -182,17 +182,16 @@ def boot(site: Site, content: bytes, now_ms: int) -> Process:
         resumed = resume(frames, Journal.onward(site.disk, kept), now_ms)
         record, past = resumed.record, resumed.past
 
-    def void(ts_ms: int) -> frozenset[str]:
-        return (
-            lost(record.ledger.portfolio(()), site.terms_at(ts_ms).passages, ts_ms) | desk.returned
-        )
+    def overdue(ts_ms: int) -> frozenset[str]:
+        return lost(record.ledger.portfolio(()), site.terms_at(ts_ms).passages, ts_ms)
 
-    equity_usd = _equity(site, record, void)
+    equity_usd = _equity(site, record, lambda ts_ms: overdue(ts_ms) | desk.returned)
     age_ms = round(MANDATE.limits.quote_age_s * SECOND_MS)
     senses = Senses(
         lambda ts_ms: site.feed.snapshot(ts_ms, ()).fresh_ticks(age_ms),
         weigh=_weigh(site, equity_usd),
         equity_usd=equity_usd,
+        overdue=overdue,
     )
     desk = Desk(site.wire, record, (MANDATE.limits, INSTRUMENTS), senses, past)
     world = World(site.feed, site.wire, site.gate, record, desk)
