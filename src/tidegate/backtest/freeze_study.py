@@ -87,6 +87,7 @@ POLICIES = (
     Entry(Spec(JOINT)),
 )
 ABLATIONS = (
+    Entry(Spec("tidegate")),
     Entry(Spec(JOINT)),
     *(Entry(Spec(JOINT, None, (part,))) for part in (TRANSFERS, REDUCTIONS, CADENCE)),
     *(Entry(Spec(JOINT, None, (part,))) for part in JOINT_PARTS),
