@@ -53,6 +53,22 @@ def test_carry_survives_a_frozen_week_at_a_leverage_at_which_threshold_dies(
     assert ours.avg_leverage >= min(m.avg_leverage for m in dead)
 
 
+def test_joint_mandate_survives_a_frozen_week_at_a_leverage_at_which_threshold_dies(
+    data_root: Path, tmp_path: Path
+) -> None:
+    """The same weeks by the joint plan, which the test above shows the plain rule to die in at 4:
+    certified reviews, and as little equity over maintenance as was published."""
+    mandate = tmp_path / "joint.toml"
+    text = CARRY.read_text(encoding="utf-8")
+    mandate.write_text(f'{text}\n[allocation]\nprogramme = "joint"\n', encoding="utf-8")
+    words = (mandate, data_root, "2025-01-20", "2025-02-08")
+    ours = measured(words, ["tidegate"], ["hyperliquid:2025-02-02:2025-02-04"])["tidegate"]
+    assert ours.liquidations == ours.near_liquidations == ours.refusals == 0
+    assert ours.avg_leverage >= 4.0
+    assert ours.worst_health_ratio is not None
+    assert ours.worst_health_ratio > 3.0
+
+
 def test_basis_holds_coins_against_perpetuals_without_liquidation(data_root: Path) -> None:
     """Eight-hourly cash and carry over a quarter in which bitcoin rose by two thirds."""
     runs = measured((BASIS, data_root, "2024-01-01", "2024-03-31"), ["tidegate"], [])

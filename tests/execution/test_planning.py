@@ -21,7 +21,7 @@ from tidegate.execution.planning import Targets, plan_targets
 from tidegate.execution.rounding import NOISE_LOTS, common_lot, hedged_lots, slices
 from tidegate.model.account import Account, Position, Unsettled, fill_position
 from tidegate.model.actions import Action, Order, Transfer
-from tidegate.model.mandate import Pacing
+from tidegate.model.engine_sections import Pacing
 from tidegate.model.units import MICRO
 from tidegate.risk.gate import Gate
 from tidegate.risk.limits import breaches

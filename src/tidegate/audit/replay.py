@@ -201,7 +201,8 @@ class Replay:
 
     def _cycle(self) -> Cycle:
         scene, gate = self._scene, Gate(KEY)
-        tools = Tools(self.tools.allocate, self.tools.relieve, scene.setting.reduces)
+        made = self.tools
+        tools = Tools(made.allocate, made.relieve, scene.setting.reduces, made.join)
         world = World(scene, RecordedVenues(scene), gate, self._record, self._desk)
         return Cycle(world, lambda _: scene.terms, scene, scene.setting.start_ms, tools)
 

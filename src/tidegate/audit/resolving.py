@@ -3,8 +3,9 @@
 
 An answer counts when the programme, solved again, gives the same numbers to the bit; or else when
 its objective is within `OBJECTIVE` of the optimum, and its own book, priced by the same programme,
-is not dearer than the best one by more than `REGRET` of equity. Shadow prices may then be others:
-of a degenerate optimum they are not unique, and nothing is decided by them.
+is not dearer than the best one by more than `REGRET` of equity. A joint plan is of whole lots: its
+book must be the one made again but for a lot a leg. Shadow prices may then be others: of a
+degenerate optimum they are not unique, and nothing is decided by them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.solve import SolveError
 from tidegate.audit.difference import differs
 from tidegate.audit.recorded import Frames, Interrupted, payload
-from tidegate.engine.inputs import ALLOCATE, RELIEVE, SOLVED, Solved
+from tidegate.engine import joint
+from tidegate.engine.inputs import ALLOCATE, JOIN, RELIEVE, SOLVED, Solved
+from tidegate.engine.joint import Grounds
 from tidegate.engine.restart import RESTARTED
 from tidegate.engine.written_values import written
 from tidegate.journal.frames import Frame
@@ -29,13 +32,14 @@ from tidegate.journal.frames import Frame
 OBJECTIVE = 1e-6
 REGRET = 1e-5
 SLACK = 1e-6
+LOT_NOISE = 1e-3
 TIME_LIMIT = "time limit"
 
 IDENTICAL, WITHIN, FAILED, TIMED_OUT = "identical", "within tolerance", "failed again", "timed out"
 
 
 class RecordedTools:
-    """The two programmes, answered from the journal; `found` counts what asking again showed."""
+    """The programmes, answered from the journal; `found` counts what asking again showed."""
 
     def __init__(self, frames: Frames, resolves: bool) -> None:
         self._frames, self._resolves = frames, resolves
@@ -57,6 +61,16 @@ class RecordedTools:
             lambda: deleveraging.relieve(question, threat),
             lambda answer: deleveraging.regret(question, threat, answer, SLACK),
         )
+
+    def join(self, question: Question, grounds: Grounds) -> Answer:
+        """The journalled joint plan; raises `SolveError` where there was none."""
+        again = list[Answer]()
+
+        def solve() -> Answer:
+            again.append(joint.join(question, grounds))
+            return again[0]
+
+        return self._answer(JOIN, solve, lambda answer: _apart(grounds, answer, again[0]))
 
     def _answer(
         self, name: str, solve: Callable[[], Answer], regret: Callable[[Answer], float]
@@ -112,6 +126,16 @@ class RecordedTools:
 
 def _other(one: Answer, other: Answer, name: str) -> bool:
     return bool(written(getattr(one, name)) != written(getattr(other, name)))
+
+
+def _apart(grounds: Grounds, one: Answer, other: Answer) -> float:
+    """By how much of equity two plans of whole lots differ: legs beyond a lot, and money sent."""
+    marks, equity_usd = grounds.situation.marks, grounds.situation.equity_usd
+    contracts = grounds.terms.instruments
+    lots = [float(each.lot) * each.price(marks[name]) for name, each in contracts.items()]
+    legs = np.abs(one.target - other.target) - (1.0 + LOT_NOISE) * np.array(lots) / equity_usd
+    money = np.abs(one.transfer - other.transfer)
+    return float(max(0.0, legs.max(initial=0.0), money.max(initial=0.0)))
 
 
 def _ensure_near(

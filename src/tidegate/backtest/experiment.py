@@ -6,11 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from secrets import token_bytes
 
 from tidegate.backtest.arrangement import Arrangement, arrange
+from tidegate.backtest.less import decide_with
 from tidegate.backtest.market import Market, load_market
+from tidegate.backtest.measures import WITHOUT
 from tidegate.backtest.policies import (
     CashPolicy,
     DeskPolicy,
@@ -39,8 +42,16 @@ from tidegate.backtest.run import (
     play,
 )
 from tidegate.backtest.tape import build_tape
-from tidegate.backtest.variants import REDUCTIONS, variant, with_mandate
+from tidegate.backtest.variants import (
+    JOINT_PARTS,
+    REDUCTIONS,
+    jointly,
+    kept,
+    variant,
+    with_mandate,
+)
 from tidegate.engine.cycle import Cycle, Tools, World
+from tidegate.engine.joint import Join, answered, join
 from tidegate.engine.memory import Tally
 from tidegate.engine.outlook import Forecaster, Outlook
 from tidegate.execution.desk import Desk
@@ -48,7 +59,7 @@ from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError, ensure
 from tidegate.model.events import LiquidationStarted
-from tidegate.model.mandate import read_mandate
+from tidegate.model.mandate import Mandate, check_joint, read_mandate
 from tidegate.risk.gate import Gate
 from tidegate.risk.limits import check_names
 from tidegate.risk.plan import Terms
@@ -64,6 +75,9 @@ PLAIN = {
     "fixed-best": FixedPolicy,
     "threshold-best": ThresholdPolicy,
 }
+# The engine, by the programme of the mandate or by the joint plan whatever the mandate says.
+JOINT = "joint"
+ENGINE = ("tidegate", JOINT)
 # Rules on the coins that paid best; the others hold every coin.
 BEST = ("fixed-best", "threshold-best")
 # A rule without a leverage of its own choosing runs at the one that is usual for it.
@@ -113,7 +127,7 @@ class Spec:
     def label(self) -> str:
         """Name in tables and files."""
         sized = self.policy if self.leverage is None else f"{self.policy} {self.leverage:g}"
-        return " without ".join((sized, *self.without))
+        return WITHOUT.join((sized, *self.without))
 
 
 def prepare(
@@ -162,22 +176,31 @@ def run(
     if spec.policy == "foresight":
         return _run_foresight(experiment, spec, journal_path, progress)
     session = _open(experiment, spec, journal_path)
-    if spec.policy == "tidegate":
+    if spec.policy in ENGINE:
         return _run_engine(experiment, session, spec, progress)
     return _run_plain(experiment, session, _plain(experiment, session, spec), spec, progress)
 
 
 def _open(experiment: Experiment, spec: Spec, journal_path: Path | None) -> Session:
     """A session with a journal, and the capital where the policy begins."""
-    mandate = variant(experiment.arrangement.mandate, spec.leverage, spec.without)
-    sized = spec.policy in ("tidegate", "per-venue")
+    mandate = variant(_said(experiment, spec), spec.leverage, spec.without)
+    sized = spec.policy in (*ENGINE, "per-venue")
     arrangement = with_mandate(experiment.arrangement, mandate if sized else None)
     seed, origin = experiment.seed, dict(experiment.origin)
     # What a journal pins here, the verifier demands of every approval in it.
-    pinned = {"checks": check_names()} if spec.policy == "tidegate" else {}
+    pinned = {"checks": check_names()} if spec.policy in ENGINE else {}
     fields = header(arrangement, experiment.tape, spec.label, seed, origin) | pinned
     journal = journal_at(journal_path, fields)
     return open_session(arrangement, experiment.tape, journal, seed, _placement(experiment, spec))
+
+
+def _said(experiment: Experiment, spec: Spec) -> Mandate:
+    """The mandate as it is, or with the joint plan."""
+    said = experiment.arrangement.mandate
+    if spec.policy == JOINT:
+        said = jointly(said)
+        check_joint(said, "mandate")
+    return said
 
 
 def _placement(experiment: Experiment, spec: Spec) -> Mapping[str, float] | None:
@@ -266,8 +289,16 @@ def _run_engine(
             experiment.outlooks,
         ),
         experiment.tape.start_ms,
-        Tools(reduces=REDUCTIONS not in spec.without),
+        Tools(reduces=REDUCTIONS not in spec.without, join=_join(mandate, spec)),
     )
     play(session, EnginePolicy(cycle), experiment.tape, progress)
     ensure(not desk.breaks, f"ledger and venues disagree: {desk.breaks}")
     return close(session, spec.label, cycle.tally)
+
+
+def _join(mandate: Mandate, spec: Spec) -> Join:
+    """The joint plan, or what is left of it."""
+    if not set(spec.without) & set(JOINT_PARTS):
+        return join
+    decides = partial(decide_with, kept(mandate, spec.without))
+    return lambda question, grounds: answered(question, grounds, decides)

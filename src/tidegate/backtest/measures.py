@@ -20,6 +20,7 @@ from tidegate.model.times import YEAR_MS
 from tidegate.model.units import MICRO, unit_quanta, usd
 from tidegate.simulation.exchange import Extreme
 
+WITHOUT = " without "
 NEAR_RATIO = 1.5
 SAFE_RATIO = 2.0
 CAPITAL = "capital"
@@ -115,9 +116,10 @@ def waterfall_check(outcome: Outcome) -> None:
 
 
 def policy_of(name: str) -> tuple[str, float | None]:
-    """Policy and nominal leverage of a run's name: `threshold 3` or `tidegate`."""
+    """Policy and nominal leverage of a run's name: `threshold 3`, `tidegate`, or of what is without
+    some part the whole name."""
     policy, space, leverage = name.rpartition(" ")
-    return (policy, float(leverage)) if space else (name, None)
+    return (policy, float(leverage)) if space and WITHOUT not in name else (name, None)
 
 
 def death_ms(events: Iterable[Event]) -> int | None:

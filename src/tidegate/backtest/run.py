@@ -79,6 +79,7 @@ class Outcome:
     decisions: int
     solves: int
     refusals: int
+    failures: int = 0
 
 
 def header(
@@ -177,6 +178,7 @@ def close(session: Session, name: str, tally: Tally) -> Outcome:
         tally.decisions,
         tally.solves,
         tally.refusals,
+        tally.failures,
     )
 
 

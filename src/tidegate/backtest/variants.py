@@ -8,22 +8,28 @@ from dataclasses import replace
 import msgspec
 
 from tidegate.backtest.arrangement import Arrangement
+from tidegate.backtest.less import Kept
+from tidegate.model.engine_sections import Allocation
 from tidegate.model.errors import InputError
 from tidegate.model.mandate import Mandate
 
 BUFFERS, TRANSFERS, REDUCTIONS, CADENCE = "buffers", "transfers", "reductions", "cadence"
 PARTS = (BUFFERS, TRANSFERS, REDUCTIONS, CADENCE)
+# Parts that only the joint plan has; see `backtest.less`.
+LATENCY, MARGIN, BANDS, CERTIFICATE = "latency", "margin", "bands", "certificate"
+JOINT_PARTS = (LATENCY, MARGIN, BANDS, CERTIFICATE)
 # Without buffers nothing beyond the inner level is kept.
 NO_BUFFER = 1.02
 SLOW_S = 3600
 
 
 def variant(mandate: Mandate, leverage: float | None, without: tuple[str, ...]) -> Mandate:
-    """The mandate at another limit of gross leverage, and without the parts named; an
-    unknown part raises `InputError`."""
-    unknown = set(without) - set(PARTS)
+    """The mandate at another limit of gross leverage, and without the parts named; a part that it
+    does not have raises `InputError`."""
+    parts = (*PARTS, *JOINT_PARTS) if mandate.is_joint else PARTS
+    unknown = set(without) - set(parts)
     if unknown:
-        raise InputError("policy", "without", f"expected parts among {PARTS}, got {unknown}")
+        raise InputError("policy", "without", f"expected parts among {parts}, got {unknown}")
     changed = mandate if leverage is None else _sized(mandate, leverage)
     if BUFFERS in without:
         inner = changed.stress.inner
@@ -39,6 +45,17 @@ def variant(mandate: Mandate, leverage: float | None, without: tuple[str, ...]) 
         )
         changed = msgspec.structs.replace(changed, mandate=slow)
     return changed
+
+
+def jointly(mandate: Mandate) -> Mandate:
+    """The mandate with the joint plan for its programme."""
+    return msgspec.structs.replace(mandate, allocation=Allocation("joint"))
+
+
+def kept(mandate: Mandate, without: tuple[str, ...]) -> Kept:
+    """What is left of the joint plan."""
+    flat = frozenset(mandate.venue) if MARGIN in without else frozenset[str]()
+    return Kept(CERTIFICATE not in without, BANDS not in without, LATENCY not in without, flat)
 
 
 def _sized(mandate: Mandate, leverage: float) -> Mandate:

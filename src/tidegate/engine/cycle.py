@@ -21,8 +21,9 @@ from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.solve import SolveError
 from tidegate.engine.alarm import Alarm, Level, assess, naked_coins
 from tidegate.engine.defence import threat
-from tidegate.engine.inputs import ALLOCATE, RELIEVE, Inputs
+from tidegate.engine.inputs import ALLOCATE, JOIN, RELIEVE, Inputs
 from tidegate.engine.inquiry import ask, targets
+from tidegate.engine.joint import Grounds, Join, join
 from tidegate.engine.memory import Memory, Tally
 from tidegate.engine.outlook import Outlook
 from tidegate.execution.desk import Standing, Steps
@@ -54,12 +55,14 @@ REFUSED_PAUSE_MS = HOUR_MS
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a cycle decides with: the two programmes, and whether it may cut positions at all (a
-    switch for measuring what cutting is worth)."""
+    """What a cycle decides with: the programmes for a better book, of which the mandate names one,
+    and for distress; and whether it may cut positions at all (a switch for measuring what cutting
+    is worth)."""
 
     allocate: Callable[[Question], Answer] = allocate
     relieve: Callable[[Question, Threat], Answer] = relieve
     reduces: bool = True
+    join: Join = join
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -317,16 +320,30 @@ class Cycle:
         now = situation.snapshot.ts_ms
         self.memory = self.memory.changed(reviewed_ms=now, awaits_growth=False)
         question = ask(terms, situation, outlook, may_grow=True)
-        answer = self._solve(ALLOCATE, situation, lambda: self._tools.allocate(question))
+        answer = self._better(terms, situation, outlook, question)
         if answer is None:
             self._conclude(situation, alarm, trigger, "hold: no agreed solution")
             return
-        moving = self.memory.unfinished or self._outside_band(terms, outlook, question, answer)
+        moving = (
+            # A joint plan has left out what is not worth moving.
+            terms.mandate.is_joint
+            or self.memory.unfinished
+            or self._outside_band(terms, outlook, question, answer)
+        )
         if not moving:
             self._conclude(situation, alarm, trigger, "hold: inside the band", answer, question)
             return
         wanted = targets(terms, situation, question, answer, REVIEW)
         self._act(terms, situation, wanted, alarm, trigger, (question, answer))
+
+    def _better(
+        self, terms: Terms, situation: Situation, outlook: Outlook, question: Question
+    ) -> Answer | None:
+        """A better book by the programme that the mandate names; None where there is none."""
+        if terms.mandate.is_joint:
+            grounds = Grounds(terms, situation, outlook)
+            return self._solve(JOIN, situation, lambda: self._tools.join(question, grounds))
+        return self._solve(ALLOCATE, situation, lambda: self._tools.allocate(question))
 
     def _outside_band(
         self, terms: Terms, outlook: Outlook, question: Question, answer: Answer

@@ -28,7 +28,7 @@ from tidegate.model.market import MarketSnapshot, Quote
 from tidegate.risk.plan import Situation, Terms
 
 TERMS, OUTLOOK, OBSERVED, SOLVED = "terms", "outlook", "observed", "solved"
-ALLOCATE, RELIEVE = "allocate", "relieve"
+ALLOCATE, RELIEVE, JOIN = "allocate", "relieve", "join"
 
 
 class Columns(msgspec.Struct, frozen=True, omit_defaults=True):

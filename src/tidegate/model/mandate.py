@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tidegate.model.engine_sections import JOINT_RULES, Allocation, Pacing
 from tidegate.model.errors import InputError
 from tidegate.model.market import content_id
 from tidegate.model.parsing import toml_tables
@@ -191,18 +192,6 @@ class EdgeTerms(_Strict, frozen=True):
     payback_share: Positive | UnsetType = UNSET
 
 
-class Pacing(_Strict, frozen=True):
-    """How what raises is spread over time: within `horizon_s` (0: at once), slices at least
-    `interval_s` apart, which is how long an order's impact is taken to last; `aversion_per_usd` is
-    what a squared dollar of deviation is worth in dollars (0: even slices), `basis_vol_annual` the
-    relative volatility between the legs of a pair, which is what waiting risks."""
-
-    horizon_s: NonNegative = 0.0
-    interval_s: Positive = 30.0
-    aversion_per_usd: NonNegative = 0.0
-    basis_vol_annual: NonNegative = 0.02
-
-
 class Mandate(_Strict, frozen=True):
     """Everything that is allowed; `version` is the content id that approvals cite."""
 
@@ -217,6 +206,12 @@ class Mandate(_Strict, frozen=True):
     transfer: tuple[Route, ...] = ()
     option: OptionTerms | UnsetType = UNSET
     sleeve: dict[str, Sleeve] | UnsetType = UNSET
+    allocation: Allocation | UnsetType = UNSET
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether the joint plan is asked for a better book."""
+        return isinstance(self.allocation, Allocation) and self.allocation.programme == "joint"
 
     @property
     def version(self) -> str:
@@ -429,6 +424,14 @@ def _check_venues(mandate: Mandate, where: str) -> None:
                 )
 
 
+def check_joint(mandate: Mandate, where: str) -> None:
+    """Where the joint plan could not trade, that is said before anything is asked of it."""
+    for name, venue in mandate.venue.items():
+        if mandate.is_joint and venue.rule not in JOINT_RULES:
+            expected = f"expected one of {', '.join(JOINT_RULES)} with allocation.programme joint"
+            raise InputError(where, f"venue.{name}.rule", f"{expected}, got {venue.rule!r}")
+
+
 def _check_feasible(mandate: Mandate, where: str) -> None:
     """Limits that contradict each other leave no book to hold; the two are named."""
     caps = sum(venue.claim_cap for venue in mandate.venue.values())
@@ -469,6 +472,7 @@ _CHECKS = (
     _check_capital,
     _check_any_venue,
     _check_venues,
+    check_joint,
     _check_stress,
     _check_collaterals,
     _check_stables,

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The joint plan as a policy: what `tidegate plan` says of the book, carried out at once.
 
-`Switches` take one part of it away at a time. Without the certificate, the bands or the venue's
-margin the programme's answer is rounded and judged by less than `decide` judges it by.
+`Switches` take one part of it away at a time; see `backtest.less`.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.allocation.joint.question import Gross, Question
 from tidegate.allocation.solve import SolveError
+from tidegate.backtest.less import Kept, decide_with
 from tidegate.backtest.option_study import terms
 from tidegate.backtest.option_study.books import Held, Look, Told, plan_book
 from tidegate.backtest.option_study.candidates import offered
@@ -28,14 +27,11 @@ from tidegate.backtest.option_study.world import (
     trade_option,
     trade_perp,
 )
-from tidegate.engine.plan.after import Changes, changes
-from tidegate.engine.plan.asking import Asked, NoEquity, ask
+from tidegate.engine.plan.after import Changes
+from tidegate.engine.plan.asking import Asked, NoEquity
 from tidegate.engine.plan.book import PlanAccount, PlanBook
-from tidegate.engine.plan.deciding import Outcome, checked, decide, fast
-from tidegate.engine.plan.leaving_out import left_out
-from tidegate.engine.plan.lots import rounded
+from tidegate.engine.plan.deciding import Outcome, decide
 from tidegate.engine.plan.moves import moved, moves_of
-from tidegate.engine.plan.proving import breaches, proof
 from tidegate.margin.deribit_portfolio import DeribitPortfolio
 from tidegate.margin.market_values import Key, forward_of, index_of, vol_of
 from tidegate.model.instruments import Option
@@ -45,7 +41,6 @@ from tidegate.model.times import DAY_MS
 
 FloatArray = NDArray[np.float64]
 BAND_USD = 25_000.0
-FLAT_RATE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,56 +146,12 @@ def _decided(held: Held, look: Look, switches: Switches) -> tuple[Held, str]:
 def _changes(
     book: PlanBook, said: PlanTerms, switches: Switches
 ) -> tuple[Asked, Changes | None, str]:
-    if switches.certificate and switches.bands and switches.venue_margin:
-        decision = decide(book, said)
-        words = "; ".join(f"{each.step}: {each.why}" for each in decision.refusals)
-        none = decision.outcome is Outcome.NONE
-        return decision.asked, None if none else decision.changed, words
-    return _with_less(book, said, switches)
-
-
-def _with_less(
-    book: PlanBook, said: PlanTerms, switches: Switches
-) -> tuple[Asked, Changes | None, str]:
-    """The programme's answer with the checks that are left, asked again with more in hand."""
-    kept: dict[str, float] = {}
-    for _ in range(5):
-        asked = ask(book, said, kept)
-        question = asked.question if switches.venue_margin else flat_margin(asked)
-        answer = fast(question)
-        lots = rounded(asked, answer.size[0])
-        changed = changes(asked, lots, (answer.flow[0] * asked.equity_usd).tolist())
-        if switches.bands:
-            _, changed = left_out(asked, changed, reduces=False)
-        if not switches.venue_margin:
-            return asked, changed, ""
-        short = [b for each in asked.accounts for b in breaches(asked, each, changed)]
-        if switches.certificate:
-            before = {each.venue: proof(each, said) for each in asked.accounts}
-            short, _ = checked(asked, changed, before)
-        if not short:
-            return asked, changed, ""
-        for each in short:
-            more = 1.1 * each.short_usd / asked.equity_usd + 1e-4
-            kept[each.venue] = kept.get(each.venue, 0.0) + more
-    return asked, None, "; ".join(f"{each.venue}: {each.what}" for each in short)
-
-
-def flat_margin(asked: Asked) -> Question:
-    """The question with a flat share of notional for margin at the options' venues, instead of
-    their rule: sum |x| FLAT_RATE <= money there."""
-    question = asked.question
-    venues = set(terms.DERIBIT.values())
-    tails = tuple(t for t in question.tails if t.name.split()[-1] not in venues)
-    limits = []
-    for place, account in enumerate(asked.accounts):
-        if account.venue in venues:
-            weights = np.zeros(len(asked.bounds))
-            weights[asked.members(account)] = FLAT_RATE
-            claim = np.zeros(len(asked.accounts))
-            claim[place] = -1.0
-            limits.append(Gross(f"flat margin {account.venue}", weights, claim, 0.0))
-    return replace(question, tails=tails, gross=(*question.gross, *limits))
+    flat = frozenset[str]() if switches.venue_margin else frozenset(terms.DERIBIT.values())
+    kept = Kept(switches.certificate, switches.bands, flat_venues=flat)
+    decision = decide_with(kept, book, said)
+    words = "; ".join(f"{each.step}: {each.why}" for each in decision.refusals)
+    none = decision.outcome is Outcome.NONE
+    return decision.asked, None if none else decision.changed, words
 
 
 def _each_alone(held: Held, look: Look, book: PlanBook, said: PlanTerms) -> tuple[Held, str]:

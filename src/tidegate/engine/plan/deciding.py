@@ -22,6 +22,7 @@ from tidegate.allocation.solve import SolveError
 from tidegate.engine.plan.after import Changes, account_after, changes, transfer
 from tidegate.engine.plan.asking import Asked, ask
 from tidegate.engine.plan.book import PlanAccount, PlanBook
+from tidegate.engine.plan.history_paths import Scenarios
 from tidegate.engine.plan.leaving_out import LeftOut, left_out
 from tidegate.engine.plan.levels import worst_move
 from tidegate.engine.plan.lots import Lots, held_lots, notional_usd, rounded
@@ -85,9 +86,12 @@ def fast(question: Question) -> Answer:
     return Compiled(question).solve()
 
 
-def decide(book: PlanBook, terms: PlanTerms, solve: Solver = fast) -> Decision:
-    """What to do with a book under a mandate; raises as `ask` does."""
-    asked = ask(book, terms)
+def decide(
+    book: PlanBook, terms: PlanTerms, solve: Solver = fast, scenarios: Scenarios | None = None
+) -> Decision:
+    """What to do with a book under a mandate, over `scenarios` in place of its own history's;
+    raises as `ask` does."""
+    asked = ask(book, terms, scenarios=scenarios)
     before = {each.venue: proof(each, terms) for each in asked.accounts}
     refusals = list[Refusal]()
     found: Diagnosis | None = None
