@@ -44,10 +44,12 @@ class Market:
     out: tuple[str, ...] = ()
     stable: Mapping[str, int] = field(default_factory=dict)
     ranks: Mapping[InstrumentId, float] = field(default_factory=dict)
+    age_ms: int = 0
 
     def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
-        fresh = {n: msgspec.structs.replace(q, as_of_ms=ts_ms) for n, q in self.quotes.items()}
-        return MarketSnapshot(ts_ms, fresh, frozen)
+        at_ms = ts_ms - self.age_ms
+        seen = {n: msgspec.structs.replace(q, as_of_ms=at_ms) for n, q in self.quotes.items()}
+        return MarketSnapshot(ts_ms, seen, frozen)
 
     def price(self, coin: str, multiple: float) -> None:
         for name, instrument in desk.INSTRUMENTS.items():
@@ -187,4 +189,3 @@ def toward(
         return Answer(target, transfer, nothing, nothing, nothing, 0.0, nothing, (), 0.0)
 
     return answer
-

@@ -113,13 +113,13 @@ def test_account_in_need_takes_nothing_from_what_another_may_get() -> None:
 def test_account_that_nothing_can_reach_is_cut_early_and_one_beside_it_is_not() -> None:
     """Beta is frozen and stands; alpha stands lower, and the vault may send to it."""
     terms = routes(*BOTH, blocked_share=0.79)
-    situation = desk.situation(
-        desk.portfolio({"alpha": BLOCKED - 100, "beta": BLOCKED + 1_000, "vault": 50_000}, PAIR),
-        frozen=("beta",),
-    )
-    inner = spare(terms, situation, "alpha", 0)
-    assert inner > 0
+    wallets = {"alpha": BLOCKED, "beta": BLOCKED + 1_000, "vault": 50_000}
+    situation = desk.situation(desk.portfolio(wallets, PAIR), frozen=("beta",))
+    situation = moved(situation, "alpha", -1 - spare(terms, situation, "alpha", 0.79))
+    assert blocked_venues(terms, situation) == {"beta"}
     assert assess(terms, situation).level is Level.TRANSFER
+    reached = routes(("vault", "beta"), blocked_share=0.79)
+    assert assess(reached, situation) == Alarm(Level.REDUCE, "alpha")
 
 
 def test_profit_that_cannot_leave_is_not_spared() -> None:
@@ -173,14 +173,8 @@ def test_all_that_is_on_its_way_to_an_account_lands_there() -> None:
 )
 def test_account_is_judged_at_the_worst_of_what_may_be(unsettled: Unsettled) -> None:
     """Of a short that may have been made nothing is in the book yet."""
-    small = -1 if unsettled.lots else -100 * LOTS
-    positions = {ALPHA_BTC: held(ALPHA_BTC, LOTS), BETA_BTC: held(BETA_BTC, small)}
-    if unsettled.lots:
-        positions = {}
-    wallets = {"alpha": 500_000.0, "beta": INNER + 500}
-    if unsettled.lots:
-        wallets["beta"] = INNER - 500
-    calm = desk.situation(desk.portfolio(wallets, positions))
+    wallets = {"alpha": 500_000.0, "beta": INNER + (-500 if unsettled.lots else 500)}
+    calm = desk.situation(desk.portfolio(wallets, {} if unsettled.lots else PAIR))
     assert assess(desk.terms(), calm).level is not Level.REDUCE
     doubtful = msgspec.structs.replace(calm, unsettled=unsettled)
     assert assess(desk.terms(), doubtful) == Alarm(Level.REDUCE, "beta")

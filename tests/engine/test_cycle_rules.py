@@ -123,6 +123,7 @@ def test_contract_without_a_quote_blinds_until_it_has_one_and_is_then_carried_as
     for minutes in (0, 1, 2):
         made.at(60 * minutes)
     made.market.quotes[BETA_ETH] = lacking
+    assert made.decided() == []
     made.at(180)
     del made.market.quotes[BETA_ETH]
     assert [f["without_quote"] for f in made.frames("blind")] == [[BETA_ETH], []]
@@ -455,6 +456,18 @@ def test_refused_defence_pauses_growth_and_the_ladder_follows_only_where_account
     assert [action for _, action in made.decided()] == actions
     assert made.cycle.memory.refused_ms == desk.NOW_MS + HOUR_MS
     assert [bool(f.get("curable")) for f in made.frames("refused")] == [False] * len(actions)
+
+
+def test_defence_that_was_refused_pauses_growth_though_what_it_broke_passes_by_itself() -> None:
+    """Quotes are a day old; a review would be made again at the next look."""
+    cut = toward(both("BTC", 200_000.0))
+    made = scene(tools=Tools(relieve=lambda q, _: cut(q)), positions=PAIR, funds=IN_NEED)
+    made.market.age_ms = DAY_MS
+    made.at(60)
+    refused = made.frames("refused")
+    assert {b["rule"] for f in refused for b in f["breaches"]} == {"fresh quotes"}
+    assert not any(f.get("curable") for f in refused)
+    assert made.cycle.memory.refused_ms == desk.NOW_MS + 60_000
 
 
 def test_plan_over_time_is_begun_with_the_times_of_its_steps() -> None:
