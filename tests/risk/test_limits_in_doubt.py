@@ -230,7 +230,8 @@ def test_step_of_a_coin_off_its_hedge_may_expose_no_more_than_the_limit_whicheve
 def test_steps_before_count_towards_what_a_step_exposes() -> None:
     situation = book({ALPHA_BTC: 1_100, BETA_BTC: -100_000})
     once = plan((order(ALPHA_BTC, 200),), raises=True)
-    twice = plan((order(ALPHA_BTC, 200),), (order(ALPHA_BTC, 200), order(BETA_BTC, -30_000)), raises=True)  # fmt: skip
+    pair = (order(ALPHA_BTC, 200), order(BETA_BTC, -30_000))
+    twice = plan((order(ALPHA_BTC, 200),), pair, raises=True)
     assert remainders_count(TERMS, situation, once) == []
     assert remainders_count(TERMS, situation, twice)
 
