@@ -29,11 +29,20 @@ from tests.planted.bugs import HOME, Bug, plant, read_bugs
 # Quick ones first: most bugs are found before the crashes of a scripted day are reached.
 DEFAULT = (
     "python -m pytest -q -x -p no:cacheprovider tests/engine/test_inputs.py"
-    " tests/engine/test_memory.py tests/engine/test_alarm.py tests/engine/test_cycle.py"
-    " tests/audit/test_anchor.py tests/execution tests/ledger tests/risk/test_gate.py"
-    " tests/risk/test_limits.py tests/risk/test_limits_at_the_edge.py tests/risk/test_plan.py"
-    " tests/risk/test_worst_accounts.py tests/venues tests/branches tests/journal tests/audit"
-    " tests/engine/test_pacing.py tests/engine/test_refusals.py"
+    " tests/engine/test_memory.py tests/engine/test_alarm.py tests/engine/test_alarm_edges.py"
+    " tests/engine/test_cycle_rules.py tests/engine/test_restart_fold.py"
+    " tests/engine/test_outlook.py tests/engine/test_inquiry_parts.py tests/engine/test_cycle.py"
+    " tests/audit/test_anchor.py tests/execution tests/ledger tests/costs tests/risk/test_gate.py"
+    " tests/risk/test_limits.py tests/risk/test_limits_at_the_edge.py"
+    " tests/risk/test_limits_in_doubt.py tests/risk/test_plan.py tests/risk/test_stress.py"
+    " tests/risk/test_worst_accounts.py tests/risk/test_scenarios.py tests/risk/test_distance.py"
+    " tests/risk/test_settlement.py tests/venues tests/branches tests/journal tests/audit"
+    " tests/engine/test_pacing.py tests/engine/test_refusals.py tests/engine/test_defence.py"
+    " tests/engine/test_inquiry.py tests/engine/test_inquiry_rules.py"
+    " tests/engine/test_written_values.py tests/engine/test_observation.py"
+    " tests/allocation/test_deleveraging.py tests/allocation/test_solve.py"
+    " tests/allocation/test_programme.py tests/allocation/test_regret.py"
+    " tests/allocation/test_bands.py"
     " tests/simulation/faults/test_fault_runs.py tests/simulation/faults -m 'not soak'"
 )
 FOUND_SHARE = 0.95
