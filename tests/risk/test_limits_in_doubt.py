@@ -120,7 +120,8 @@ def test_instrument_is_unsettled_by_its_own_range_or_by_its_whole_venue(
 def test_crossed_book_is_traded_on_by_no_plan_and_a_gap_between_venues_stops_growth_alone(
     raises: bool,
 ) -> None:
-    what = plan((order(ALPHA_BTC, -1, reduce_only=True),), raises=raises)
+    legs = order(ALPHA_BTC, -1, reduce_only=True), order(BETA_BTC, 100, reduce_only=True)
+    what = plan(legs, raises=raises)
     crossed = msgspec.structs.replace(desk.quote(ALPHA_BTC), half_spread=-1e-9)
     touching = msgspec.structs.replace(desk.quote(ALPHA_BTC), half_spread=0.0)
     apart = desk.quote(BETA_BTC, 2 * desk.MARKS[BETA_BTC])
