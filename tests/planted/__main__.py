@@ -33,6 +33,7 @@ DEFAULT = (
     " tests/engine/test_cycle_rules.py tests/engine/test_restart_fold.py"
     " tests/engine/test_outlook.py tests/engine/test_inquiry_parts.py"
     " tests/engine/test_defence_parts.py tests/engine/test_remedy_parts.py"
+    " tests/engine/test_deaths_ranked.py"
     " tests/engine/test_cycle.py"
     " tests/audit/test_anchor.py tests/execution tests/ledger tests/costs tests/risk/test_gate.py"
     " tests/risk/test_limits.py tests/risk/test_limits_at_the_edge.py"
