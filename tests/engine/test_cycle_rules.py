@@ -12,12 +12,10 @@ import pytest
 from tests.engine.scripted_cycle import QUIET, Scene, scene, toward
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH
-from tidegate.allocation.bands import Drift, proportional_band
 from tidegate.allocation.deleveraging import Threat
 from tidegate.allocation.question import Answer, Question
 from tidegate.allocation.solve import SolveError
 from tidegate.engine.cycle import REFUSED_PAUSE_MS, Tools
-from tidegate.engine.inquiry import ask
 from tidegate.engine.memory import Memory
 from tidegate.model.account import Unsettled
 from tidegate.model.events import Deposited, TransferSent
@@ -31,6 +29,13 @@ PAIR = {ALPHA_BTC: 5_000, BETA_BTC: -500_000}
 THIN = {"alpha": 500_000.0, "beta": 20_000.0}
 # Beta's short of 300,000 is above the inner level and below the outer one, and then below both.
 SHORT_OF_MONEY, IN_NEED = {"alpha": 500_000.0, "beta": 28_500.0}, {"alpha": 5e5, "beta": 20_000.0}
+
+NOBODY = msgspec.structs.replace(
+    desk.MANDATE,
+    authority=msgspec.structs.replace(
+        desk.MANDATE.authority, level="observe", reduce_without_human=False
+    ),
+)
 
 
 def looked(made: Scene, seconds: float = 0.0) -> Situation:
@@ -331,66 +336,9 @@ def test_review_with_nothing_worth_moving_waits_for_the_next() -> None:
     assert not made.cycle.memory.awaits_growth
 
 
-def outside(
-    held: dict[str, float], wanted: dict[str, float], edges: tuple[str, ...], error: float = 0.05
-) -> bool:
-    """Whether a book in dollars is outside its band, for edges of these coins."""
-    made, terms = scene(), desk.terms()
-    situation, outlook = looked(made), made.cycle._expect(desk.NOW_MS)
-    changed = {"standard_error_annual": error}
-    known = [msgspec.structs.replace(outlook.edges[0], coin=coin, **changed) for coin in edges]
-    outlook = replace(outlook, edges=tuple(known))
-    question = ask(terms, situation, outlook, may_grow=True)
-    names = question.legs.names
-    now = np.array([held.get(name, 0.0) for name in names]) / question.equity_usd
-    then = np.array([wanted.get(name, 0.0) for name in names]) / question.equity_usd
-    question = replace(question, legs=replace(question.legs, held=now))
-    answer = replace(toward({})(question), target=then)
-    return made.cycle._outside_band(terms, outlook, question, answer)
-
-
 def both(name: str, usd: float) -> dict[str, float]:
     pair = {"BTC": (ALPHA_BTC, BETA_BTC), "ETH": (ALPHA_ETH, BETA_ETH)}[name]
     return {pair[0]: usd, pair[1]: -usd}
-
-
-@pytest.mark.parametrize(("beyond", "moves"), [(0.99, False), (1.01, True)])
-@pytest.mark.parametrize("side", [1, -1])
-def test_band_of_a_coin_is_that_of_its_drift_its_error_and_the_cost_of_both_legs(
-    beyond: float, moves: bool, side: int
-) -> None:
-    """Of a million; a deviation is in units of equity, and costs five and one basis points a leg
-    and at all three venues."""
-    size = 0.5
-    cost = 3 * (0.0005 + 0.0001)
-    band = proportional_band(Drift((size * 0.03) ** 2 * 365, 0.5**2), cost).trigger
-    assert 0.02 < band < size / 2
-    held = both("BTC", 1e6 * (size - side * beyond * band))
-    assert outside(held, both("BTC", 1e6 * size), ("BTC",), 0.5) == moves
-
-
-def test_band_is_never_wider_than_half_of_what_is_wanted() -> None:
-    """A few thousand dollars of a large book, whose band is wider than they are."""
-    held, wanted = both("BTC", 1_400.0), both("BTC", 3_000.0)
-    assert outside(held, wanted, ("BTC",))
-    assert not outside(both("BTC", 1_600.0), wanted, ("BTC",))
-
-
-@pytest.mark.parametrize(
-    ("held", "wanted", "edges", "moves"),
-    [
-        (both("BTC", 1e5), both("BTC", 1.012e5), (), True),
-        ({}, both("BTC", 1_100.0), ("BTC",), True),
-        (both("BTC", 1_100.0), {}, ("BTC",), True),
-        (both("BTC", 900.0), {}, ("BTC",), False),
-        (both("ETH", 4e4), both("BTC", 900.0) | both("ETH", 1e5), ("BTC", "ETH"), True),
-        (both("BTC", 1e5), both("BTC", 1.01e5), ("BTC",), False),
-    ],
-)
-def test_coin_is_moved_at_once_where_it_is_opened_closed_or_has_no_edge_and_each_for_itself(
-    held: dict[str, float], wanted: dict[str, float], edges: tuple[str, ...], moves: bool
-) -> None:
-    assert outside(held, wanted, edges) == moves
 
 
 def test_ladder_takes_three_tenths_however_small_the_position_is() -> None:
@@ -446,10 +394,7 @@ def test_refused_defence_pauses_growth_and_the_ladder_follows_only_where_account
     funds: dict[str, float], actions: list[str]
 ) -> None:
     """The answer sends money that the mandate lets nobody send, or cuts what nobody may cut."""
-    authority = msgspec.structs.replace(
-        desk.MANDATE.authority, level="observe", reduce_without_human=False
-    )
-    terms = desk.terms(msgspec.structs.replace(desk.MANDATE, authority=authority))
+    terms = desk.terms(NOBODY)
     find = toward(both("BTC", 200_000.0), {0: 5_000.0})
     made = scene(terms, Tools(relieve=lambda q, _: find(q)), PAIR, funds)
     made.at(HOUR_S)
@@ -479,3 +424,24 @@ def test_plan_over_time_is_begun_with_the_times_of_its_steps() -> None:
     assert len(steps) == len(offsets) > 1
     assert list(offsets) == sorted(offsets)
     assert offsets[-1] > 0
+
+
+def test_ladder_follows_a_refused_cut_of_a_broken_hedge_for_which_no_venue_is_named() -> None:
+    made = scene(desk.terms(NOBODY), positions={ALPHA_BTC: 2_000})
+    made.at(60)
+    assert [action for _, action in made.decided()] == ["reduce", "ladder"]
+
+
+def test_decision_tells_equity_as_it_was_seen_and_what_a_dollar_is_worth_at_each_venue() -> None:
+    def allocate(question: Question) -> Answer:
+        worth = np.array([0.1, 0.2, 0.3])
+        return replace(toward({})(question), dollar_value=worth, objective=-1.0, bound=-2.0)
+
+    made = scene(tools=Tools(allocate), positions={**PAIR, ALPHA_ETH: 10}, pause=False)
+    made.market.price("ETH", 1.2)
+    made.at(0)
+    (decision,) = made.frames("decision")
+    assert decision["equity_micro"] == (1_000_000 + 60) * MICRO
+    assert decision["shadow"] == {"alpha": 0.1, "beta": 0.2, "vault": 0.3}
+    assert (decision["objective"], decision["bound"]) == (-1.0, -2.0)
+    assert decision["snapshot"] == made.frames("observed")[0]["snapshot"]

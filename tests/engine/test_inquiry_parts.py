@@ -133,6 +133,13 @@ def test_room_is_what_a_cap_leaves_above_profit_and_what_is_under_way() -> None:
     np.testing.assert_allclose(found.wallets.dollars, spendable / equity)
 
 
+def test_venue_lends_by_its_rule_and_not_by_what_is_held_there() -> None:
+    for book in (situation(), desk.situation(desk.portfolio(RICH, coins={"BTC": 10**8}))):
+        question = asked(book)
+        assert question.wallets.margined.tolist() == [True, True, False]
+        assert question.legs.margined.tolist() == [True, True, True, True, False]
+
+
 def test_claim_above_its_cap_leaves_no_room_and_none_below_nought() -> None:
     book = desk.situation(desk.portfolio({"alpha": 950_000.0, "beta": 50_000.0}))
     assert asked(book).wallets.room[0] == 0

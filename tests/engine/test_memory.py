@@ -94,3 +94,9 @@ def test_refusal_of_what_passes_by_itself_begins_no_pause_and_any_other_does() -
 def test_capital_that_comes_before_any_look_is_no_peak_yet(flow: int) -> None:
     assert Memory().moved(flow) == Memory()
     assert Memory(peak_micro=7).moved(flow).peak_micro == 7 + flow
+
+
+def test_refusal_leaves_the_time_of_the_last_cut_as_it_was() -> None:
+    known = Memory(cut_ms=3, reviewed_ms=4, peak_micro=5, unfinished=True)
+    refused = known.refused(9)
+    assert refused == known.changed(refused_ms=9, tally=refused.tally)

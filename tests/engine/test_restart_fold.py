@@ -58,6 +58,12 @@ def test_new_process_awaits_what_was_under_way_and_takes_up_the_memory_of_the_on
     assert found == again.changed(awaits_growth=True)
 
 
+def test_peak_is_that_of_the_last_decision_though_it_was_higher_before() -> None:
+    """Money was taken out between the two."""
+    decided = [("decision", {"memory": KEPT.changed(peak_micro=peak)}) for peak in (90, 40)]
+    assert folded(*decided).restarted().peak_micro == 40
+
+
 def test_quotes_are_those_of_the_last_sight_with_the_columns_that_it_did_not_say_again() -> None:
     made = scene()
     made.at(0)

@@ -206,3 +206,13 @@ def test_position_entered_at_two_prices_rolls_by_what_it_won() -> None:
     plan = planned(found, realise_usd={"alpha": 7_500.0})
     closed = [a.lots for a in plan.actions if isinstance(a, Order) and a.reduce_only]
     assert sum(closed) == -500
+
+
+@pytest.mark.parametrize("reason", ["reduce", "review"])
+def test_order_says_that_it_only_reduces_where_it_does_whatever_the_plan_is_for(
+    reason: str,
+) -> None:
+    grown = planned(book({}), base_amounts={ALPHA_ETH: 5.0, BETA_ETH: -5.0}, reason=reason)
+    cut = planned(book(PAIRS), base_amounts={ALPHA_ETH: 5.0, BETA_ETH: -5.0}, reason=reason)
+    for plan, only in ((grown, False), (cut, True)):
+        assert {a.reduce_only for a in plan.actions if isinstance(a, Order)} == {only}

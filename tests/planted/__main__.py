@@ -30,7 +30,8 @@ from tests.planted.bugs import HOME, Bug, plant, read_bugs
 DEFAULT = (
     "python -m pytest -q -x -p no:cacheprovider tests/engine/test_inputs.py"
     " tests/engine/test_memory.py tests/engine/test_alarm.py tests/engine/test_alarm_edges.py"
-    " tests/engine/test_cycle_rules.py tests/engine/test_restart_fold.py"
+    " tests/engine/test_cycle_rules.py tests/engine/test_cycle_band.py"
+    " tests/engine/test_restart_fold.py"
     " tests/engine/test_outlook.py tests/engine/test_inquiry_parts.py"
     " tests/engine/test_defence_parts.py tests/engine/test_remedy_parts.py"
     " tests/engine/test_deaths_ranked.py"

@@ -21,6 +21,7 @@ from tidegate.risk.limits import (
     coins_stay_hedged,
     findings,
     money_can_leave,
+    orders_fit_the_market,
     quotes_agree,
     remainders_count,
     unsettled_only_shrinks,
@@ -28,8 +29,10 @@ from tidegate.risk.limits import (
 )
 from tidegate.risk.plan import (
     Situation,
+    account_after,
     is_unsettled,
     least_certain,
+    order_cost,
     route_room_usd,
     worst_accounts,
 )
@@ -346,3 +349,32 @@ def test_way_without_a_cap_is_not_asked_what_left() -> None:
     free = replace(TERMS.passages["alpha", "beta"], cap_usd_day=None)
     assert route_room_usd(free, book()) == float("inf")
     assert route_room_usd(replace(free, cap_usd_day=5.0), book()) == 0
+
+
+def test_another_dollar_than_the_route_carries_is_another_asset() -> None:
+    wrong = msgspec.structs.replace(desk.send("alpha", "beta", 10), asset="USDC")
+    found = money_can_leave(TERMS, book(), plan((wrong,), raises=False))
+    assert "does not carry USDC" in {b.detail for b in found}
+
+
+def test_orders_that_only_reduce_count_towards_the_volume_of_a_plan_that_raises() -> None:
+    """A hundredth of a billion may be traded a day."""
+    share = desk.MANDATE.venue["alpha"].volume_share
+    lots = desk.base_lots(ALPHA_BTC, 0.6 * share * 1e9)
+    steps = [(order(ALPHA_BTC, -lots, reduce_only=True),), (order(ALPHA_BTC, -lots, key="p"),)]
+    situation = book({ALPHA_BTC: lots})
+    assert orders_fit_the_market(TERMS, situation, plan(*steps, raises=True))
+    assert orders_fit_the_market(TERMS, situation, plan(*steps[:1], raises=True)) == []
+
+
+def test_more_may_be_missing_than_there_is() -> None:
+    situation = book(unsettled=Unsettled(missing={"vault": {"USDT": 200_000 * MICRO}}))
+    found = least_certain(TERMS, situation, "vault", desk.INNER)
+    assert found.balances["USDT"] == -100_000 * MICRO
+
+
+def test_third_order_of_an_instrument_pays_for_both_before_it() -> None:
+    orders = [order(ALPHA_BTC, 500, key=str(n)) for n in range(3)]
+    after = account_after(TERMS, book(), "alpha", orders)
+    paid = sum(order_cost(TERMS, book(), o, 30_000.0 * n) for n, o in enumerate(orders))
+    assert 500_000 * MICRO - after.balances["USDT"] == paid
