@@ -80,7 +80,7 @@ def test_account_is_cut_from_the_first_quantum_that_it_lacks(short: int, level: 
 
 @pytest.mark.parametrize("short", [0, 1])
 def test_account_lacks_money_from_the_first_quantum(short: int) -> None:
-    terms = routes()
+    terms = routes(blocked_share=0.95)
     situation = lacking(terms, {"alpha": -5, "beta": short}, 0)
     assert lacking_quanta(terms, situation) == ({"beta": 1} if short else {})
 
