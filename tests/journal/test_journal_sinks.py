@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.journal import Journal, MerkleTree, read_content, read_frames, whole
+from tidegate.journal.frames import LENGTH_BYTES, encode_frame, is_torn, kind_tag
 from tidegate.journal.reader import read_live, recover
 from tidegate.model.errors import InputError, InvariantError
 
@@ -194,3 +195,17 @@ def test_seal_holds_the_root_of_all_frames_before_it() -> None:
     for taken in before:
         tree.append(taken.digest)
     assert seal.value() == {"frames": 6, "merkle_root": tree.root().hex()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "torn"), [(b"fi", True), (b"", True), (b"Fi", False), (b"9", False), (b"f\xff", False)]
+)
+def test_tail_is_torn_only_where_what_is_there_of_its_kind_could_be_one(
+    kind: bytes, torn: bool
+) -> None:
+    frame, _ = encode_frame(3, bytes(32), kind_tag("fill"), b"{}")
+    whole_body = frame[LENGTH_BYTES:]
+    place = whole_body.index(b"fill")
+    assert is_torn(whole_body[:place] + kind, 3, bytes(32)) == torn
+    assert not is_torn(whole_body[:place] + kind, 4, bytes(32))
+    assert not is_torn(whole_body[:place] + kind, 3, bytes([1]) * 32)
