@@ -16,7 +16,7 @@ from tests.engine.room import FixedOutlook
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH, base_lots, held
 from tidegate.allocation.question import Question
-from tidegate.engine.inquiry import IMPACT_KNOTS_SHARE, INITIAL_HEADROOM, ask
+from tidegate.engine.inquiry import IMPACT_KNOTS_SHARE, INITIAL_HEADROOM, LOWEST_MULTIPLE, ask
 from tidegate.margin.deribit import DeribitStandard, SizedRate, SizeMargin
 from tidegate.margin.dydx import DydxCross, LiquidityTier
 from tidegate.margin.rule import MarginRule
@@ -90,12 +90,12 @@ WALLETS = {"alpha": 500_000.0, "beta": 500_000.0}
 @given(
     name=st.sampled_from([ALPHA_BTC, ALPHA_ETH, BETA_BTC, BETA_ETH]),
     usd=st.floats(100, 2_000_000),
-    fall=st.floats(-0.3, 1.0),
+    fall=st.floats(-0.3, LOWEST_MULTIPLE),
 )
 def test_lines_of_every_rule_are_never_below_the_exact_maintenance_where_the_stress_reaches(
     name: str, usd: float, fall: float
 ) -> None:
-    """For as much as the mandate allows and down to a price below every stress."""
+    """For as much as the mandate allows and down to a price half as far again as every stress."""
     situation = book(WALLETS)
     legs, contract = question(situation).legs, desk.INSTRUMENTS[name]
     worst = max(desk.OUTER[contract.base], desk.INNER[contract.base])
@@ -110,6 +110,18 @@ def test_lines_of_every_rule_are_never_below_the_exact_maintenance_where_the_str
         return
     found = (legs.margin_rate[row] * notional - legs.margin_deduction[row]).max()
     assert found * situation.equity_usd * MICRO >= exact - 3
+
+
+def test_lines_hold_for_a_leg_of_the_whole_equity_though_the_mandate_allows_less() -> None:
+    """What is held may be more than a mandate of half of equity would now allow."""
+    mandate = desk.with_limits(gross_leverage=0.5)
+    outlook = FixedOutlook().at(desk.NOW_MS)
+    terms = msgspec.structs.replace(TERMS, mandate=mandate)
+    legs = ask(terms, book(WALLETS), outlook, may_grow=False).legs
+    for name, slope in ((ALPHA_BTC, 0.00005 / desk.PRICE["BTC"]), (ALPHA_ETH, 2e-6 / 3_000)):
+        row = NAMES.index(name)
+        found = (legs.margin_rate[row] - legs.margin_deduction[row]).max()
+        assert found >= 0.01 + slope * 1e6
 
 
 def test_lines_of_a_rate_that_grows_with_size_are_close_to_it_and_not_only_above() -> None:

@@ -88,3 +88,15 @@ def test_refusal_of_what_passes_by_itself_begins_no_pause_and_any_other_does() -
     assert (known.refused_ms, known.awaits_growth) == (5, False)
     again = known.refused(9, curable=True)
     assert (again.refused_ms, again.awaits_growth, again.tally.refusals) == (5, True, 2)
+
+
+@pytest.mark.parametrize("flow", [5, -5])
+def test_capital_that_comes_before_any_look_is_no_peak_yet(flow: int) -> None:
+    assert Memory().moved(flow) == Memory()
+    assert Memory(peak_micro=7).moved(flow).peak_micro == 7 + flow
+
+
+def test_refusal_leaves_the_time_of_the_last_cut_as_it_was() -> None:
+    known = Memory(cut_ms=3, reviewed_ms=4, peak_micro=5, unfinished=True)
+    refused = known.refused(9)
+    assert refused == known.changed(refused_ms=9, tally=refused.tally)

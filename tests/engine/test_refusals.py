@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import msgspec
 import pytest
 
@@ -15,6 +18,7 @@ from tidegate.execution.planning import Targets
 from tidegate.model.actions import Transfer
 from tidegate.model.market import MarketSnapshot
 from tidegate.model.times import DAY_MS, HOUR_MS
+from tidegate.risk import limits
 from tidegate.risk.limits import Breach
 from tidegate.risk.plan import Plan, Step
 
@@ -77,3 +81,20 @@ def test_refusal_is_curable_where_all_that_is_broken_passes_or_a_transfer_could_
     plan = Plan((Step((money,)),) if sent else (), raises=True)
     found = [Breach(rule, "somewhere", "because") for rule in rules]
     assert _is_curable(desk.terms(), wanted, plan, found) is expected
+
+
+PASS = ("fresh quotes", "quotes agree", "unsettled", "open route", "route hours", "daily cap")
+LAST = ("authority", "reduce only", "withdrawable", "survives stress", "initial margin", "balance")
+LAST += ("naked leg", "hedged", "gross leverage", "loss from peak", "claim cap", "volume share")
+
+
+@pytest.mark.parametrize("rule", PASS + LAST)
+def test_each_rule_by_itself_is_one_that_passes_or_one_that_lasts(rule: str) -> None:
+    wanted, plan = Targets({}, {}, {}, "review"), Plan((), raises=True)
+    broken = [Breach(rule, "somewhere", "because")]
+    assert _is_curable(desk.terms(), wanted, plan, broken) == (rule in PASS)
+
+
+def test_rules_that_pass_or_last_are_all_that_a_check_can_name() -> None:
+    source = inspect.getsource(limits)
+    assert set(re.findall(r'Breach\(\s*"([a-z ]+)"', source)) == set(PASS + LAST)

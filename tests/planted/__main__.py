@@ -28,14 +28,19 @@ from tests.planted.bugs import HOME, Bug, plant, read_bugs
 
 # Quick ones first: most bugs are found before the crashes of a scripted day are reached.
 DEFAULT = (
-    "python -m pytest -q -x -p no:cacheprovider tests/engine/test_inputs.py"
-    " tests/engine/test_memory.py tests/engine/test_alarm.py tests/engine/test_cycle.py"
+    "python -m pytest -q -x -p no:cacheprovider -m 'not soak' tests/engine/test_inputs.py"
+    " tests/engine/test_memory.py tests/engine/test_alarm.py tests/engine/test_alarm_edges.py"
+    " tests/engine/test_cycle_rules.py tests/engine/test_cycle.py"
     " tests/regressions/test_golden_runs.py tests/regressions/test_faults_found.py"
-    " tests/audit/test_anchor.py tests/execution tests/ledger tests/risk/test_gate.py"
-    " tests/risk/test_limits.py tests/risk/test_limits_at_the_edge.py tests/risk/test_plan.py"
-    " tests/risk/test_worst_accounts.py tests/venues tests/branches tests/journal tests/audit"
-    " tests/engine/test_pacing.py tests/engine/test_refusals.py"
-    " tests/simulation/faults/test_fault_runs.py tests/simulation/faults -m 'not soak'"
+    " tests/execution tests/ledger tests/costs tests/venues tests/branches tests/journal tests/audit"
+    " tests/engine --ignore=tests/engine/plan --ignore=tests/engine/survival"
+    " --ignore-glob=tests/engine/test_margin_*"
+    " tests/risk/test_gate.py tests/risk/test_limits.py tests/risk/test_limits_at_the_edge.py"
+    " tests/risk/test_limits_in_doubt.py tests/risk/test_plan.py tests/risk/test_stress.py"
+    " tests/risk/test_worst_accounts.py tests/risk/test_scenarios.py tests/risk/test_distance.py"
+    " tests/risk/test_settlement.py tests/risk/test_unknown_orders.py tests/risk/test_bad_data.py"
+    " tests/allocation --ignore=tests/allocation/joint --ignore=tests/allocation/test_growth.py"
+    " tests/simulation/faults/test_fault_runs.py tests/simulation/faults"
 )
 FOUND_SHARE = 0.95
 # A bug may make the engine wait for ever; a run that does not end by then has found it.

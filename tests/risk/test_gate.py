@@ -183,13 +183,24 @@ def test_approvals_of_a_plan_bind_each_action_in_order_to_what_it_was_judged_on(
     assert len({a.content for a in verdict}) == 2
 
 
-def test_record_of_the_checks_lists_content_and_expiry_of_every_action_approved_or_not() -> None:
+@pytest.mark.parametrize("wild", [False, True], ids=["approved", "refused"])
+def test_record_of_the_checks_lists_content_and_expiry_of_every_action_approved_or_not(
+    wild: bool,
+) -> None:
     gate, noted = Gate(b"secret"), list[Any]()
     situation = desk.situation(desk.portfolio(FUNDS))
-    orders = (order(ALPHA_BTC, 100), order(desk.BETA_BTC, -10_000))
+    lots = 10**9 if wild else 100
+    orders = (order(ALPHA_BTC, lots), order(desk.BETA_BTC, -100 * lots))
     slices = Plan((Step(orders[:1]), Step(orders[1:], 7)), True)
-    gate.review(desk.terms(), situation, slices, 7, lambda *frame: noted.append(frame))
+    verdict = gate.review(desk.terms(), situation, slices, 7, lambda *frame: noted.append(frame))
     ends = [situation.snapshot.ts_ms + offset + 60_000 for offset in (0, 7)]
-    (kind, frame) = noted[0]
-    assert kind == "checked"
+    ((kind, frame),) = noted
+    assert (kind, frame["decision"]) == ("checked", 7)
     assert frame["actions"] == [*zip(map(content_of, orders), ends, strict=True)]
+    assert all(passed for _, passed, _ in frame["checks"]) == (not wild)
+    if not wild:
+        assert [a.expires_ms for a in verdict] == ends  # type: ignore[union-attr]
+        return
+    found = [(breach.rule, breach.where, 1, 0) for breach in verdict]  # type: ignore[union-attr]
+    assert [figure for _, _, figures in frame["checks"] for figure in figures] == found
+    assert len(found) > len({rule for rule, *_ in found})

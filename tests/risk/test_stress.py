@@ -39,6 +39,13 @@ def test_coin_held_outright_goes_down_at_its_own_venue_alone(quanta: int, ticks:
     assert stressed(Account("gamma", {"BTC": quanta}, {}), 0.1) == MARKS
 
 
+@pytest.mark.parametrize("lots", [5, -5])
+def test_position_moves_against_itself_though_its_coin_lies_in_the_account_too(lots: int) -> None:
+    """One satoshi at the venue of a short must not let the short gain by its own stress."""
+    account = Account("alpha", {"BTC": 1}, {ALPHA_BTC: held(ALPHA_BTC, lots)})
+    assert stressed(account, 0.1) == {**MARKS, ALPHA_BTC: 9_000 if lots > 0 else 11_002}
+
+
 @pytest.mark.parametrize("move", [1.0, 1.5])
 def test_price_never_falls_below_a_millionth_nor_below_one_tick(move: float) -> None:
     account = Account("beta", {}, {BETA_BTC: held(BETA_BTC, 5)})

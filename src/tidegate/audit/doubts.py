@@ -78,4 +78,5 @@ def _covers(known: Unsettled, least: Unsettled) -> bool:
         name in known.lots and known.lots[name][0] <= low and high <= known.lots[name][1]
         for name, (low, high) in least.lots.items()
     )
-    return money and lots and least.unseen <= known.unseen
+    arrives = all(known.arriving.get(v, 0) >= quanta for v, quanta in least.arriving.items())
+    return money and lots and arrives and least.unseen <= known.unseen

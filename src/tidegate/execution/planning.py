@@ -246,7 +246,7 @@ def _transfers(
     """Transfers worth sending, each within what can leave once the steps before have filled and
     what its route can take now."""
     transfers: list[Transfer] = []
-    doubtful = situation.unsettled.venues({n: i.venue for n, i in terms.instruments.items()})
+    doubtful = _doubtful_venues(terms, situation)
     orders = Plan(tuple(before), raises=False).actions
     for (source, destination), amount_usd in targets.transfers_usd.items():
         if source in doubtful:
@@ -267,11 +267,17 @@ def _transfers(
     return transfers
 
 
+def _doubtful_venues(terms: Terms, situation: Situation) -> frozenset[str]:
+    return situation.unsettled.venues({n: i.venue for n, i in terms.instruments.items()})
+
+
 def _rolls(terms: Terms, situation: Situation, targets: Targets, decision: str) -> list[Step]:
-    """Close and reopen enough of the most profitable positions to free the wanted profit."""
+    """Close and reopen enough of the most profitable positions to free the wanted profit; none at
+    a venue in doubt, where nothing may be reopened and from which no money leaves."""
     steps = []
+    doubtful = _doubtful_venues(terms, situation)
     for venue, wanted_usd in targets.realise_usd.items():
-        wanted = wanted_usd
+        wanted = 0.0 if venue in doubtful else wanted_usd
         for name, profit, held in _profits(terms, situation, venue):
             if wanted < terms.mandate.limits.minimum_transfer_usd:
                 break

@@ -29,11 +29,12 @@ def adverse_marks(
     move is never taken as none.
     """
     stressed = dict(marks)
-    for name, position in account.positions.items():
-        stressed[name] = _moved(marks[name], moves[instruments[name].base], up=position.lots < 0)
     for name, instrument in instruments.items():
         if instrument.venue == account.venue and account.balances.get(instrument.base, 0) > 0:
             stressed[name] = _moved(marks[name], moves[instrument.base], up=False)
+    # After the coins: a crumb of a coin in the account is no reason to let its short gain.
+    for name, position in account.positions.items():
+        stressed[name] = _moved(marks[name], moves[instruments[name].base], up=position.lots < 0)
     return stressed
 
 
