@@ -21,6 +21,7 @@ from tests.execution.test_following import (
 )
 from tests.execution.test_returns import credited, is_locked, sending
 from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC
+from tidegate.execution.bookkeeping import sure_capital_micro
 from tidegate.execution.books import Books
 from tidegate.execution.doubts import Doubts
 from tidegate.execution.reconciliation import Break, unsettled
@@ -58,6 +59,28 @@ def test_every_venue_that_owes_a_statement_is_asked_again() -> None:
     built.wait(7)
     for venue in ("alpha", "beta"):
         assert [ms // 1_000 for v, ms in heard if v == venue] == [0, 2, 6]
+
+
+def test_venue_that_owes_a_statement_again_is_asked_again_as_soon_as_the_first_time() -> None:
+    built, silent = working(), {"alpha"}
+    heard = listen_for_statements(built, silent)
+    built.desk.standing(NOW_MS)
+    built.wait(10)
+    silent.clear()
+    built.wait(10)
+    silent.add("alpha")
+    heard.clear()
+    built.desk.standing(built.venues.now_ms)
+    built.wait(7)
+    assert [ms // 1_000 for venue, ms in heard if venue == "alpha"] == [20, 22, 26]
+
+
+def test_deposit_that_may_be_a_transfer_is_no_capital_for_sure() -> None:
+    built = credited(sending(), 4_000_000)
+    doubts = told(SENT, deposited(quanta=4_000_000))
+    assert built.record.ledger.waterfall["capital"] == 54_000_000
+    assert sure_capital_micro(built.record.ledger, doubts) == 50_000_000
+    assert sure_capital_micro(built.record.ledger, Doubts()) == 54_000_000
 
 
 def test_log_that_cannot_be_read_is_asked_for_no_more_often_than_another() -> None:

@@ -115,6 +115,19 @@ def test_price_of_any_order_of_the_plan_may_move_by_so_much_of_what_it_was(
     assert len(built.venues.placed) == sent
 
 
+def test_price_of_what_has_filled_may_not_move_while_its_hedge_waits_for_its_time() -> None:
+    marks = {ALPHA_BTC: 100_000, BETA_BTC: 100_000}
+    built = office(senses=Senses(marks_at=lambda _: dict(marks)))
+    steps = (approval(LONG),), (approval(SHORT, place="1.1"),)
+    built.desk.begin(steps, NOW_MS, (0, 10_000))
+    built.venues.fill(LONG, 100)
+    built.wait(5)
+    marks[ALPHA_BTC] = 102_000
+    built.wait(5)
+    assert built.venues.placed == [LONG.id]
+    assert stopped(built) == ["prices moved"]
+
+
 def test_times_of_all_steps_count_from_the_plans_beginning() -> None:
     built = office()
     steps = tuple((approval(a, place=f"1.{n}"),) for n, a in enumerate((LONG, SHORT, ETHER)))

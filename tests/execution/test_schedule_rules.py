@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slices of legs that differ: by coarse lots, by price, by rounding, and to the last slot."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import msgspec
+import pytest
+
+from tests.execution.test_schedule import HAZARD, HOUR, averse, leg, pair, traded
+from tests.risk.desk import ALPHA_BTC, BETA_BTC
+from tidegate.execution.schedule import MAX_SLICES, Leg, Pace, Schedule, schedule
+from tidegate.model.errors import InputError
+from tidegate.model.times import MINUTE_MS, SECOND_MS, YEAR_MS
+
+
+def deviation_usd(plan: Schedule, legs: dict[str, Leg], basis: float, coin: float) -> float:
+    """Of what waits after each slice until the next, by the leg that is furthest behind, and of
+    each slice while it fills, by the leg that trades most."""
+    hedged = min(own.size_usd(abs(own.lots)) for own in legs.values())
+    waits = [0, *(part.offset_ms for part in plan.slices)]
+    left = dict.fromkeys(legs, 1.0)
+    total = waits[1] * (hedged * basis) ** 2 / YEAR_MS
+    for part, now, later in zip(plan.slices, waits[1:], [*waits[2:], waits[-1]], strict=True):
+        shares = [part.lots.get(name, 0) / own.lots for name, own in legs.items()]
+        for name, share in zip(left, shares, strict=True):
+            left[name] -= share
+        behind = max(left.values())
+        total += (behind * hedged * basis) ** 2 * (later - now) / YEAR_MS
+        gap_years = HAZARD.leg_gap_s * SECOND_MS / YEAR_MS
+        total += (max(shares) * hedged * coin) ** 2 * gap_years
+    return sqrt(total)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("lots", "fine"), [(7, 700), (7, 650), (1, 90), (30, 3_000)])
+def test_deviation_is_that_of_the_slices_as_they_were_rounded(
+    lots: int, fine: int, turned: bool
+) -> None:
+    legs = {ALPHA_BTC: leg(ALPHA_BTC, lots), BETA_BTC: leg(BETA_BTC, -fine)}
+    legs = dict(reversed(legs.items())) if turned else legs
+    plan = schedule(legs, HAZARD, msgspec.structs.replace(HOUR, horizon_ms=9 * MINUTE_MS))
+    assert len(plan.slices) <= lots
+    sizes = [own.size_usd(abs(own.lots)) for own in legs.values()]
+    if sizes[0] == sizes[1]:
+        expected = deviation_usd(plan, legs, HAZARD.basis_vol_annual, HAZARD.coin_vol_annual)
+        assert plan.deviation_usd == pytest.approx(expected)
+    impact = sum(legs[n].impact_usd(k) for part in plan.slices for n, k in part.lots.items())
+    linear = sum(own.size_usd(own.lots) * own.costs.linear_rate(own.quote) for own in legs.values())
+    assert plan.cost_usd == pytest.approx(impact + linear)
+
+
+def test_leg_that_is_dearer_leaves_no_hedge_open_and_prices_what_is_hedged() -> None:
+    legs = pair(400)
+    quote = msgspec.structs.replace(legs[BETA_BTC].quote, ticks=legs[BETA_BTC].quote.ticks * 2)
+    dear = {**legs, BETA_BTC: Leg(legs[BETA_BTC].instrument, -40_000, legs[BETA_BTC].costs, quote)}
+    plan = schedule(dear, HAZARD, averse(0.0))
+    usual = schedule(legs, HAZARD, averse(0.0))
+    assert traded(plan, ALPHA_BTC) == traded(usual, ALPHA_BTC)
+    assert plan.deviation_usd == pytest.approx(2 * usual.deviation_usd)
+
+
+@pytest.mark.parametrize(("naked_usd", "lots"), [(119.9, 1), (120.0, 2), (179.0, 2), (180.0, 3)])
+def test_slice_has_as_many_whole_lots_as_the_naked_limit_takes(naked_usd: float, lots: int) -> None:
+    """A lot is of 60 dollars, and the other leg's of 0.60."""
+    pace = Pace(MINUTE_MS, 0, naked_usd)
+    for urgent in (False, True):
+        plan = schedule(pair(60), HAZARD, pace, urgent=urgent)
+        assert max(traded(plan, ALPHA_BTC)) == lots
+    fast = schedule(pair(61), HAZARD, Pace(MINUTE_MS, 0, 180.0), urgent=True)
+    assert traded(fast, ALPHA_BTC) == [3] * 20 + [1]
+
+
+def test_leg_with_the_tighter_limit_decides_in_whatever_order_they_stand() -> None:
+    legs = {ALPHA_BTC: leg(ALPHA_BTC, 60), BETA_BTC: leg(BETA_BTC, -3_000)}
+    for each in (legs, dict(reversed(legs.items()))):
+        plan = schedule(each, HAZARD, Pace(MINUTE_MS, 0, 180.0), urgent=True)
+        assert len(plan.slices) == 20
+
+
+@pytest.mark.parametrize(("slots", "good"), [(MAX_SLICES - 1, True), (MAX_SLICES, False)])
+def test_horizon_holds_at_most_so_many_slices(slots: int, good: bool) -> None:
+    pace = Pace(MINUTE_MS, slots * MINUTE_MS, 1e9)
+    if good:
+        assert len(schedule(pair(3), HAZARD, pace).slices) == 3
+        return
+    with pytest.raises(InputError, match="horizon_ms: expected at most 5000 slices"):
+        schedule(pair(3), HAZARD, pace)
+
+
+@pytest.mark.parametrize(("lots", "good"), [(MAX_SLICES, True), (MAX_SLICES + 1, False)])
+def test_naked_limit_of_one_lot_takes_as_many_lots_as_there_may_be_slices(
+    lots: int, good: bool
+) -> None:
+    pace = Pace(MINUTE_MS, 0, 60.0)
+    if good:
+        assert len(schedule(pair(lots), HAZARD, pace, urgent=True).slices) == MAX_SLICES
+        return
+    with pytest.raises(InputError, match="naked_usd: expected a limit that 5000 slices can keep"):
+        schedule(pair(lots), HAZARD, pace, urgent=True)
+
+
+def test_longer_interval_weighs_waiting_more_and_a_longer_horizon_does_not() -> None:
+    """So that of the same slots more is traded in the first."""
+    first = [
+        traded(schedule(pair(4_000), HAZARD, Pace(interval, 19 * interval, 1e9, 1e-3)), ALPHA_BTC)[
+            0
+        ]
+        for interval in (MINUTE_MS, 10 * MINUTE_MS)
+    ]
+    assert first[1] > 1.2 * first[0]
+    longer = Pace(MINUTE_MS, 400 * MINUTE_MS, 1e9, 1e-2)
+    shorter = msgspec.structs.replace(longer, horizon_ms=200 * MINUTE_MS)
+    paths = [
+        traded(schedule(pair(4_000), HAZARD, pace), ALPHA_BTC)[:5] for pace in (longer, shorter)
+    ]
+    assert paths[0] == pytest.approx(paths[1], rel=0.1)
