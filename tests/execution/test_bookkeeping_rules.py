@@ -299,3 +299,49 @@ def test_second_transfer_waits_for_the_first_to_leave_and_both_may_be_gone_meanw
     built.wait(1)
     found = built.desk.standing(built.venues.now_ms).unsettled
     assert (found.missing, found.arriving) == ({"alpha": {"USDT": 3_000_000}}, {"vault": 3_000_000})
+
+
+def test_gaps_of_all_venues_are_filled_and_all_logs_are_read_in_their_time() -> None:
+    built = working(LONG, SHORT)
+    heard = listen(built)
+    for venue in ("alpha", "beta"):
+        built.venues.log(venue, deposited(venue, quanta=7), push=False)
+        built.venues.log(venue, deposited(venue, quanta=8))
+    built.desk.tick(NOW_MS)
+    assert [built.record.ledger.wallet(v, "USDT") for v in ("alpha", "beta")] == [50_000_015, 15]
+    heard.clear()
+    built.wait(11)
+    for venue in ("alpha", "beta"):
+        assert [ms // 1_000 for v, ms in heard if v == venue] == [5, 10]
+
+
+@pytest.mark.parametrize("quanta", [3_000_000, 5_000_000])
+def test_money_that_came_back_is_what_was_deposited_and_the_rest_is_lost_or_saved(
+    quanta: int,
+) -> None:
+    built = credited(sending(), quanta)
+    built.desk.settle("t", "returned", "anna", built.venues.now_ms)
+    ledger = built.record.ledger
+    assert ledger.wallet("alpha", "USDT") == 45_000_000 + quanta
+    assert ledger.equity_micro == sum(ledger.waterfall.values()) == 45_000_000 + quanta
+    assert ledger.waterfall["capital"] == 50_000_000
+
+
+def test_coin_that_nobody_knows_is_a_stranger_at_its_venue() -> None:
+    built = working()
+    real = built.venues.statement
+
+    def statement(venue: str) -> Statement | Unclear:
+        said = real(venue)
+        assert isinstance(said, Statement)
+        more = {**said.account.balances, "BNB": 5} if venue == "beta" else said.account.balances
+        return msgspec.structs.replace(
+            said, account=msgspec.structs.replace(said.account, balances=more)
+        )
+
+    built.venues.statement = statement  # type: ignore[method-assign]
+    standing = built.desk.standing(NOW_MS)
+    assert {venue: found.strangers for venue, found in built.desk.breaks.items()} == {
+        "beta": ("BNB",)
+    }
+    assert standing.unsettled.unseen == {"beta"}

@@ -17,7 +17,7 @@ from tidegate.execution.brake import Day, Weight
 from tidegate.execution.desk import Senses
 from tidegate.execution.orders import State
 from tidegate.model.actions import Action, Order, Transfer
-from tidegate.model.events import Deposited, LiquidationStarted
+from tidegate.model.events import Deposited, LiquidationStarted, TransferSent
 from tidegate.model.replies import NotTaken, OrderReply, OrderStatus, Unclear
 from tidegate.model.times import DAY_MS
 from tidegate.model.units import MICRO
@@ -317,3 +317,70 @@ def test_action_that_was_certainly_not_taken_ends_the_plan_whatever_it_is(action
     built = begin(office([NotTaken("busy")]), (action,), (ETHER,))
     assert built.venues.placed == [action.id]
     assert stopped(built) == ["an action was not done in full"]
+
+
+def test_prices_are_held_against_those_of_the_plans_beginning_at_every_step() -> None:
+    marks = dict.fromkeys((ALPHA_BTC, ALPHA_ETH, BETA_BTC), 100000)
+    built = office(senses=Senses(marks_at=lambda _: dict(marks)))
+    begin(built, (LONG,), (ETHER,), (SHORT,))
+    for order in (LONG, ETHER):
+        marks[BETA_BTC] += 600
+        built.venues.fill(order, order.lots)
+        built.wait(1)
+    assert built.venues.placed == [LONG.id, ETHER.id]
+    assert stopped(built) == ["prices moved"]
+
+
+def test_step_waits_until_the_money_of_the_step_before_has_left() -> None:
+    built = begin(office(), (SENDING,), (ETHER,))
+    deposit_at_alpha = Deposited(NOW_MS, "alpha", "USDT", 50 * MICRO)
+    built.venues.log("alpha", deposit_at_alpha)
+    built.wait(3)
+    assert built.venues.placed == ["t"]
+    left = TransferSent(NOW_MS, "t", "alpha", "beta", "USDT", 5_000_000, 1)
+    built.venues.log("alpha", left)
+    built.wait(1)
+    assert built.venues.placed == ["t", ETHER.id]
+
+
+def test_transfer_of_an_ended_plan_is_asked_about_until_its_fate_is_known() -> None:
+    built = begin(office([LOST]), (SENDING,))
+    built.desk.stop(NOW_MS, "test")
+    built.wait(14)
+    assert built.venues.asked == ["t"] * 3
+    assert built.desk.standing(built.venues.now_ms).unsettled.missing
+    built.wait(100)
+    assert not built.desk.standing(built.venues.now_ms).unsettled.missing
+
+
+def test_cancellation_is_in_the_journal_before_its_venue_hears_of_it() -> None:
+    built = begin(office(), (LONG,))
+    heard = list[int]()
+    real = built.venues.cancel
+
+    def listen(venue: str, order: str) -> OrderReply:
+        heard.append(built.record.journal.content().count(b"cancelling"))  # type: ignore[attr-defined]
+        return real(venue, order)
+
+    built.venues.cancel = listen  # type: ignore[method-assign]
+    built.desk.stop(NOW_MS, "test")
+    assert heard == [1]
+
+
+def test_plan_that_was_not_finished_is_forgotten_with_the_next_and_its_coins_are_not() -> None:
+    built = begin(office(), (LONG,))
+    built.desk.stop(NOW_MS, "test")
+    built.desk.heeded()
+    assert built.desk.standing(NOW_MS).loose == {"BTC"}
+    built.desk.stop(NOW_MS, "again")
+    built.desk.begin(((approval(ETHER, place="2.0"),),), NOW_MS)
+    assert not built.desk.standing(NOW_MS).unfinished
+
+
+def test_venue_that_the_money_would_reach_holds_up_no_transfer_by_its_own_disagreement() -> None:
+    built = begin(office(), (LONG,), (SENDING,))
+    built.venues.truth["beta.stranger"] = OrderStatus("beta.stranger", "working", 0, NOW_MS)
+    assert built.desk.standing(NOW_MS).unsettled.unseen == {"beta"}
+    built.venues.fill(LONG, 100)
+    built.wait(1)
+    assert built.venues.placed == [LONG.id, "t"]
