@@ -19,13 +19,14 @@ from tests.execution.test_following import (
     listen_for_statements,
     working,
 )
-from tests.execution.test_returns import credited, is_locked, sending
+from tests.execution.test_returns import LANDED, credited, is_locked, sending
 from tests.risk.desk import ALPHA_BTC, ALPHA_ETH, BETA_BTC
 from tidegate.execution.bookkeeping import sure_capital_micro
 from tidegate.execution.books import Books
 from tidegate.execution.doubts import Doubts
 from tidegate.execution.reconciliation import Break, unsettled
 from tidegate.model.actions import Transfer
+from tidegate.model.errors import InvariantError
 from tidegate.model.events import (
     Deposited,
     Event,
@@ -345,3 +346,22 @@ def test_coin_that_nobody_knows_is_a_stranger_at_its_venue() -> None:
         "beta": ("BNB",)
     }
     assert standing.unsettled.unseen == {"beta"}
+
+
+def test_landing_that_is_told_again_is_refused_loudly_and_waits_for_nothing() -> None:
+    built = sending()
+    for _ in range(2):
+        built.venues.log("vault", LANDED)
+    built.wait(1)
+    assert "line 2 cannot be booked" in built.desk.breaks["vault"].stuck
+
+
+def test_money_that_leaves_again_contradicts_its_transfer_by_itself() -> None:
+    books = Books()
+    books.intend_transfer(SENDING, NOW_MS)
+    books.check(SENT)
+    books.debited("t")
+    for told_again in (SENT, sent("t", 1, 0)):
+        with pytest.raises(InvariantError, match="transfer t: money left while under way"):
+            books.check(told_again)
+    books.check(sent("by hand", 5, 1))
