@@ -264,6 +264,7 @@ def test_deposit_may_be_a_shipment_that_arrived_give_or_take_its_fee(
 
 def test_doubts_are_of_the_venue_where_they_arose_alone() -> None:
     doubts = told(sent("t", 10, 1), deposited(quanta=9), fill(-5, "hand", ALPHA_ETH))
+    assert told(sent("t", 10, 1), deposited(quanta=9)).venues == {"alpha"}
     doubts.take(fill(-5, "other", BETA_BTC), Books(), "beta")
     assert (set(doubts.returns_at("alpha")), doubts.returns_at("beta")) == ({"t"}, {})
     assert (set(doubts.fills_at("alpha")), set(doubts.fills_at("beta"))) == (
