@@ -8,13 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 import pytest
 
 from tests.venues.drill import FAST, NOW, TRADE, house, slow, transfer
-from tests.venues.test_wire import STATEMENT, VENUES, answering, http_reply
+from tests.venues.test_wire import STATEMENT, VENUES, http_reply
 from tidegate.model.replies import Armed, Device, NotTaken, OrderStatus, Statement, Swept, Unclear
 from tidegate.venues import wire
 from tidegate.venues.paper_server import Access, PaperServer
@@ -106,21 +106,21 @@ def test_of_a_page_that_refuses_no_more_than_its_first_words_are_kept() -> None:
 
 
 @contextmanager
-def dripping(reply: bytes, parts: int, pause_s: float) -> Iterator[int]:
-    """A server that says a reply part by part; its port."""
+def answering(reply: bytes, parts: int = 1, pause_s: float = 0.0) -> Iterator[int]:
+    """A server that reads one request whole and says a reply part by part; its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             peer, _ = listener.accept()
-            with peer:
-                peer.recv(wire.BODY_BYTES_MAX)
+            with peer, peer.makefile("rb") as asked:
+                head = iter(asked.readline, b"\r\n")
+                sizes = [line.split()[1] for line in head if line.startswith(b"Content-Length:")]
+                asked.read(int(sizes[0]))
                 size = -(-len(reply) // parts)
-                for start in range(0, len(reply), size):
-                    try:
+                with suppress(OSError):
+                    for start in range(0, len(reply), size):
                         peer.sendall(reply[start : start + size])
-                    except OSError:
-                        return
-                    time.sleep(pause_s)
+                        time.sleep(pause_s)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -130,14 +130,16 @@ def dripping(reply: bytes, parts: int, pause_s: float) -> Iterator[int]:
             thread.join()
 
 
+def patient(port: int, timeout_s: float = 10.0) -> RemoteGateway:
+    return RemoteGateway(port, TRADE, VENUES, timeout_s)
+
+
 def test_reply_in_drops_is_given_up_at_the_deadline_of_the_whole_exchange() -> None:
     """Each part comes well within the time; all of them take half a second longer."""
-    with dripping(http_reply("200 OK", STATEMENT), 16, 0.05) as port:
-        gateway = RemoteGateway(port, TRADE, VENUES, timeout_s=0.3)
-        assert gateway.statement("alpha") == Unclear("TimeoutError")
-    with dripping(http_reply("200 OK", STATEMENT), 3, 0.001) as port:
-        gateway = RemoteGateway(port, TRADE, VENUES, timeout_s=10.0)
-        assert isinstance(gateway.statement("alpha"), Statement)
+    with answering(http_reply("200 OK", STATEMENT), 16, 0.05) as port:
+        assert patient(port, 0.3).statement("alpha") == Unclear("TimeoutError")
+    with answering(http_reply("200 OK", STATEMENT), 3, 0.001) as port:
+        assert isinstance(patient(port).statement("alpha"), Statement)
 
 
 @pytest.mark.parametrize(("spare", "good"), [(0, True), (-1, False)])
@@ -145,15 +147,15 @@ def test_reply_beyond_the_largest_size_is_none(
     spare: int, good: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "REPLY_BYTES_MAX", len(STATEMENT) + spare)
-    with answering(http_reply("200 OK", STATEMENT)) as gateway:
-        assert isinstance(gateway.statement("alpha"), Statement) == good
+    with answering(http_reply("200 OK", STATEMENT)) as port:
+        assert isinstance(patient(port).statement("alpha"), Statement) == good
 
 
 def test_reply_in_chunks_is_none_since_its_length_is_unknown() -> None:
     body = f"{len(STATEMENT):x}\r\n".encode() + STATEMENT + b"\r\n0\r\n\r\n"
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
-    with answering(chunked) as gateway:
-        assert gateway.statement("alpha") == Unclear("HTTPException")
+    with answering(chunked) as port:
+        assert patient(port).statement("alpha") == Unclear("HTTPException")
 
 
 def test_order_that_nobody_could_hear_is_unclear_and_leave_is_asked_once_before_each_sending() -> (
