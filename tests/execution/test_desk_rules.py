@@ -71,7 +71,7 @@ def test_next_action_is_the_one_whose_approval_must_hold(seconds: int, sent: int
     steps = (
         (approval(LONG),),
         (approval(SHORT, life_ms=10_000, place="1.1"),),
-        (approval(ETHER, place="1.2"),),
+        (approval(ETHER, life_ms=5_000, place="1.2"),),
     )
     built = office()
     built.desk.begin(steps, NOW_MS)
@@ -384,3 +384,39 @@ def test_venue_that_the_money_would_reach_holds_up_no_transfer_by_its_own_disagr
     built.venues.fill(LONG, 100)
     built.wait(1)
     assert built.venues.placed == [LONG.id, "t"]
+
+
+def test_statement_that_comes_late_is_compared_before_the_plan_goes_on() -> None:
+    built = office()
+    built.venues.statements = False
+    built.desk.standing(NOW_MS)
+    begin(built, (LONG,), (SHORT,))
+    built.wait(1)
+    built.venues.statements = True
+    built.venues.truth["beta.stranger"] = OrderStatus("beta.stranger", "working", 0, NOW_MS)
+    built.venues.fill(LONG, 100)
+    built.wait(1)
+    assert set(built.desk.breaks) == {"beta"}
+    assert built.venues.placed == [LONG.id]
+
+
+def test_frames_of_a_braked_desk_bear_the_times_at_which_they_were_written() -> None:
+    built = braked()
+    built.desk.standing(NOW_MS)
+    built.wait(1)
+    built.desk.begin(((approval(LONG),),), built.venues.now_ms)
+    built.wait(1)
+    built.desk.stop(built.venues.now_ms, "test")
+    built.wait(3)
+    seconds = [
+        ((payload["ts_ms"] - NOW_MS) / 1_000, kind)  # type: ignore[operator]
+        for kind, payload in built.frames()
+        if "ts_ms" in payload
+    ]
+    assert seconds == sorted(seconds, key=lambda pair: pair[0])
+    assert [(at, kind) for at, kind in seconds if kind in ("day", "submitted", "stopped")] == [
+        (0.0, "day"),
+        (1.0, "day"),
+        (1.0, "submitted"),
+        (2.0, "stopped"),
+    ]
