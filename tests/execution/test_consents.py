@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.execution.test_latch import KEYS, NOW, resume, with_operators
 from tidegate.execution import latch as latch_room
-from tidegate.execution.latch import WORDS_MAX, Latch
+from tidegate.execution.latch import WORDS_MAX, Confirmation, Latch
 from tidegate.execution.operators import (
     CONSENT_LIFE_MS,
     check_name,
@@ -209,3 +209,19 @@ def test_leave_without_a_kill_needs_no_consent_and_one_that_names_some_needs_eno
     consent = msgspec.json.encode(sign("anna", KEYS["anna"], "", NOW))
     (latch.folder / "leave.json").write_bytes(b'{"kill":"","consents":[%s]}' % consent)
     assert Latch(latch.folder).is_set()
+
+
+def test_words_of_a_kill_are_of_one_line_whoever_says_them(latch: Latch) -> None:
+    latch.set(" an\nna\x1b[0m", "\tdrill\r", NOW)
+    said = latch.kill()
+    assert said is not None
+    assert (said.who, said.why) == ("an na [0m", "drill")
+
+
+def test_word_on_no_kill_or_on_a_part_of_its_name_is_none_on_a_kill(latch: Latch) -> None:
+    latch.confirm(Confirmation("", NOW, NOW, {}))
+    assert latch.confirmation() == Confirmation("", NOW, NOW, {})
+    latch.set("anna", "drill", NOW)
+    assert latch.confirmation() is None
+    latch.confirm(Confirmation(latch.kill_id[:8], NOW, NOW, {}))
+    assert latch.confirmation() is None
