@@ -10,6 +10,7 @@ from tests.execution.scripted import ScriptedVenues, approval
 from tests.risk.desk import ALPHA_BTC, BETA_BTC
 from tidegate.execution.paced import BUSY, Paced
 from tidegate.model.actions import Order, Transfer
+from tidegate.model.replies import OrderStatus
 
 CONTRACTS = {"alpha": ALPHA_BTC, "beta": BETA_BTC}
 QUESTIONS = ("order", "shipment", "entries", "statement")
@@ -77,3 +78,30 @@ def test_questions_keep_to_the_rate_of_all_messages_and_what_must_go_goes(
         # Who sends has asked for room before; a cancellation may exceed it, and is counted.
         if room or kind == "cancel":
             sent.append((venue, now_ms))
+
+
+class Telling(ScriptedVenues):
+    """Venues that announce something of each kind."""
+
+    def frozen_venues(self) -> tuple[str, ...]:
+        return ("alpha",)
+
+    def out_venues(self) -> tuple[str, ...]:
+        return ("beta",)
+
+    def stable_micro(self) -> dict[str, int]:
+        return {"USDT": 990_000}
+
+    def adl_rank(self, instrument: str) -> float | None:
+        return 0.25 if instrument == ALPHA_BTC else None
+
+
+def test_what_venues_announce_passes_and_costs_no_room() -> None:
+    venues = Telling(told=[OrderStatus("o", "working", 0, 0)])
+    paced = Paced(venues, 1)
+    assert (paced.frozen_venues(), paced.out_venues()) == (("alpha",), ("beta",))
+    assert paced.stable_micro() == {"USDT": 990_000}
+    assert (paced.adl_rank(ALPHA_BTC), paced.adl_rank(BETA_BTC)) == (0.25, None)
+    assert paced.pushed() == (OrderStatus("o", "working", 0, 0),)
+    assert paced.has_room("alpha")
+    assert paced.has_room("beta")
