@@ -226,6 +226,7 @@ def test_all_were_asked_when_the_last_was_and_are_quiet_when_they_have_answered(
     drill.run(drill.quiet)
     said = word(drill)
     assert NOW + max(alpha.swept_ms[0], beta.swept_ms[0]) <= said.asked_ms <= asked_ms
+    assert NOW < said.seen_ms <= said.asked_ms
     assert said.venues["alpha"].ts_ms >= asked_ms + 200
 
 
@@ -321,3 +322,18 @@ def test_journal_that_fails_is_told_once_and_tried_no_more(drill: Drill) -> None
     drill.venues.place(slow(1, sequence=2)[0])
     drill.run(lambda: drill.heard("APPEARED"))
     assert count(drill, "THE JOURNAL FAILS") == 1
+
+
+def test_watchdog_that_is_closed_waits_for_its_rounds(drill: Drill) -> None:
+    proven(drill)
+    alpha = session(drill, "alpha")
+    alpha.hangs = 1
+    drill.latch.set("anna", "drill", NOW)
+    drill.run(lambda: len(alpha.stated_ms) == 2)
+    closing = threading.Thread(target=drill.close)
+    closing.start()
+    closing.join(0.1)
+    assert closing.is_alive()
+    alpha.freed.set()
+    closing.join()
+    assert drill.venues.statement("alpha").working == ()
