@@ -225,3 +225,13 @@ def test_word_on_no_kill_or_on_a_part_of_its_name_is_none_on_a_kill(latch: Latch
     assert latch.confirmation() is None
     latch.confirm(Confirmation(latch.kill_id[:8], NOW, NOW, {}))
     assert latch.confirmation() is None
+
+
+def test_folder_that_cannot_be_looked_into_holds_no_latch_and_none_is_made_there(
+    tmp_path: Path,
+) -> None:
+    nowhere = tmp_path / ("x" * 300)
+    assert not Latch(nowhere).exists()
+    assert Latch(nowhere).is_set()
+    with pytest.raises(InputError, match="expected a latch folder that can be read and written"):
+        Latch.create(nowhere)

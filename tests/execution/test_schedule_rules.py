@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from dataclasses import replace
+from decimal import Decimal
+from math import inf, nan, sqrt
+from typing import Any
 
 import msgspec
 import pytest
 
 from tests.execution.test_schedule import HAZARD, HOUR, averse, leg, pair, traded
+from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, BETA_BTC
-from tidegate.execution.schedule import MAX_SLICES, Leg, Pace, Schedule, schedule
+from tidegate.execution.schedule import MAX_SLICES, Hazard, Leg, Pace, Schedule, schedule
 from tidegate.model.errors import InputError
 from tidegate.model.times import MINUTE_MS, SECOND_MS, YEAR_MS
 
@@ -116,3 +120,46 @@ def test_longer_interval_weighs_waiting_more_and_a_longer_horizon_does_not() -> 
         traded(schedule(pair(4_000), HAZARD, pace), ALPHA_BTC)[:5] for pace in (longer, shorter)
     ]
     assert paths[0] == pytest.approx(paths[1], rel=0.1)
+
+
+BITCOIN = desk.INSTRUMENTS[ALPHA_BTC]
+COIN_SETTLED = replace(BITCOIN, settle="BTC")
+INVERSE = replace(BITCOIN, inverse_face_usd=Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"instrument": COIN_SETTLED}, "expected an instrument that settles in dollars"),
+        ({"instrument": INVERSE}, "expected an instrument that settles in dollars"),
+        ({"lots": 0}, "expected lots to trade"),
+        ({"ticks": 0}, "expected a price and a day's volume above zero"),
+        ({"volume_day_usd": 0.0}, "expected a price and a day's volume above zero"),
+        ({"volume_day_usd": inf}, "expected a price and a day's volume above zero"),
+        ({"vol_daily": -0.1}, "vol_daily: expected a finite number of at least 0"),
+        ({"vol_daily": nan}, "vol_daily: expected a finite number of at least 0"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_leg_that_cannot_be_sliced_is_refused_wherever_it_stands(
+    changed: dict[str, Any], expected: str, place: int
+) -> None:
+    usual = leg(ALPHA_BTC, 10)
+    market = {k: v for k, v in changed.items() if k in ("ticks", "volume_day_usd", "vol_daily")}
+    own = {k: v for k, v in changed.items() if k not in market}
+    odd = replace(usual, quote=msgspec.structs.replace(usual.quote, **market), **own)
+    legs = [("usual", usual), (ALPHA_BTC, odd)]
+    with pytest.raises(InputError, match=f"{ALPHA_BTC}.*{expected}"):
+        schedule(dict(legs[::-1] if place else legs), HAZARD, HOUR)
+
+
+def test_least_that_may_be_said_is_enough() -> None:
+    still = Hazard(0.0, 0.0, 0.0)
+    calm = replace(leg(ALPHA_BTC, 3), quote=msgspec.structs.replace(desk.quote(ALPHA_BTC),
+                                                                  vol_daily=0.0))  # fmt: skip
+    for aversion in (0.0, 1.0):
+        plan = schedule({ALPHA_BTC: calm}, still, Pace(1, 2, 60.0, aversion))
+        assert [(part.offset_ms, part.lots) for part in plan.slices] == [
+            (n, {ALPHA_BTC: 1}) for n in range(3)
+        ]
+        assert plan.deviation_usd == 0.0

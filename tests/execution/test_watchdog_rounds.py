@@ -15,6 +15,7 @@ from tests.execution.test_watchdog import SILENCE_MS, Drill, Session
 from tests.venues.drill import NOW, slow
 from tidegate.execution.latch import Confirmation
 from tidegate.execution.operators import public_key
+from tidegate.journal.reader import read_frames
 from tidegate.model.replies import NotTaken, OrderReply, Statement, SweepReply, Unclear
 
 QUIET = "every venue says that no order works"
@@ -337,3 +338,13 @@ def test_watchdog_that_is_closed_waits_for_its_rounds(drill: Drill) -> None:
     alpha.freed.set()
     closing.join()
     assert drill.venues.statement("alpha").working == ()
+
+
+def test_rounds_that_find_nothing_new_are_not_written_down(drill: Drill) -> None:
+    drill.latch.set("anna", "drill", NOW)
+    drill.run(drill.quiet)
+    pass_by(drill, 3_500)
+    assert len(session(drill, "alpha").swept_ms) > 2
+    drill.close()
+    kinds = [f.kind for f in read_frames(drill.latch.folder.parent / "again.journal")]
+    assert kinds == ["header", "seen", "round", "round", "confirmed", "seal"]

@@ -150,3 +150,17 @@ def test_session_with_the_exchange_says_what_it_refuses_and_why() -> None:
     verdict = gate.review(desk.terms(), situation, desk.plan(pair, raises=True), 9)
     assert isinstance(verdict, tuple)
     assert venues.place(verdict[1]).filled_lots == -10_000
+
+
+def test_state_of_an_order_and_of_a_transfer_is_that_of_now() -> None:
+    """What is told of an end is believed once it is told again later."""
+    venues, (order,) = house(), slow(1)
+    venues.place(order)
+    venues.send(transfer(10_000, 2))
+    venues.cancel("alpha", order.action.id)
+    for later_ms in (0, 2_000, 5_000):
+        venues.advance(NOW + later_ms)
+        asked = venues.order("alpha", order.action.id), venues.shipment("alpha", "2.send")
+        assert [status.ts_ms for status in asked] == [NOW + later_ms] * 2
+        assert [status.state for status in asked] == ["cancelled", "accepted"]
+        assert venues.order("alpha", "nobody's").ts_ms == NOW + later_ms
