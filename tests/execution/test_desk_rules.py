@@ -372,9 +372,12 @@ def test_plan_that_was_not_finished_is_forgotten_with_the_next_and_its_coins_are
     built.desk.stop(NOW_MS, "test")
     built.desk.heeded()
     assert built.desk.standing(NOW_MS).loose == {"BTC"}
-    built.desk.stop(NOW_MS, "again")
     built.desk.begin(((approval(ETHER, place="2.0"),),), NOW_MS)
-    assert not built.desk.standing(NOW_MS).unfinished
+    built.desk.begin(((approval(SHORT, place="3.0"),),), NOW_MS)
+    standing = built.desk.standing(NOW_MS)
+    assert (standing.unfinished, standing.busy) == (False, True)
+    built.desk.stop(NOW_MS, "test")
+    assert built.desk.standing(NOW_MS).loose == {"BTC", "ETH"}
 
 
 def test_venue_that_the_money_would_reach_holds_up_no_transfer_by_its_own_disagreement() -> None:

@@ -104,6 +104,17 @@ def test_cheaper_of_ways_that_come_too_late_alike_is_sent_beside_the_cut() -> No
     assert found.way == ways(here, "beta", 50_000 * MICRO)[0]
 
 
+def test_cut_beside_the_soonest_way_is_for_that_way_and_not_for_the_cheapest() -> None:
+    situation = short_at_beta(60_000)
+    fast = {"source": "vault", "fee_quanta": 50 * MICRO, "latency_median_s": 60.0,
+            "latency_p95_s": 180.0}  # fmt: skip
+    here = slower(changed(roads(TERMS, situation), {}, fast), 900)
+    alone = slower(changed(roads(TERMS, situation), fast), 900)
+    found, expected = (send_or_cut(TERMS, situation, each, pressure()) for each in (here, alone))
+    assert found == expected
+    assert found.action == "cut"
+
+
 def test_account_that_nothing_in_reach_can_kill_waits_for_the_cheapest_money() -> None:
     """Beyond a log move of 3, which is a price twenty times as high."""
     positions = {ALPHA_BTC: held(ALPHA_BTC, 10), BETA_BTC: held(BETA_BTC, -1_000)}

@@ -12,7 +12,7 @@ import pytest
 
 from tidegate.execution import orders, transfers
 from tidegate.execution.books import Books
-from tidegate.execution.orders import News, State
+from tidegate.execution.orders import News, OrderRecord, State
 from tidegate.execution.transfers import Leg, Word
 from tidegate.model.actions import Order
 from tidegate.model.replies import OrderStatus
@@ -79,3 +79,14 @@ def test_order_that_was_cancelled_for_good_is_open_no_more() -> None:
     for ts_ms in (0, 2_000):
         books.hear("o", OrderStatus("o", "cancelled", 0, ts_ms))
     assert (books.open_orders, books.order("o").state) == ((), State.CLOSED)
+
+
+@pytest.mark.parametrize(
+    ("filled", "final", "left"), [(4, None, 6), (4, 7, 3), (0, 0, 0), (-1, 0, 1)]
+)
+def test_lots_that_may_come_are_those_of_the_venues_last_word_though_that_is_none(
+    filled: int, final: int | None, left: int
+) -> None:
+    order = Order("o", "alpha:BTC", 10, False, "test")
+    record = OrderRecord(order, "alpha", 1_000, State.CLOSING, filled, final)
+    assert record.open_lots == left

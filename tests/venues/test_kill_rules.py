@@ -82,6 +82,7 @@ def test_kill_sets_the_latch_first_and_sweeps_each_venue_until_it_says_that_none
     assert len(beta.asked) == 2
     said = capsys.readouterr()
     assert "alpha: 3 cancelled, 0 orders left" in said.out
+    assert "beta: 0 cancelled, 0 orders left" in said.out
     assert "alpha: cancel b: not taken, status 429" in said.err
 
 
