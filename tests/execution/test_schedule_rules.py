@@ -5,16 +5,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 from math import inf, nan, sqrt
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.execution.test_schedule import HAZARD, HOUR, averse, leg, pair, traded
 from tests.risk import desk
 from tests.risk.desk import ALPHA_BTC, BETA_BTC
-from tidegate.execution.schedule import MAX_SLICES, Hazard, Leg, Pace, Schedule, schedule
+from tidegate.execution.schedule import MAX_SLICES, Hazard, Leg, Pace, Schedule, _reached, schedule
 from tidegate.model.errors import InputError
 from tidegate.model.times import MINUTE_MS, SECOND_MS, YEAR_MS
 
@@ -163,3 +167,17 @@ def test_least_that_may_be_said_is_enough() -> None:
             (n, {ALPHA_BTC: 1}) for n in range(3)
         ]
         assert plan.deviation_usd == 0.0
+
+
+@settings(max_examples=40)
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8), st.floats(0.0, 1.0))
+def test_shares_that_do_not_quite_add_up_are_made_up_within_the_cap(
+    shares: list[float], spare: float
+) -> None:
+    """However few they are: what is still missing is spread so that no slice exceeds the cap."""
+    least = Fraction(1, len(shares))
+    cap = least + (1 - least) * Fraction(spare).limit_denominator(100)
+    path = _reached([share / max(1.0, sum(shares)) for share in shares], cap)
+    steps = [after - before for before, after in pairwise([Fraction(0), *path])]
+    assert (len(path), path[-1]) == (len(shares), 1)
+    assert all(0 <= step <= cap for step in steps)
