@@ -27,7 +27,7 @@ from tidegate.model.times import DAY_MS
 
 MIDNIGHT = 1_700_000_000_000 // DAY_MS * DAY_MS
 LIMITS = Limits(
-    messages_per_s=3, repeats=3, repeats_in_s=4.0, loss_per_day=0.1, turnover_per_day=0.3
+    messages_per_s=3, repeats=3, repeats_in_s=4.0, loss_per_day=0.1, turnover_per_day=0.12
 )
 NAMES = ("alpha:BTC", "alpha:ETH", "beta:BTC")
 
@@ -74,7 +74,7 @@ class History:
             if self.day is None or weight.equity_usd is None or self.lost:
                 return "loss"
             turned = sum(usd for _, _, usd in self.sent[self.before_day :])
-            if turned + weight.notional_usd > 0.3 * self.day[1]:
+            if turned + weight.notional_usd > 0.12 * self.day[1]:
                 return "turnover"
         return None if self.has_room(weight.venue, now_ms) else "messages"
 

@@ -114,3 +114,10 @@ def test_second_edge_departs_in_its_hours_which_end_before_their_end(
     law = landing_law(way, NOW)
     assert law.seconds[law.weights > 0].tolist() == [(lands_ms - NOW) / 1_000]
     assert NOW % DAY_MS == 22 * HOUR_MS
+
+
+def test_need_of_one_quantum_is_one() -> None:
+    here = net(edge("a", "c", 60, 60, fee=0))
+    way = best_route(here, msgspec.structs.replace(need(1, 60), quanta=1))
+    assert way is not None
+    assert (way.sent_quanta, way.received_quanta) == (1, 1)
