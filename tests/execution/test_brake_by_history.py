@@ -179,3 +179,8 @@ def test_trades_in_between_do_not_make_a_repeated_one_new() -> None:
         state, held = allows(state, order, MIDNIGHT, weight, free)
         rules.append(held.rule if held else None)
     assert rules == [None] * 8 + ["repeats"] * 4
+    state, rooms = BrakeState(), list[bool]()
+    for venue in ("alpha", "beta", "alpha", "beta", "alpha", "alpha", "beta", "beta"):
+        state, held = messaged(state, venue, MIDNIGHT, LIMITS)
+        rooms.append(held is None)
+    assert rooms == [True] * 5 + [False, True, False]

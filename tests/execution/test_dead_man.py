@@ -83,4 +83,6 @@ def test_each_venue_is_armed_by_its_own_window_and_known_by_itself_on_our_clock(
 )
 def test_window_is_what_is_wanted_within_what_the_device_takes(wanted_s: int, seconds: int) -> None:
     assert window_s(DEVICE, wanted_s) == seconds
+    after = armed(Arming(), "alpha", seconds, Armed("alpha", NOW, NOW), NOW)
+    assert after == Arming({"alpha": NOW + 1_000 * seconds})
     assert to_arm(Arming(), DEVICES, ["alpha"], NOW, wanted_s) == (("alpha", seconds),)

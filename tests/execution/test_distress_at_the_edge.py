@@ -132,12 +132,21 @@ def test_share_of_every_position_is_rounded_up_to_whole_lots() -> None:
     )
     situation = desk.situation(book)
     here = slower(roads(TERMS, situation), 30)
-    cut = dict(send_or_cut(TERMS, situation, here, pressure()).cut)
+    found = send_or_cut(TERMS, situation, here, pressure())
+    assert found.way is not None
+    until = buffer_for(0.01, LogMotion(1.0), landing_law(found.way, desk.NOW_MS))
+    must = BLOCKED, {coin: expm1(vol * until) for coin, vol in VOLS.items()}
+    cut = dict(found.cut)
     shares = [
         {n: -ceil(abs(lots) * k / 1_000) * (1 if lots > 0 else -1) for n, lots in odd.items()}
         for k in range(1, 500)
     ]
-    assert cut in shares
+    place = shares.index(cut)
+    stand = [
+        all(health(situation, after(situation, shares[k]), moves) >= 0 for moves in must)
+        for k in (place - 1, place)
+    ]
+    assert stand == [False, True]
 
 
 def test_pressure_of_one_quantum_is_one_and_long_positions_need_a_volatility_too() -> None:

@@ -51,7 +51,7 @@ def test_name_that_is_taken_keeps_its_content_and_nothing_is_left_beside_it(tmp_
     path.write_bytes(b"first")
     for other in (b"second", b"first"):
         assert put_new(path, other) is False
-    assert path.read_bytes() == b"first"
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"first", ["name"])
     put(path, b"third")
     assert (path.read_bytes(), os.listdir(tmp_path)) == (b"third", ["name"])
 
