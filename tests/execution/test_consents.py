@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.execution.test_latch import KEYS, NOW, resume, with_operators
 from tidegate.execution import latch as latch_room
-from tidegate.execution.latch import WORDS_MAX, Confirmation, Latch
+from tidegate.execution.latch import WORDS_MAX, Confirmation, Latch, VenueQuiet
 from tidegate.execution.operators import (
     CONSENT_LIFE_MS,
     check_name,
@@ -235,3 +235,21 @@ def test_folder_that_cannot_be_looked_into_holds_no_latch_and_none_is_made_there
     assert Latch(nowhere).is_set()
     with pytest.raises(InputError, match="expected a latch folder that can be read and written"):
         Latch.create(nowhere)
+
+
+def test_venue_that_does_not_say_what_works_is_not_quiet() -> None:
+    for left, quiet in ((0, True), (1, False), (None, False)):
+        venues = {"alpha": VenueQuiet(0, 0, NOW), "beta": VenueQuiet(2, left, NOW)}
+        assert Confirmation(KILL, NOW, NOW, venues).quiet == quiet
+
+
+def test_consents_of_which_one_is_forged_write_no_leave_and_stay(latch: Latch) -> None:
+    latch.set("anna", "drill", NOW)
+    forged = sign("bert", KEYS["anna"], latch.kill_id, NOW)
+    (latch.folder / "consent-bert.json").write_bytes(msgspec.json.encode(forged))
+    assert resume(latch, "anna") == ("anna",)
+    assert sorted(path.name for path in latch.folder.glob("*.json")) == [
+        "consent-anna.json",
+        "consent-bert.json",
+        "kill-000001.json",
+    ]

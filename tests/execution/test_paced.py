@@ -40,9 +40,10 @@ class Counted(ScriptedVenues):
 STEPS = st.lists(
     st.tuples(
         st.sampled_from((*QUESTIONS, *ACTIONS)),
-        st.sampled_from(["alpha", "beta"]),
-        st.sampled_from([0, 0, 0, 1, 500, 999, 1_000]),
+        st.sampled_from(["alpha", "alpha", "alpha", "beta"]),
+        st.sampled_from([0, 0, 0, 0, 0, 0, 1, 499, 999, 1_000]),
     ),
+    min_size=10,
     max_size=30,
 )
 
