@@ -26,16 +26,18 @@ from tidegate.model.times import MINUTE_MS, SECOND_MS, YEAR_MS
 def deviation_usd(plan: Schedule, legs: dict[str, Leg], basis: float, coin: float) -> float:
     """Of what waits after each slice until the next, by the leg that is furthest behind, and of
     each slice while it fills, by the leg that trades most."""
-    hedged = min(own.size_usd(abs(own.lots)) for own in legs.values())
+    sizes = sorted(own.size_usd(abs(own.lots)) for own in legs.values())
+    hedged, alone = sizes[0], sizes[1] - sizes[0]
+    waiting = (hedged * basis) ** 2 + (alone * coin) ** 2
     waits = [0, *(part.offset_ms for part in plan.slices)]
     left = dict.fromkeys(legs, 1.0)
-    total = waits[1] * (hedged * basis) ** 2 / YEAR_MS
+    total = waits[1] * waiting / YEAR_MS
     for part, now, later in zip(plan.slices, waits[1:], [*waits[2:], waits[-1]], strict=True):
         shares = [part.lots.get(name, 0) / own.lots for name, own in legs.items()]
         for name, share in zip(left, shares, strict=True):
             left[name] -= share
         behind = max(left.values())
-        total += (behind * hedged * basis) ** 2 * (later - now) / YEAR_MS
+        total += behind**2 * waiting * (later - now) / YEAR_MS
         gap_years = HAZARD.leg_gap_s * SECOND_MS / YEAR_MS
         total += (max(shares) * hedged * coin) ** 2 * gap_years
     return sqrt(total)
@@ -50,10 +52,8 @@ def test_deviation_is_that_of_the_slices_as_they_were_rounded(
     legs = dict(reversed(legs.items())) if turned else legs
     plan = schedule(legs, HAZARD, msgspec.structs.replace(HOUR, horizon_ms=9 * MINUTE_MS))
     assert len(plan.slices) <= lots
-    sizes = [own.size_usd(abs(own.lots)) for own in legs.values()]
-    if sizes[0] == sizes[1]:
-        expected = deviation_usd(plan, legs, HAZARD.basis_vol_annual, HAZARD.coin_vol_annual)
-        assert plan.deviation_usd == pytest.approx(expected)
+    expected = deviation_usd(plan, legs, HAZARD.basis_vol_annual, HAZARD.coin_vol_annual)
+    assert plan.deviation_usd == pytest.approx(expected)
     impact = sum(legs[n].impact_usd(k) for part in plan.slices for n, k in part.lots.items())
     linear = sum(own.size_usd(own.lots) * own.costs.linear_rate(own.quote) for own in legs.values())
     assert plan.cost_usd == pytest.approx(impact + linear)
