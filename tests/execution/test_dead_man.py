@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.venues.drill import NOW, house, slow
 from tidegate.execution.dead_man import Arming, armed, to_arm, unguarded, window_s
-from tidegate.model.replies import Device, NotTaken, Unclear
+from tidegate.model.replies import Armed, Device, NotTaken, Unclear
 
 DEVICE = Device("alpha", 5, 300, cancels_protective=True)
 DEVICES = {"alpha": DEVICE}
@@ -54,3 +55,34 @@ def test_switch_that_lapsed_is_said_to_be_so() -> None:
     arming = Arming({"alpha": NOW})
     assert unguarded(arming, DEVICES, ["alpha"], NOW - 1) == ()
     assert unguarded(arming, DEVICES, ["alpha"], NOW) == ("alpha",)
+
+
+def test_each_venue_is_armed_by_its_own_window_and_known_by_itself_on_our_clock() -> None:
+    """The venues' clock is far ahead of ours, and what they say of theirs is not taken for ours."""
+    devices = {"alpha": DEVICE, "beta": Device("beta", 30, 60, cancels_protective=True)}
+    resting = ["beta", "alpha", "gamma", "alpha"]
+    assert to_arm(Arming(), devices, resting, NOW, 10) == (("alpha", 10), ("beta", 30))
+    arming = Arming()
+    for venue, seconds in (("alpha", 10), ("beta", 30)):
+        arming = armed(arming, venue, seconds, Armed(venue, NOW + 10**9, NOW + 5_000), NOW)
+    assert arming == Arming({"alpha": NOW + 10_000, "beta": NOW + 30_000})
+    due = [
+        [venue for venue, _ in to_arm(arming, devices, resting, NOW + ms, 10)]
+        for ms in (3_999, 4_000, 11_999, 12_000)
+    ]
+    assert due == [[], ["alpha"], ["alpha"], ["alpha", "beta"]]
+    for tells_nothing in (Unclear("TimeoutError"), NotTaken("status 429")):
+        assert armed(arming, "beta", 30, tells_nothing, NOW + 1) == arming
+    assert unguarded(arming, devices, resting, NOW + 9_999) == ("gamma",)
+    disarmed = armed(arming, "alpha", 0, Armed("alpha", None, NOW + 5_001), NOW + 1)
+    assert unguarded(disarmed, devices, resting, NOW + 1) == ("alpha", "gamma")
+
+
+@pytest.mark.parametrize(
+    ("wanted_s", "seconds"), [(0, 5), (5, 5), (60, 60), (300, 300), (301, 300)]
+)
+def test_window_is_what_is_wanted_within_what_the_device_takes(wanted_s: int, seconds: int) -> None:
+    assert window_s(DEVICE, wanted_s) == seconds
+    after = armed(Arming(), "alpha", seconds, Armed("alpha", NOW, NOW), NOW)
+    assert after == Arming({"alpha": NOW + 1_000 * seconds})
+    assert to_arm(Arming(), DEVICES, ["alpha"], NOW, wanted_s) == (("alpha", seconds),)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,3 +100,18 @@ def test_what_was_told_anew_is_asked_about_soon_and_what_is_forgotten_at_once() 
     patience.forget("o")
     patience.forget("never asked about")
     assert patience.is_over("o", 2_000)
+
+
+def test_venues_are_kept_apart_in_order_gaps_and_when_they_are_stopped() -> None:
+    inbox = Inbox({"alpha": 0, "beta": 4})
+    told = [msgspec.structs.replace(line(n), venue=v) for v in ("alpha", "beta") for n in (3, 6)]
+    inbox.put(told)
+    assert inbox.gaps == ("alpha", "beta")
+    inbox.put([msgspec.structs.replace(line(5), venue="beta")])
+    assert [event.ts_ms for event in inbox.take("beta", lambda _: True)] == [5, 6]
+    assert (inbox.gaps, inbox.cursors) == (("alpha",), {"alpha": 0, "beta": 6})
+    inbox.stop("beta", 5)
+    inbox.stop("alpha", 0)
+    inbox.put([line(1), *(msgspec.structs.replace(line(n), venue="beta") for n in (6, 7))])
+    assert [inbox.take(venue, lambda _: True) for venue in ("alpha", "beta")] == [[], []]
+    assert (inbox.gaps, inbox.cursors) == ((), {"alpha": 0, "beta": 5})

@@ -19,7 +19,7 @@ from tidegate.journal.writer import Journal
 from tidegate.ledger.book import Ledger
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import InvariantError
-from tidegate.model.events import Deposited, TransferSent
+from tidegate.model.events import Deposited, LiquidationStarted, TransferSent
 from tidegate.model.replies import NotTaken, Unclear
 
 LONG = Order("alpha.long", ALPHA_BTC, 100, reduce_only=False, reason="test")
@@ -148,3 +148,35 @@ def test_journal_that_ends_with_a_sending_leaves_what_was_sent_unknown(
     known = [record.state.value for record in books.open_orders]
     known += [record.leg.value for record in books.open_transfers]
     assert known == ["unknown"]
+
+
+def test_what_was_sent_comes_back_with_the_expiry_of_its_approval() -> None:
+    """Until then, and ten seconds more, it may still arrive."""
+    sent = [frame(k, {"approval": granted.value()["id"]}) for k, granted in
+            (("submitted", APPROVED[0]), ("sent", APPROVED[2]))]  # fmt: skip
+    books = recover_run([*APPROVED, *sent], empty(), INSTRUMENTS).books
+    expiries = [r.expires_ms for r in (*books.open_orders, *books.open_transfers)]
+    assert expiries == [STEPS[0][0].expires_ms, STEPS[1][0].expires_ms]
+
+
+def test_postings_of_events_that_give_none_are_refused() -> None:
+    payload = {
+        "ts_ms": NOW_MS,
+        "events": [LiquidationStarted(NOW_MS, "alpha", 1, 2)],
+        "postings": [("own/alpha", "USDT", 5, 5, "capital"), ("world", "USDT", -5, -5, "capital")],
+    }
+    with pytest.raises(InvariantError, match="no longer give its postings"):
+        recover_run([frame("events", payload)], empty(), INSTRUMENTS)
+
+
+def test_capital_of_a_days_frame_is_without_deposits_that_may_be_our_own_money() -> None:
+    built = office()
+    for event in (
+        Deposited(NOW_MS, "alpha", "USDT", 50_000_000),
+        TransferSent(NOW_MS, "t", "alpha", "vault", "USDT", 5_000_000, 1_000_000),
+        Deposited(NOW_MS, "alpha", "USDT", 4_000_000),
+    ):
+        built.venues.log("alpha", event)
+    built.desk.tick(NOW_MS)
+    frames = [*told(built), frame("day", {"ts_ms": NOW_MS, "day": Day(1, 10.0)})]
+    assert recover_run(frames, empty(), INSTRUMENTS).capital_micro == 50_000_000
