@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -166,15 +167,18 @@ def _set_text(row: SetScore) -> str:
     if row.score is None:
         return f"{name}: no score: {row.refusal}"
     score = row.score
+    lead = f"lead {score.lead_days:.0f} d" if math.isfinite(score.lead_days) else "no lead"
     return (
         f"{name}: AUC {_measured(score.auc)}, AP {_measured(score.average_precision)} (base"
         f" {score.base_rate:.3f}), precision at 10 % false alarms"
-        f" {_measured(score.precision_at_far)}, lead {score.lead_days:.0f} d,"
+        f" {_measured(score.precision_at_far)}, {lead},"
         f" {score.caught:.0%} of {score.episodes} caught, {score.n} days"
     )
 
 
 def _measured(figure: Measured) -> str:
+    if not math.isfinite(figure.low):
+        return f"{figure.value:.3f} [no interval]"
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
@@ -195,6 +199,9 @@ def _all_funding_lines(evidence: FundingEvidence) -> Iterator[str]:
 def _all_stress_lines(scores: StressScores) -> Iterator[str]:
     yield f"\nAll gauges: {scores.trials} trials"
     yield from (f"  {_set_text(row)}" for row in scores.sets)
+    if scores.smiles:
+        yield "Implied volatility as it stands, nothing fitted, on the months of option chains"
+        yield from (f"  {_set_text(row)}" for row in scores.smiles)
     yield f"Margin-days saved at equal liquidations; {len(scores.pays)} of {len(scores.values)} pay"
     for each in scores.values:
         value = each.value
