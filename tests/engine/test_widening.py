@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Literal
 
 import msgspec
@@ -16,42 +17,19 @@ from msgspec import UNSET, structs
 from tests.risk import desk
 from tidegate.engine.outlook import Forecaster, Outlook
 from tidegate.engine.widening import widened, widening_factors
-from tidegate.forecast.funding import FundingPrints
+from tidegate.history.bars import Bars
+from tidegate.history.funding import FundingPrints as StoredPrints
 from tidegate.model.errors import InputError
-from tidegate.model.instruments import InstrumentId
 from tidegate.model.mandate import Mandate, read_plan_mandate
-from tidegate.model.market import MarketSnapshot
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.widening_terms import Widening
 from tidegate.ports import PastBars
+from tidegate.venues.replay import Liquidity, ReplayFeed
 
 DAYS = 220
 START_MS = 19_000 * DAY_MS
 NOW_MS = START_MS + DAYS * DAY_MS
 WAYS: tuple[Literal["volatility", "gauge"], ...] = ("volatility", "gauge")
-
-
-@dataclass(frozen=True)
-class KnownBars:
-    """A feed of hourly bars and funding prints that gives what had closed by the time asked."""
-
-    bars: PastBars
-
-    def snapshot(self, ts_ms: int, frozen: tuple[str, ...]) -> MarketSnapshot:
-        return MarketSnapshot(ts_ms, {}, frozen)
-
-    def past(self, coins: tuple[str, ...], ts_ms: int, days: int) -> PastBars:
-        b = self.bars
-        rows = (b.open_ms + b.interval_ms <= ts_ms) & (b.open_ms >= ts_ms - days * DAY_MS)
-        columns = (b.high[rows], b.low[rows], b.close[rows])
-        return PastBars(b.open_ms[rows], b.interval_ms, *columns)
-
-    def funding(self, instrument: InstrumentId, ts_ms: int) -> FundingPrints | None:
-        if instrument != desk.ALPHA_BTC:
-            return None
-        stamps = np.arange(START_MS, ts_ms + 1, 8 * HOUR_MS, dtype=np.int64)
-        noise = np.random.default_rng(1).standard_normal(3 * (DAYS + 9))[: stamps.size]
-        return FundingPrints(stamps, 1e-4 + 2e-5 * noise, np.full(stamps.size, 8.0))
 
 
 def _bars(last_days: float = 1.0, days: int = DAYS) -> PastBars:
@@ -69,9 +47,40 @@ def _mandate(widen: Widening | None) -> Mandate:
     return structs.replace(desk.MANDATE, stress=stress)
 
 
-def _outlook(bars: PastBars, widen: Widening | None, ts_ms: int = NOW_MS) -> Outlook:
-    made = Forecaster(KnownBars(bars), _mandate(widen), desk.INSTRUMENTS, {})
-    return made.at(ts_ms)
+def _prints(venue: str, seed: int) -> StoredPrints:
+    """Eight-hourly prints, past the end of the bars."""
+    stamps = np.arange(START_MS, NOW_MS + 5 * DAY_MS, 8 * HOUR_MS, dtype=np.int64)
+    rate = 1e8 * seed + 2e7 * np.random.default_rng(seed).standard_normal(stamps.size)
+    interval = np.full(stamps.size, 8 * HOUR_MS, dtype=np.int64)
+    return StoredPrints(venue, "BTC", stamps, rate.astype(np.int64), interval)
+
+
+PRINTS = {desk.ALPHA_BTC: _prints("alpha", 1), desk.BETA_BTC: _prints("beta", 3)}
+
+
+def _feed(bars: PastBars, prints: Mapping[str, StoredPrints] = PRINTS) -> ReplayFeed:
+    """The feed of backtests over stored bars of both coins, and prints of BTC at both venues."""
+    reference = {"BTC": desk.ALPHA_BTC, "ETH": desk.ALPHA_ETH}
+    stored = {
+        name: Bars(
+            "alpha", coin, "last", HOUR_MS, bars.open_ms, bars.close[:, i], bars.high[:, i],
+            bars.low[:, i], bars.close[:, i], None,
+        )
+        for i, (coin, name) in enumerate(reference.items())
+    }  # fmt: skip
+    known = {name: prints.get(name) for name in desk.INSTRUMENTS}
+    liquidity = Liquidity(START_MS, HOUR_MS, {}, {})
+    return ReplayFeed(desk.INSTRUMENTS, stored, known, reference, liquidity)
+
+
+def _outlook(feed: ReplayFeed, widen: Widening | None, ts_ms: int = NOW_MS) -> Outlook:
+    return Forecaster(feed, _mandate(widen), desk.INSTRUMENTS, {}).at(ts_ms)
+
+
+def _written(value: object) -> str:
+    """Every number of a value, to the bit."""
+    with np.printoptions(threshold=10**9, floatmode="unique"):
+        return repr(value)
 
 
 def test_switch_that_is_not_said_leaves_the_mandate_and_its_version_as_they_were() -> None:
@@ -92,7 +101,7 @@ def test_switched_on_both_levels_widen_in_stress_and_nothing_else_changes(
     by: Literal["volatility", "gauge"],
 ) -> None:
     bars = _bars(4.0)
-    off, on = _outlook(bars, None), _outlook(bars, Widening(by, 0.5))
+    off, on = _outlook(_feed(bars), None), _outlook(_feed(bars), Widening(by, 0.5))
     for level in ("outer", "inner"):
         before, after = getattr(off, level), getattr(on, level)
         assert all(before[coin] < after[coin] < 1.0 for coin in before)
@@ -100,7 +109,7 @@ def test_switched_on_both_levels_widen_in_stress_and_nothing_else_changes(
     for each in fields(Outlook):
         if each.name not in ("outer", "inner"):
             old, new = getattr(off, each.name), getattr(on, each.name)
-            assert repr(old) == repr(new), each.name
+            assert _written(old) == _written(new), each.name
 
 
 def test_forecast_of_a_day_like_any_other_widens_nothing() -> None:
@@ -118,8 +127,11 @@ def test_past_too_short_to_know_counts_as_full_stress(by: Literal["volatility", 
     assert widening_factors(Widening(by, 0.5), few, {"BTC": 0.01})["BTC"] == 1.5
 
 
-@pytest.mark.parametrize("by", WAYS)
-def test_bars_after_the_decision_have_no_say(by: Literal["volatility", "gauge"]) -> None:
+@pytest.mark.parametrize("widen", [None, *(Widening(by, 0.5) for by in WAYS)])
+def test_nothing_of_an_outlook_changes_when_bars_and_prints_after_it_do(
+    widen: Widening | None,
+) -> None:
+    """Edges, carry, volatility, stress moves and scenarios, switched off and on."""
     bars, ts_ms = _bars(4.0), NOW_MS - 2 * DAY_MS
     later = (bars.open_ms + HOUR_MS > ts_ms)[:, None]
     changed = replace(
@@ -128,11 +140,17 @@ def test_bars_after_the_decision_have_no_say(by: Literal["volatility", "gauge"])
         low=np.where(later, 0.2 * bars.low, bars.low),
         close=np.where(later, 2.0 * bars.close, bars.close),
     )
-    widen = Widening(by, 0.5)
-    before, after = _outlook(bars, widen, ts_ms), _outlook(changed, widen, ts_ms)
-    assert (before.outer, before.inner) == (after.outer, after.inner)
-    whole = _outlook(changed, widen), _outlook(bars, widen)
-    assert whole[0].outer != whole[1].outer
+    prints = {
+        name: replace(each, rate_e12=np.where(each.ts_ms > ts_ms, -9, 1) * each.rate_e12)
+        for name, each in PRINTS.items()
+    }
+    plain, bent = _feed(bars), _feed(changed, prints)
+    before, after = _outlook(plain, widen, ts_ms), _outlook(bent, widen, ts_ms)
+    assert before.edges
+    assert _written(before) == _written(after)
+    # What came later is seen as soon as it is past.
+    assert _outlook(plain, widen).edges != _outlook(bent, widen).edges
+    assert _outlook(plain, widen).outer != _outlook(bent, widen).outer
 
 
 @given(st.floats(0.001, 0.999), st.floats(0.0, 1.0), st.floats(0.01, 10.0), st.floats(0.0, 1.0))
