@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import duckdb
@@ -106,7 +105,12 @@ def test_range_of_a_day_tells_variance_and_return_and_nothing_else(data_root: Pa
 def test_published_doubts_are_what_the_real_folder_gives(data_root: Path) -> None:
     """The figures of docs/forecasts.md; it walks every model over seventy coins."""
     found = study_gate(data_root, USED)
-    assert json.loads(json.dumps([doubt.model for doubt in found.doubts]))
     first, second = found.doubts
-    assert first.test.p_value > 0.05
-    assert second.test.p_value < 0.05
+    assert (first.test.p_value > 0.05, second.test.p_value < 0.05) == (True, True)
+    assert all(each.significant > 0.95 for each in (*first.powers, *first.noisy_powers))
+    assert [day.date for day in first.heavy[:2]] == ["2026-02-28", "2026-01-31"]
+    fresh = {(row.sample, row.model): row for row in found.fresh}
+    assert all(row.gain > 0.1 for row in fresh.values())
+    assert found.tests == len(fresh) == 6
+    called = {key for key, row in fresh.items() if row.test and 6 * row.test.p_value < 0.05}
+    assert called == {("same days", "pool"), ("hourly", "pool")}
