@@ -11,8 +11,9 @@ import pytest
 
 from tidegate.history.chain_window import ChainSnapshot
 from tidegate.history.daily_bars import DailyBars
+from tidegate.history.forecast_command import stress_lines
 from tidegate.history.smile_stress import features_of, read_perpetual_days, smile_of
-from tidegate.history.stress_study import score_smiles
+from tidegate.history.stress_study import StressScores, score_smiles
 from tidegate.history.volatility_history import EVER
 from tidegate.model.times import DAY_MS, HOUR_MS
 
@@ -96,6 +97,9 @@ def test_real_months_hold_one_episode_of_expansion_and_so_no_interval(data_root:
     assert slope.episodes <= 1
     assert np.isnan(slope.auc.low)
     assert 0.5 < slope.auc.value < 1.0
+    told = "\n".join(stress_lines(StressScores((), (), tuple(score_smiles(data_root, "BTC")))))
+    assert "[no interval]" in told
+    assert "nan" not in told
 
 
 def test_day_of_the_perpetual_that_lacks_a_bar_is_a_hole(data_root: Path) -> None:

@@ -102,7 +102,7 @@ def lines(found: ForecastEvidence) -> Iterator[str]:
     if found.all_funding is not None:
         yield from _all_funding_lines(found.all_funding)
     if found.all_stress is not None:
-        yield from _all_stress_lines(found.all_stress)
+        yield from stress_lines(found.all_stress)
     yield "\nOff by default"
     yield f"  {GAUGE_OFF}"
     yield f"  {FUNDING_OFF}"
@@ -167,12 +167,13 @@ def _set_text(row: SetScore) -> str:
     if row.score is None:
         return f"{name}: no score: {row.refusal}"
     score = row.score
+    caught = f"{score.caught:.0%} of {score.episodes} caught" if score.episodes else "no episode"
     lead = f"lead {score.lead_days:.0f} d" if math.isfinite(score.lead_days) else "no lead"
     return (
         f"{name}: AUC {_measured(score.auc)}, AP {_measured(score.average_precision)} (base"
         f" {score.base_rate:.3f}), precision at 10 % false alarms"
         f" {_measured(score.precision_at_far)}, {lead},"
-        f" {score.caught:.0%} of {score.episodes} caught, {score.n} days"
+        f" {caught}, {score.n} days"
     )
 
 
@@ -196,7 +197,8 @@ def _all_funding_lines(evidence: FundingEvidence) -> Iterator[str]:
     yield from (f"  not judged: {reason}" for reason in evidence.refused)
 
 
-def _all_stress_lines(scores: StressScores) -> Iterator[str]:
+def stress_lines(scores: StressScores) -> Iterator[str]:
+    """Every trial of the stress study; what could not be had is said in words."""
     yield f"\nAll gauges: {scores.trials} trials"
     yield from (f"  {_set_text(row)}" for row in scores.sets)
     if scores.smiles:

@@ -15,7 +15,7 @@ three fresh samples, all of coins that had no part in any choice:
 Nothing is tuned: models, windows and refits are those of the study. Coins of one day are averaged
 before the test, so a day counts once, whatever the correlation between its coins.
 
-`python -m tidegate.history.volatility_gate --data DIR` prints it.
+`python -m tidegate.history.volatility_gate_table --data DIR` prints it.
 """
 
 from __future__ import annotations
