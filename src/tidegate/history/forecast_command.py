@@ -38,7 +38,8 @@ PageMaker = Callable[[str, str, Mapping[str, object]], str]
 WHERE = "tidegate forecast"
 GAUGE_OFF = (
     "The gauge scales no buffer and no limit: no gauge saved margin-days over its whole band on"
-    " the days it was judged on (docs/forecasts.md); --stress makes those figures."
+    " the days it was judged on (docs/forecasts.md); --stress makes those figures. A mandate may"
+    " switch it on for buffers alone, by stress.widen."
 )
 FUNDING_OFF = (
     "Funding forecasts move no capital: net of costs, acting on them beat holding on no coin over"
