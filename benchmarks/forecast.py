@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Refits of GARCH beside arch, statsforecast and SciPy, and of HAR beside statsmodels.
 
-`python benchmarks/forecast.py` prints a table, with `--json` everything as JSON; `--quick` measures
+`python benchmarks/forecast.py` prints tables, with `--json` everything as JSON; `--quick` measures
 in seconds. Returns are drawn from a GJR-GARCH with Student errors. One core; medians of interleaved
-rounds in processor time. A peer that is not installed is named as absent.
+rounds in processor time. That arch finds the same optimum is measured on many series, parameters
+and standard errors alike. A peer that is not installed is named as absent.
 """
 
 from __future__ import annotations
@@ -30,16 +31,20 @@ ROWS = 730
 AIM = 20.0
 PEERS = ("arch", "statsforecast", "statsmodels")
 OURS, SLSQP = "Tidegate", "SciPy SLSQP on our likelihood"
+ARCH, ARCH_WARM = "arch", "arch, from its own optimum"
+SERIES, QUICK_SERIES = 40, 3
 PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A way to fit; what it finds is its parameters and log-likelihood, where it gives them."""
+    """A way to fit; what it finds is its parameters and log-likelihood, where it gives them, and
+    `note` what it does less or more than ours."""
 
     name: str
     fit: Callable[[], Any]
     found: Callable[[Any], dict[str, float]]
+    note: str = ""
 
 
 def returns_of(rows: int, seed: int) -> Any:
@@ -62,13 +67,42 @@ def garch_entries(returns: Any) -> list[Entry]:
 
     entries = [
         Entry(OURS, lambda: estimate_garch(returns, True, True), _of_ours),
-        Entry(SLSQP, lambda: _slsqp(returns), lambda found: found),
+        Entry(SLSQP, lambda: _slsqp(returns), lambda found: found, "Less: no gradient, no errors."),
     ]
-    if importable("arch"):
-        from arch import arch_model
+    if importable(ARCH):
+        model = _arch_model(returns)
+        warm = model.fit(disp="off").params.to_numpy()
+        more = "More: other means, lags and laws; covariance and summary when asked."
+        entries += [
+            Entry(ARCH, lambda: model.fit(disp="off"), _of_arch, more),
+            Entry(
+                ARCH_WARM,
+                lambda: model.fit(disp="off", starting_values=warm),
+                _of_arch,
+                "As before; ours is from cold.",
+            ),
+        ]
+    return entries
 
-        model = arch_model(returns, p=1, o=1, q=1, dist="t", rescale=False)
-        entries.append(Entry("arch", lambda: model.fit(disp="off"), _of_arch))
+
+def error_entries(returns: Any) -> list[Entry]:
+    """The same with robust standard errors, which both make when they are asked for."""
+    from tidegate.forecast.garch import estimate_garch
+
+    def ours() -> Any:
+        found = estimate_garch(returns, True, True)
+        return found, found.standard_errors()
+
+    entries = [Entry(OURS, ours, lambda _: {})]
+    if importable(ARCH):
+        model = _arch_model(returns)
+
+        def theirs() -> Any:
+            found = model.fit(disp="off")
+            return found, found.std_err
+
+        more = "The same sandwich, its derivatives by differences."
+        entries.append(Entry(ARCH, theirs, lambda _: {}, more))
     return entries
 
 
@@ -77,10 +111,18 @@ def plain_entries(returns: Any) -> list[Entry]:
     from tidegate.forecast.garch import estimate_garch
 
     entries = [Entry(OURS, lambda: estimate_garch(returns, False, False), _of_ours)]
+    if importable(ARCH):
+        from arch import arch_model
+
+        model = arch_model(returns, p=1, o=0, q=1, dist="normal", rescale=False)
+        entries.append(Entry(ARCH, lambda: model.fit(disp="off"), _of_plain_arch))
     if importable("statsforecast"):
         from statsforecast.models import GARCH
 
-        entries.append(Entry("statsforecast", lambda: GARCH(1, 1).fit(returns), lambda _: {}))
+        less = "Less: no mean, no standard errors, no likelihood given; Nelder and Mead's search."
+        entries.append(
+            Entry("statsforecast", lambda: GARCH(1, 1).fit(returns), _of_statsforecast, less)
+        )
     return entries
 
 
@@ -103,7 +145,8 @@ def har_entries(returns: Any) -> list[Entry]:
             target = np.log(variance[-394:])
             return OLS(target[known], rows[:-1][known]).fit(cov_type="HAC", cov_kwds={"maxlags": 1})
 
-        entries.append(Entry("statsmodels OLS, HAC", fit, lambda _: {}))
+        note = "More: tests and a summary. Less: rows of regressors are made by our code."
+        entries.append(Entry("statsmodels OLS, HAC", fit, lambda _: {}, note))
     return entries
 
 
@@ -114,6 +157,7 @@ def measure(rounds: int, least_s: float) -> dict[str, Any]:
     returns = returns_of(ROWS, 1)
     topics = {
         "GJR-GARCH-t": garch_entries(returns),
+        "GJR-GARCH-t with standard errors": error_entries(returns),
         "GARCH": plain_entries(returns),
         "log-HAR with leverage": har_entries(returns),
     }
@@ -125,11 +169,41 @@ def measure(rounds: int, least_s: float) -> dict[str, Any]:
                 "name": entry.name,
                 "milliseconds": 1e3 * timed[entry.name].median_s,
                 "times_ours": timed[entry.name].times_slower_than(timed[OURS]),
+                "spread": timed[entry.name].spread,
+                "note": entry.note,
                 "found": entry.found(entry.fit()),
             }
             for entry in entries
         ]
     return found
+
+
+def agreement(series: int) -> dict[str, float] | None:
+    """How far arch is from ours over many series of returns, at the worst; None without arch.
+
+    Parameters apart in standard errors, standard errors in per cent, and the log-likelihood by
+    which arch's optimum is above ours.
+    """
+    if not importable(ARCH):
+        return None
+    from tidegate.forecast.garch import estimate_garch
+
+    apart = {"parameters": 0.0, "standard errors, %": 0.0, "arch above ours": -math.inf}
+    apart["ours above arch"] = -math.inf
+    for seed in range(series):
+        returns = returns_of(ROWS, 100 + seed)
+        ours = _of_ours(estimate_garch(returns, True, True))
+        theirs = _of_arch(_arch_model(returns).fit(disp="off"))
+        above = theirs["log-likelihood"] - ours["log-likelihood"]
+        apart["arch above ours"] = max(apart["arch above ours"], above)
+        apart["ours above arch"] = max(apart["ours above arch"], -above)
+        for name in PARAMETERS:
+            error, other = ours[f"error of {name}"], theirs[f"error of {name}"]
+            off = abs(ours[name] - theirs[name]) / error
+            apart["parameters"] = max(apart["parameters"], off)
+            worse = 100.0 * abs(other / error - 1.0)
+            apart["standard errors, %"] = max(apart["standard errors, %"], worse)
+    return apart | {"series": float(series)}
 
 
 def importable(name: str) -> bool:
@@ -146,7 +220,8 @@ def _of_ours(estimate: Any) -> dict[str, float]:
     errors = estimate.standard_errors()
     found |= {f"error of {name}": getattr(errors, name) for name in PARAMETERS}
     found["log-likelihood"] = estimate.log_likelihood
-    return {name: value for name, value in found.items() if value is not None}
+    known = {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in known.items() if math.isfinite(value)}
 
 
 def _of_arch(result: Any) -> dict[str, float]:
@@ -155,6 +230,24 @@ def _of_arch(result: Any) -> dict[str, float]:
     errors = zip(PARAMETERS, names, strict=True)
     found |= {f"error of {ours}": float(result.std_err[n]) for ours, n in errors}
     return found | {"log-likelihood": float(result.loglikelihood)}
+
+
+def _of_plain_arch(result: Any) -> dict[str, float]:
+    named = {"mu": "mu", "omega": "omega", "alpha": "alpha[1]", "beta": "beta[1]"}
+    found = {ours: float(result.params[theirs]) for ours, theirs in named.items()}
+    found |= {f"error of {ours}": float(result.std_err[n]) for ours, n in named.items()}
+    return found | {"log-likelihood": float(result.loglikelihood)}
+
+
+def _of_statsforecast(fitted: Any) -> dict[str, float]:
+    omega, alpha, beta = (float(value) for value in fitted.model_["coeff"])
+    return {"omega": omega, "alpha": alpha, "beta": beta}
+
+
+def _arch_model(returns: Any) -> Any:
+    from arch import arch_model
+
+    return arch_model(returns, p=1, o=1, q=1, dist="t", rescale=False)
 
 
 def _slsqp(returns: Any) -> dict[str, float]:
@@ -186,23 +279,38 @@ def _slsqp(returns: Any) -> dict[str, float]:
 
 
 def text(found: dict[str, Any], absent: Sequence[str]) -> str:
-    """The table."""
-    rows = []
-    for topic, entries in found.items():
-        rows.append(f"\n{topic}, {ROWS} rows")
+    """The tables, as docs/performance.md holds them."""
+    rows = [_machine_text(found["machine"])]
+    for topic, entries in found["topics"].items():
+        rows += [f"\n## {topic}, {ROWS} rows\n", "|  | ms | time of ours | spread | less or more |"]
+        rows.append("|---|---|---|---|---|")
         for entry in entries:
             rows.append(
-                f"  {entry['name']:<32} {entry['milliseconds']:9.3f} ms"
-                f" {entry['times_ours']:8.1f} x ours"
+                f"| {entry['name']} | {entry['milliseconds']:.3f} | {entry['times_ours']:.3g}"
+                f" | {entry['spread']:.2f} | {entry['note']} |"
             )
-            told = [f"{n} {v:.6g}" for n, v in entry["found"].items()]
-            rows += [f"    {'; '.join(told[i : i + 6])}" for i in range(0, len(told), 6)]
+        for entry in filter(lambda entry: entry["found"], entries):
+            told = "; ".join(f"{name} {value:.5g}" for name, value in entry["found"].items())
+            rows.append(f"\n{entry['name']}: {told}")
+    if found["agreement"] is not None:
+        told = "; ".join(f"{name} {value:.2g}" for name, value in found["agreement"].items())
+        rows.append(f"\narch and ours, furthest apart: {told}")
     rows.append(f"\nabsent here, so not compared: {', '.join(absent) or 'none'}")
     aim = "not measured, arch is absent"
-    for entry in found["GJR-GARCH-t"]:
-        if entry["name"] == "arch":
+    for entry in found["topics"]["GJR-GARCH-t"]:
+        if entry["name"] == ARCH:
             aim = f"{'met' if entry['times_ours'] >= AIM else 'missed'}: {entry['times_ours']:.1f}"
     return "\n".join([*rows, f"aim, {AIM:.0f} times arch: {aim}"])
+
+
+def _machine_text(told: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in told["versions"].items() if number)
+    load = "/".join(f"{value:.1f}" for value in told["load_average"])
+    return (
+        f"{told['processor']} (family/model/stepping {'/'.join(told['family_model'])}),"
+        f" {told['cores']} cores, {told['cache']} cache; {told['system']} {told['architecture']};"
+        f" load average {load}. Python {told['python']}, {versions}."
+    )
 
 
 def main(given: Sequence[str]) -> None:
@@ -214,13 +322,13 @@ def main(given: Sequence[str]) -> None:
     core = machine.use_one_thread()
     os.environ.setdefault("NUMBA_CACHE_DIR", cache_folder("numba-native"))
     settings = (QUICK_ROUNDS, QUICK_LEAST_S) if options.quick else (ROUNDS, LEAST_S)
-    found = measure(*settings)
+    topics = measure(*settings)
     absent = [name for name in PEERS if not importable(name)]
-    if options.json:
-        described = machine.description(core)
-        print(json.dumps({"machine": described, "topics": found, "absent": absent}, indent=1))
-    else:
-        print(text(found, absent))
+    described = machine.description(core)
+    described["versions"] |= {name: machine.version(name) for name in PEERS}
+    apart = agreement(QUICK_SERIES if options.quick else SERIES)
+    found = {"machine": described, "topics": topics, "agreement": apart, "absent": absent}
+    print(json.dumps(found, indent=1) if options.json else text(found, absent))
 
 
 if __name__ == "__main__":

@@ -139,6 +139,10 @@ def test_another_folder_gets_the_same_table(
     assert "first forecast was on 2024-05-26 (BTC)" in out
     for part in ("whole walk-forward", "first two thirds", "last third", "chosen on", "regret"):
         assert part in out
+    (tmp_path / "copy" / BARS).parent.mkdir(parents=True)
+    (tmp_path / "copy" / BARS).write_bytes((tmp_path / BARS).read_bytes())
+    assert main(["--data", str(tmp_path / "copy"), "--coins", "BTC"]) == 0
+    assert capsys.readouterr().out == out
     assert main(["--data", str(tmp_path), "--coins", "BTC", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["forecasts"][0]["as_of"] == "2024-08-18T00:00:00Z"

@@ -11,9 +11,9 @@ import duckdb
 import numpy as np
 import pytest
 
+from tidegate.history.daily_bars import DailyBars
 from tidegate.history.stress_study import (
     PANEL_COINS,
-    DailyBars,
     StressScores,
     event_labels,
     feature_sets,
@@ -92,7 +92,8 @@ def test_variance_expansion_is_partly_foreseen_from_variance_alone(scores: Stres
 
 
 def test_every_set_has_all_figures_or_a_reason(scores: StressScores) -> None:
-    assert scores.trials == len(scores.sets) + len(scores.values) == 47
+    assert len(scores.sets) + len(scores.values) == 47
+    assert scores.trials == 47 + len(scores.smiles) == 59
     for each in scores.sets:
         if each.score is None:
             assert each.refusal

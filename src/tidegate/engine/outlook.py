@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.costs.financing import Passage
+from tidegate.engine.widening import widened, widening_factors
 from tidegate.forecast.errors import InsufficientHistory
 from tidegate.forecast.funding import FundingEstimator, FundingForecast
 from tidegate.forecast.funding_path import funding_forecasts
@@ -51,7 +52,8 @@ LONG_RUN_DAYS = 365
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """`carry_annual` per instrument is what a long is expected to earn a year, shrunk for error;
-    `vol_daily` per coin; `outer` and `inner` are the stress moves, at least the mandate's."""
+    `vol_daily` per coin; `outer` and `inner` are the stress moves, at least the mandate's, and
+    wider in stress where its `stress.widen` says so."""
 
     ts_ms: int
     edges: tuple[CarryEdge, ...]
@@ -95,13 +97,16 @@ class Forecaster:
         tail = _last_days(bars, TAIL_DAYS)
         tables = path_tables(_block(recent), lengths)
         scenarios, windows = self._scenarios(tables, vol, bars.interval_ms)
+        vol_daily = dict(zip(self._coins, vol.tolist(), strict=True))
+        stress = self._mandate.stress
+        factors = widening_factors(stress.widen, bars, vol_daily)
         return Outlook(
             ts_ms,
             edges,
             self._carry(edges),
-            dict(zip(self._coins, vol.tolist(), strict=True)),
-            self._buffers(tail, lengths[-1], self._mandate.stress.outer),
-            self._buffers(tail, lengths[0], self._mandate.stress.inner),
+            vol_daily,
+            widened(self._buffers(tail, lengths[-1], stress.outer), factors),
+            widened(self._buffers(tail, lengths[0], stress.inner), factors),
             scenarios,
             self._mandate.limits.solvency_tail * windows,
         )

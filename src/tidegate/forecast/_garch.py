@@ -179,8 +179,8 @@ def value_at(
     presample: float,
     shape: tuple[bool, bool],
     work: FloatArray,
-) -> tuple[float, FloatArray, FloatArray]:
-    """Minus the mean log-likelihood at a point, its gradient, and the outer product of scores."""
+) -> tuple[float, FloatArray]:
+    """Minus the mean log-likelihood at a point and its gradient; `work` receives the scores."""
     theta, k = np.empty(PARAMETERS), free.size
     by_free = np.empty((PARAMETERS, k))
     to_theta(free, shape, theta)
@@ -188,31 +188,42 @@ def value_at(
     total, _ = likelihood(theta, returns, presample, work)
     n = returns.size
     summed = np.zeros(PARAMETERS)
-    outer = np.zeros((PARAMETERS, PARAMETERS))
     for t in range(n):
         for i in range(PARAMETERS):
-            s = work[t, i]
-            summed[i] += s
-            for j in range(i + 1):
-                outer[i, j] += s * work[t, j]
-    for i in range(PARAMETERS):
-        for j in range(i):
-            outer[j, i] = outer[i, j]
+            summed[i] += work[t, i]
     gradient = np.zeros(k)
-    product = np.zeros((k, k))
     for a in range(k):
         for i in range(PARAMETERS):
             gradient[a] -= by_free[i, a] * summed[i] / n
+    return -total / n, gradient
+
+
+@inner
+def outer_of_scores(free: FloatArray, shape: tuple[bool, bool], work: FloatArray) -> FloatArray:
+    """Mean outer product in free coordinates of the scores that the last `value_at` left."""
+    theta, k, n = np.empty(PARAMETERS), free.size, work.shape[0]
+    by_free = np.empty((PARAMETERS, k))
+    to_theta(free, shape, theta)
+    chain(theta, shape, by_free)
+    outer = np.zeros((PARAMETERS, PARAMETERS))
+    for t in range(n):
+        for i in range(PARAMETERS):
+            for j in range(i + 1):
+                outer[i, j] += work[t, i] * work[t, j]
+    for i in range(PARAMETERS):
+        for j in range(i):
+            outer[j, i] = outer[i, j]
     half = np.zeros((PARAMETERS, k))
     for i in range(PARAMETERS):
         for a in range(k):
             for j in range(PARAMETERS):
                 half[i, a] += outer[i, j] * by_free[j, a]
+    product = np.zeros((k, k))
     for a in range(k):
         for b in range(k):
             for i in range(PARAMETERS):
                 product[a, b] += by_free[i, a] * half[i, b] / n
-    return -total / n, gradient, product
+    return product
 
 
 @inner
@@ -237,15 +248,15 @@ def maximise(
     tolerance, most = limits
     work = np.empty((returns.size, PARAMETERS))
     free = start.copy()
-    value, gradient, outer = value_at(free, returns, presample, shape, work)
-    inverse = inverted(outer)
+    value, gradient = value_at(free, returns, presample, shape, work)
+    inverse = inverted(outer_of_scores(free, shape, work))
     iteration = 0
     while iteration < most and np.abs(gradient).max() > tolerance:
         iteration += 1
         step = -inverse @ gradient
         slope = step @ gradient
         if not slope < 0.0:
-            inverse = inverted(outer)
+            inverse = inverted(outer_of_scores(free, shape, work))
             step = -inverse @ gradient
             slope = step @ gradient
         shorter = min(1.0, 2.0 / np.abs(step).max())
@@ -253,9 +264,7 @@ def maximise(
         length, moved = 1.0, False
         for _ in range(30):
             trial = np.minimum(np.maximum(free + length * step, -FREE_MOST), FREE_MOST)
-            trial_value, trial_gradient, trial_outer = value_at(
-                trial, returns, presample, shape, work
-            )
+            trial_value, trial_gradient = value_at(trial, returns, presample, shape, work)
             if trial_value <= value + 1e-4 * length * slope:
                 moved = True
                 break
@@ -263,7 +272,7 @@ def maximise(
         if not moved:
             break
         s, y = trial - free, trial_gradient - gradient
-        free, value, gradient, outer = trial, trial_value, trial_gradient, trial_outer
+        free, value, gradient = trial, trial_value, trial_gradient
         curvature = s @ y
         if curvature > 1e-12:
             hy = inverse @ y

@@ -36,8 +36,12 @@ BACKCAST_DECAY, BACKCAST_ROWS = 0.94, 75
 TOLERANCE, ITERATIONS = 1e-7, 200
 ACCEPTED_GRADIENT = 1e-4
 RECENT_ROWS = 400
-# Starts: shares of the news and of the past variance, tried in turn where the first is refused.
-STARTS = ((0.05, 0.90), (0.10, 0.70), (0.02, 0.97))
+# Starts: shares of the news and of the past variance. A likelihood of a few hundred rows may have
+# two maxima, one persistent and one not, and a single start finds the lesser one on one series in
+# twenty. With these two, 1 of 500 made-up series of 300 rows was, and none of 730 rows.
+STARTS = ((0.02, 0.97), (0.20, 0.20))
+# Only where neither leads to a maximum.
+LAST_START = (0.10, 0.70)
 
 
 class GarchParameters(msgspec.Struct, frozen=True):
@@ -120,7 +124,7 @@ class GarchFit:
 
 
 def estimate_garch(returns: FloatArray, asymmetric: bool, student: bool) -> GarchEstimate:
-    """Maximum likelihood from three starts in turn.
+    """The greater of the maxima of the likelihood that two starts lead to.
 
     Args: `returns` float64[n], NaN in holes. Raises: `InsufficientHistory` below 150 known rows,
     for returns that do not vary, or where no start leads to an optimum.
@@ -177,15 +181,19 @@ def _search(
     """Parameters of returns of unit deviation, and their mean log-likelihood."""
     from tidegate.forecast import _garch
 
-    shape = asymmetric, student
-    for news, past in STARTS:
-        start = _start(float(np.nanmean(unit)), news, past, shape)
+    shape, mean = (asymmetric, student), float(np.nanmean(unit))
+    best: tuple[FloatArray, float] | None = None
+    for news, past in (*STARTS, LAST_START):
+        if (news, past) == LAST_START and best is not None:
+            break
         free, value, gradient, _ = _garch.maximise(
-            start, unit, presample, shape, (TOLERANCE, ITERATIONS)
+            _start(mean, news, past, shape), unit, presample, shape, (TOLERANCE, ITERATIONS)
         )
-        if gradient <= ACCEPTED_GRADIENT:
-            return np.asarray(_garch.parameters_at(free, shape)), float(value)
-    raise InsufficientHistory("GARCH", "returns", "expected a likelihood with a maximum")
+        if gradient <= ACCEPTED_GRADIENT and (best is None or value > best[1]):
+            best = free, float(value)
+    if best is None:
+        raise InsufficientHistory("GARCH", "returns", "expected a likelihood with a maximum")
+    return np.asarray(_garch.parameters_at(best[0], shape)), best[1]
 
 
 def _start(mean: float, news: float, past: float, shape: tuple[bool, bool]) -> FloatArray:

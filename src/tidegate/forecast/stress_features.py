@@ -26,6 +26,15 @@ def range_variance(high: FloatArray, low: FloatArray) -> FloatArray:
     return np.asarray(_PARKINSON * np.log(high / low) ** 2)
 
 
+def variance_features(high: FloatArray, low: FloatArray) -> FloatArray:
+    """Range variance of the day and of the week over that of the month, and the month's, in logs,
+    float64[n, 3]; all are worse when high."""
+    variance = range_variance(high, low)
+    month = trailing_mean(variance, 30)
+    day, week = np.where(variance > 0.0, variance, np.nan), trailing_mean(variance, 7)
+    return np.column_stack([np.log(day) - np.log(month), np.log(week / month), np.log(month)])
+
+
 def trailing_mean(values: FloatArray, window: int) -> FloatArray:
     """Mean of the last `window` rows; NaN where any is missing."""
     if window < 1:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -37,7 +38,8 @@ PageMaker = Callable[[str, str, Mapping[str, object]], str]
 WHERE = "tidegate forecast"
 GAUGE_OFF = (
     "The gauge scales no buffer and no limit: no gauge saved margin-days over its whole band on"
-    " the days it was judged on (docs/forecasts.md); --stress makes those figures."
+    " the days it was judged on (docs/forecasts.md); --stress makes those figures. A mandate may"
+    " switch it on for buffers alone, by stress.widen."
 )
 FUNDING_OFF = (
     "Funding forecasts move no capital: net of costs, acting on them beat holding on no coin over"
@@ -101,7 +103,7 @@ def lines(found: ForecastEvidence) -> Iterator[str]:
     if found.all_funding is not None:
         yield from _all_funding_lines(found.all_funding)
     if found.all_stress is not None:
-        yield from _all_stress_lines(found.all_stress)
+        yield from stress_lines(found.all_stress)
     yield "\nOff by default"
     yield f"  {GAUGE_OFF}"
     yield f"  {FUNDING_OFF}"
@@ -166,15 +168,19 @@ def _set_text(row: SetScore) -> str:
     if row.score is None:
         return f"{name}: no score: {row.refusal}"
     score = row.score
+    caught = f"{score.caught:.0%} of {score.episodes} caught" if score.episodes else "no episode"
+    lead = f"lead {score.lead_days:.0f} d" if math.isfinite(score.lead_days) else "no lead"
     return (
         f"{name}: AUC {_measured(score.auc)}, AP {_measured(score.average_precision)} (base"
         f" {score.base_rate:.3f}), precision at 10 % false alarms"
-        f" {_measured(score.precision_at_far)}, lead {score.lead_days:.0f} d,"
-        f" {score.caught:.0%} of {score.episodes} caught, {score.n} days"
+        f" {_measured(score.precision_at_far)}, {lead},"
+        f" {caught}, {score.n} days"
     )
 
 
 def _measured(figure: Measured) -> str:
+    if not math.isfinite(figure.low):
+        return f"{figure.value:.3f} [no interval]"
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
@@ -192,9 +198,13 @@ def _all_funding_lines(evidence: FundingEvidence) -> Iterator[str]:
     yield from (f"  not judged: {reason}" for reason in evidence.refused)
 
 
-def _all_stress_lines(scores: StressScores) -> Iterator[str]:
+def stress_lines(scores: StressScores) -> Iterator[str]:
+    """Every trial of the stress study; what could not be had is said in words."""
     yield f"\nAll gauges: {scores.trials} trials"
     yield from (f"  {_set_text(row)}" for row in scores.sets)
+    if scores.smiles:
+        yield "Implied volatility as it stands, nothing fitted, on the months of option chains"
+        yield from (f"  {_set_text(row)}" for row in scores.smiles)
     yield f"Margin-days saved at equal liquidations; {len(scores.pays)} of {len(scores.values)} pay"
     for each in scores.values:
         value = each.value

@@ -17,7 +17,9 @@ import numpy as np
 from tidegate.forecast.errors import InsufficientHistory
 from tidegate.forecast.funding import FundingPrints
 from tidegate.forecast.funding_panel import FundingBand, panel_band, panel_forecasts
+from tidegate.forecast.stress_features import variance_features
 from tidegate.forecast.stress_gauge import GaugeFit, gauge, walk_forward_probability
+from tidegate.history.daily_bars import DailyBars
 from tidegate.history.forecast_study import ForecastStudy, study_volatility
 from tidegate.history.funding_evidence import HORIZONS_H, FundingEvidence, study_funding
 from tidegate.history.funding_study import (
@@ -32,14 +34,12 @@ from tidegate.history.parquet import FloatArray, IntArray, Selection, first_stam
 from tidegate.history.stress_study import (
     HORIZON_DAYS,
     SPOT_FILE,
-    DailyBars,
     SetScore,
     StressScores,
     event_labels,
     read_daily,
     score_set,
     study_stress,
-    variance_features,
 )
 from tidegate.history.volatility_history import EVER
 from tidegate.history.window import Window
@@ -206,7 +206,7 @@ def _gauge(question: Question, coin: str, refused: list[str]) -> GaugeHistory | 
     if bars.day_ms.size <= HORIZON_DAYS:
         refused.append(f"{SPOT_FILE}: {coin}: expected over {HORIZON_DAYS} days in the window")
         return None
-    labels, features = event_labels(bars)[GAUGE_LABEL], variance_features(bars)
+    labels, features = event_labels(bars)[GAUGE_LABEL], variance_features(bars.high, bars.low)
     scored = score_set(coin, GAUGE_LABEL, labels, GAUGE_FEATURES, features)
     probability = walk_forward_probability(features, labels, HORIZON_DAYS, GaugeFit())
     return GaugeHistory(coin, bars.day_ms, gauge(probability), labels, scored)

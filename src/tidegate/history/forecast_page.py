@@ -258,7 +258,8 @@ def _all_funding(evidence: FundingEvidence) -> str:
 
 def _all_stress(scores: StressScores) -> str:
     rows = [
-        (f"{row.coin} {row.label}, {row.features}", *_set_cells(row.score)) for row in scores.sets
+        (f"{row.coin} {row.label}, {row.features}", *_set_cells(row.score))
+        for row in (*scores.sets, *scores.smiles)
     ]
     values = [
         (f"{v.coin} {v.features}", *_per_cents(v.value.saved, v.value.low, v.value.high))
@@ -282,7 +283,8 @@ def _set_cells(score: WarningScore | None) -> list[str]:
         return ["–"] * 6
     auc, precision = score.auc, score.average_precision
     figures = (auc.value, auc.low, auc.high, precision.value, score.base_rate)
-    return [f"{value:.3f}" for value in (*figures, score.precision_at_far.value)]
+    cells = (*figures, score.precision_at_far.value)
+    return [f"{value:.3f}" if np.isfinite(value) else "–" for value in cells]
 
 
 def _chart(name: str, title: str, described: str) -> str:

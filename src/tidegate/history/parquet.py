@@ -80,6 +80,13 @@ def first_stamp_ms(selection: Selection) -> int | None:
     return None if np.ma.getmaskarray(first).any() else int(first[0])
 
 
+def text_values(root: Path, name: str, column: str) -> tuple[str, ...]:
+    """The different values of a text column of a file, sorted. Raises: `InputError`."""
+    everything = Selection(root, name, (), column)
+    query = f'SELECT DISTINCT "{column}" AS k FROM {_SCAN} ORDER BY k'
+    return tuple(str(key) for key in _fetch(everything, (), query, [])["k"])
+
+
 def freeze(*arrays: IntArray | FloatArray | None) -> None:
     """Make arrays that a frozen value holds read-only too."""
     for array in arrays:

@@ -4,12 +4,12 @@ on it would have saved margin.
 
 One pass, nothing tuned: every set of features, label and coin is one trial and all are shown. The
 strength of the gauge alone is chosen, on the first two thirds of the days, and judged on the rest.
+Slope and skew of implied volatility are scored on the months that have chains (`smile_stress`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,7 @@ from tidegate.forecast.stress_features import (
     leverage_change,
     range_variance,
     trailing_mean,
+    variance_features,
 )
 from tidegate.forecast.stress_gauge import GaugeFit, gauge, walk_forward_probability
 from tidegate.forecast.turbulence import (
@@ -36,8 +37,10 @@ from tidegate.forecast.turbulence import (
     standardised_shift,
     turbulence,
 )
+from tidegate.history.daily_bars import DailyBars
 from tidegate.history.funding_study import read_panel
 from tidegate.history.parquet import FloatArray, IntArray, Selection, read_columns
+from tidegate.history.smile_stress import smile_features
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS
@@ -52,22 +55,6 @@ EXPANSION = 1.75
 LIQUIDATED_SHARE = 0.01
 STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 PANEL_COINS = ("BTC", "ETH", "LTC", "BCH", "LINK", "XLM", "ETC", "XTZ", "EOS", "DASH", "ALGO")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DailyBars:
-    """Bars of one coin on a gapless grid of UTC days, NaN in holes; known at the day's end."""
-
-    day_ms: IntArray
-    high: FloatArray
-    low: FloatArray
-    close: FloatArray
-    volume: FloatArray
-
-    @property
-    def return_log(self) -> FloatArray:
-        """Close-to-close log return, NaN on the first day and beside a hole."""
-        return np.diff(np.log(self.close), prepend=np.nan)
 
 
 class SetScore(msgspec.Struct, frozen=True):
@@ -90,15 +77,16 @@ class GaugeValue(msgspec.Struct, frozen=True):
 
 
 class StressScores(msgspec.Struct, frozen=True):
-    """All trials of a folder."""
+    """All trials of a folder; `smiles` are unfitted features on the months of option chains."""
 
     sets: tuple[SetScore, ...]
     values: tuple[GaugeValue, ...]
+    smiles: tuple[SetScore, ...] = ()
 
     @property
     def trials(self) -> int:
         """Scores computed, refused ones included."""
-        return len(self.sets) + len(self.values)
+        return len(self.sets) + len(self.values) + len(self.smiles)
 
     @property
     def pays(self) -> tuple[GaugeValue, ...]:
@@ -122,7 +110,18 @@ def study_stress(root: Path, coins: tuple[str, ...] = ("BTC", "ETH")) -> StressS
             worth = _gauge_value(coin, key, x, labels["expansion"], moves)
             values += [worth] if worth else []
         values.append(_volatility_value(coin, bars, moves))
-    return StressScores(tuple(sets), tuple(values))
+    smiles = [score for coin in coins for score in score_smiles(root, coin)]
+    return StressScores(tuple(sets), tuple(values), tuple(smiles))
+
+
+def score_smiles(root: Path, coin: str) -> Iterator[SetScore]:
+    """Slope and skew of a coin as they stand, against both labels; none without its chains."""
+    if not any((root / "options").glob(f"deribit_{coin}_chain_*.parquet")):
+        return
+    bars, features = smile_features(root, coin)
+    for label, labels in event_labels(bars).items():
+        for name, values in features.items():
+            yield _scored((coin, label, name), values, labels)
 
 
 def read_daily(root: Path, base: str) -> DailyBars:
@@ -159,22 +158,13 @@ def next_move(bars: DailyBars) -> FloatArray:
     return np.append(np.maximum(up, down), np.nan)
 
 
-def variance_features(bars: DailyBars) -> FloatArray:
-    """Range variance of the day and of the week over that of the month, and the month's, in logs,
-    float64[n, 3]."""
-    variance = range_variance(bars.high, bars.low)
-    month = trailing_mean(variance, 30)
-    week = np.log(trailing_mean(variance, 7) / month)
-    return np.column_stack([_log_variance(bars) - np.log(month), week, np.log(month)])
-
-
 def feature_sets(root: Path, coin: str, panel: Mapping[str, DailyBars]) -> Mapping[str, FloatArray]:
     """Named feature sets float64[n, f] of a coin; `everything` joins all but implied volatility."""
     bars = panel[coin]
     returns = np.column_stack([each.return_log for each in panel.values()])
     log_variance = _log_variance(bars)
     sets = {
-        "variance": [*variance_features(bars).T],
+        "variance": [*variance_features(bars.high, bars.low).T],
         "joint": [standardised_shift(absorption_ratio(returns, 60), 15, 250),
                   np.log(turbulence(returns, 120)), mean_correlation(returns, 30)],
         "regimes": [jump_states(log_variance, bars.return_log),
@@ -204,14 +194,19 @@ def score_set(
 ) -> SetScore:
     """Walk-forward probability of one set, scored; a short history is named, not hidden."""
     probability = walk_forward_probability(features, labels, HORIZON_DAYS, GaugeFit())
-    known = np.isfinite(probability) & np.isfinite(labels)
+    return _scored((coin, label, name), probability, labels)
+
+
+def _scored(names: tuple[str, str, str], values: FloatArray, labels: FloatArray) -> SetScore:
+    """The score of one column on the days that it and the label are known."""
+    known = np.isfinite(values) & np.isfinite(labels)
     try:
         scored = score_warning(
-            probability[known], labels[known] > 0.5, HORIZON_DAYS, np.random.default_rng(7)
+            values[known], labels[known] > 0.5, HORIZON_DAYS, np.random.default_rng(7)
         )
     except InsufficientHistory as refusal:
-        return SetScore(coin, label, name, None, str(refusal))
-    return SetScore(coin, label, name, scored)
+        return SetScore(*names, None, str(refusal))
+    return SetScore(*names, scored)
 
 
 def _gauge_value(

@@ -25,6 +25,7 @@ from tidegate.model.parsing import toml_tables
 from tidegate.model.plan_sections import Fall, Hours, OptionTerms, Sleeve, VolStress
 from tidegate.model.times import read_window
 from tidegate.model.units import MICRO, read_decimal, unit_quanta
+from tidegate.model.widening_terms import Widening
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -102,7 +103,8 @@ class Stress(_Strict, frozen=True):
     """Relative moves per coin to survive without new money: transfer below the outer level,
     reduce below the inner level, re-enter only at the outer level; `adl_fraction` of the winners
     of a venue may be closed by it. Where not enough money can come, `blocked_share` of the outer
-    level's moves must be stood, or positions are cut."""
+    level's moves must be stood, or positions are cut. `widen` lets a forecast widen both levels
+    of the engine; it is off where it is not said, and no plan over a book file has it."""
 
     outer: dict[str, Move]
     inner: dict[str, Move]
@@ -114,6 +116,7 @@ class Stress(_Strict, frozen=True):
     vol: VolStress | UnsetType = UNSET
     venue_spread: Fall | UnsetType = UNSET
     outage_hours: Hours | UnsetType = UNSET
+    widen: Widening | UnsetType = UNSET
 
 
 class Stable(_Strict, frozen=True):
@@ -446,6 +449,11 @@ def _check_feasible(mandate: Mandate, where: str) -> None:
         raise InputError(where, "limits.naked_usd", expected)
 
 
+def _check_unwidened(mandate: Mandate, where: str) -> None:
+    if mandate.stress.widen is not UNSET:
+        raise InputError(where, "stress.widen", "expected none: a plan has no forecast of its own")
+
+
 def _check_hedged(mandate: Mandate, where: str) -> None:
     if Decimal(mandate.mandate.target_delta_usd) != 0:
         expected = "expected 0: every coin is hedged here; only a plan holds a skewed target"
@@ -486,6 +494,7 @@ _PLAN_CHECKS = (
     _check_capital,
     _check_any_venue,
     _check_stress,
+    _check_unwidened,
     _check_stables,
     _check_assumptions,
     _check_feasible,
