@@ -85,9 +85,7 @@ def test_one_fixed_cost_gives_the_levels_of_miller_and_orr(
 ) -> None:
     found = cash_levels(variance, holding, MovingCost(fixed, 0.0), MovingCost(fixed, 0.0))
     miller_orr = (3.0 * fixed * variance / (4.0 * holding)) ** (1.0 / 3.0)
-    expected = CashLevels(
-        miller_orr, miller_orr, 3.0 * miller_orr, 2.0 * holding * miller_orr
-    )
+    expected = CashLevels(miller_orr, miller_orr, 3.0 * miller_orr, 2.0 * holding * miller_orr)
     for name in ("fill", "land", "top", "cost_usd_annual"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-9)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """When money is sent to an account or away from it: (s, S) levels with fixed and linear costs.
 
-Collateral above what must be there diffuses with variance rate a^2 (USD^2 a year) and no drift: what
-a hedged leg loses at one venue another venue's leg gains. A dollar that lies idle costs h a year.
+Collateral above what must be there diffuses with variance rate a^2 (USD^2 a year) and no drift: a
+hedged leg loses what another venue's leg gains. A dollar that lies idle costs h a year.
 Money comes at F_in + k_in q and leaves at F_out + k_out q, and what is there may never be below s,
 the tail of what is needed before money can land. The cheapest policy per year fills to S when
 collateral falls to s, and sends down to U when it rises to `top`:

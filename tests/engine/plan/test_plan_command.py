@@ -89,6 +89,7 @@ def test_book_without_equity_at_a_venue_is_exit_1_and_says_what_it_lacks(
     run: Run, tmp_path: Path
 ) -> None:
     values = book_values(set_balance(0, "USDT", "60000"), set_field(0, 0, entry="51000"))
+    values["routes"] = []
     ended = run(*written(tmp_path, values))
     assert ended.status == 1
     assert "NO PLAN" in ended.out

@@ -46,7 +46,8 @@ class DealingCosts:
 @dataclass(frozen=True, slots=True)
 class Way:
     """A route for money from one account's collateral to another's; None is UNKNOWN, and then the
-    route is not used. `received_share` survives conversion."""
+    route is not used. `received_share` survives conversion; `closes_ms` is when it is known to
+    close, None where that is not."""
 
     source: str
     destination: str
@@ -56,6 +57,7 @@ class Way:
     latency_p95_s: float
     received_share: float
     frozen: bool
+    closes_ms: int | None = None
 
     @property
     def name(self) -> str:
