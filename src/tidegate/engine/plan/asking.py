@@ -214,7 +214,7 @@ class _Work:
         book, bounds = self.book, self.bounds
         venues = [self.accounts.index(bound.account) for bound in bounds]
         costs = [book.costs.get(bound.instrument.id) for bound in bounds]
-        rates = [WORST_RATE if c is None else c.linear_rate for c in costs]
+        rates = [book.dealing_rate(bound.instrument.id) for bound in bounds]
         impact = [
             0.0 if c is None else c.vol_daily * np.sqrt(self.total / c.volume_day_usd)
             for c in costs
@@ -483,10 +483,6 @@ def withdrawable_usd(account: PlanAccount, stated: Statement) -> float:
         return leaves
     owned = max(0.0, account.book.holdings.collateral.get(account.asset, 0.0))
     return min(leaves, owned * account.price(account.asset))
-
-
-# What dealing is taken to cost where that is not known, so that it is the last thing done.
-WORST_RATE = 0.05
 
 
 def _gap(still: Standing, account: PlanAccount) -> float:

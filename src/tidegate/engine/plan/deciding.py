@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import ceil
 
 from tidegate.allocation.joint.compiled import Compiled
 from tidegate.allocation.joint.diagnosis import Diagnosis
@@ -25,7 +26,7 @@ from tidegate.engine.plan.last_plan import LastPlan
 from tidegate.engine.plan.leaving_out import LeftOut, left_out
 from tidegate.engine.plan.lots import broken_limits, rounded
 from tidegate.engine.plan.proving import Breach, Proof, breaches, proof
-from tidegate.engine.plan.relaxing import conflicts, reducing
+from tidegate.engine.plan.relaxing import conflicts, reducing, without_volume
 from tidegate.engine.plan.requirement import may_change
 from tidegate.engine.plan.watching import Seen, watched
 from tidegate.model.plan_terms import PlanTerms
@@ -33,6 +34,7 @@ from tidegate.model.plan_terms import PlanTerms
 Solver = Callable[[Question], Answer]
 ATTEMPTS = 5
 MONEY_FIRST = "plan that waits for money"
+SLOW = "{name}: cutting {usd:,.0f} USD takes {days} days at the share of a day's volume"
 # What is kept beyond what was short, a share of that and of equity.
 MORE, LEAST_MORE = 0.1, 1e-4
 # A transfer may lose this share more than its programme counted.
@@ -308,8 +310,28 @@ def reduced(
     before: Mapping[str, Proof],
     shape: Callable[[Question], Question] = reducing,
 ) -> Decision | Refusal:
-    """A plan that only reduces and sends money, or why there is none."""
+    """A plan that only reduces and sends money, or why there is none; with how many days reducing
+    takes, where what may be traded in one is not enough."""
     try:
-        return _tried(asked, solve, shape, before)
+        tried = _tried(asked, solve, shape, before)
     except SolveError as error:
-        return Refusal("reduce only", str(error))
+        tried = Refusal("reduce only", str(error))
+    if isinstance(tried, Decision):
+        return tried
+    slow = _too_slow(asked, solve, shape)
+    return replace(tried, why="; ".join(filter(None, (tried.why, slow))))
+
+
+def _too_slow(asked: Asked, solve: Solver, shape: Callable[[Question], Question]) -> str:
+    """Which positions the volume of a day is too small for, and what they would take."""
+    try:
+        answer = solve(without_volume(shape(asked.question)))
+    except SolveError:
+        return ""
+    found = []
+    for bound, size in zip(asked.bounds, answer.size[-1].tolist(), strict=True):
+        cut = abs(size * asked.equity_usd - bound.held_usd)
+        if bound.day_usd is not None and cut > bound.day_usd * (1.0 + FEE_NOISE):
+            days = ceil(cut / bound.day_usd) if bound.day_usd else 0
+            found.append(SLOW.format(name=bound.instrument.id, usd=cut, days=days or "no end of"))
+    return "; ".join(found)

@@ -207,11 +207,15 @@ def _wing_boxes(book: PlanBook, terms: PlanTerms, bounds: Sequence[Bound]) -> It
 
 
 def _closing_boxes(bounds: Sequence[Bound]) -> Iterator[Box]:
+    """What expires soon is closed, as far as a day's share of volume goes."""
     for place, bound in enumerate(bounds):
         if bound.closes and bound.held_usd:
             row = np.zeros(len(bounds))
             row[place] = 1.0
-            yield Box(f"unwind {bound.instrument.id} before expiry", row, 0.0, 0.0)
+            # Its bounds reach from what is held to the least that a day's share leaves of it.
+            left = bound.lower_usd if bound.held_usd > 0.0 else bound.upper_usd
+            name = f"unwind {bound.instrument.id} before expiry"
+            yield Box(name, row, min(0.0, left), max(0.0, left), said=False)
 
 
 def as_boxes(found: Sequence[Box], equity_usd: float, count: int) -> Boxes:
@@ -255,9 +259,8 @@ def belongs(bound: Bound, sleeve: Sleeve) -> bool:
 
 def orphan_rate(book: PlanBook, terms: PlanTerms, bound: Bound) -> float:
     """What re-hedging the partner of a lost leg costs per unit: the spread between venues, and the
-    deal itself where that is known."""
-    costs = book.costs.get(bound.instrument.id)
-    return terms.venue_spread + (0.0 if costs is None else costs.linear_rate)
+    deal itself."""
+    return terms.venue_spread + book.dealing_rate(bound.instrument.id)
 
 
 def _claims(

@@ -15,6 +15,7 @@ from tidegate.allocation.joint.diagnosis import Easing
 from tidegate.engine.plan.after import account_after, nothing_done
 from tidegate.engine.plan.asking import DAYS_YEAR, Asked, NoEquity
 from tidegate.engine.plan.book import PlanAccount, PlanBook
+from tidegate.engine.plan.bounds import Bound
 from tidegate.engine.plan.deciding import Decision, Outcome, changes_account
 from tidegate.engine.plan.document import (
     SCHEMA,
@@ -131,7 +132,18 @@ def _positions(decision: Decision) -> Iterator[PositionLine]:
             cost_usd=float(decision.changed.costs_usd[i]),
             carry_annual=None if edge is None else edge.carry_annual,
             only_reduced=bound.why,
+            days=_days(bound, target * bound.lot_usd, None if later is None else float(later[i])),
         )
+
+
+def _days(bound: Bound, target_usd: float, later_usd: float | None) -> float | None:
+    """Days that a trade, and what is meant later, take at the venue's share of a day's volume."""
+    if not bound.day_usd:
+        return None
+    aims = [target_usd] if later_usd is None else [target_usd, later_usd]
+    most = max(abs(aim - bound.held_usd) for aim in aims)
+    # A trade of nothing takes no time, whatever is dealt.
+    return most / bound.day_usd if most > NOISE_USD else 0.0
 
 
 def _tidy(number: float) -> float:

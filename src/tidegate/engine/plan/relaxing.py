@@ -67,5 +67,13 @@ def reducing(question: Question) -> Question:
     )
 
 
+def without_volume(question: Question) -> Question:
+    """The question with what may be traded in a day left aside."""
+    held = question.positions.held
+    lower = np.minimum(question.positions.lower, np.minimum(held, 0.0))
+    upper = np.maximum(question.positions.upper, np.maximum(held, 0.0))
+    return replace(question, positions=replace(question.positions, lower=lower, upper=upper))
+
+
 def _soft(each: Gross) -> Gross:
     return each if each.claim.any() else replace(each, penalty=REDUCE_LIMIT)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tidegate.engine.observed_book import Unknown
-from tidegate.engine.plan.asking import WORST_RATE, Asked
+from tidegate.engine.plan.asking import Asked
+from tidegate.engine.plan.book import WORST_RATE
 from tidegate.engine.plan.deciding import Decision, Outcome
 from tidegate.engine.plan.document import (
     AssumptionLine,
@@ -22,7 +23,10 @@ from tidegate.engine.plan.leaving_out import economics
 from tidegate.engine.plan.price_room import price_watches
 from tidegate.engine.plan.watching import Seen, Trigger, Watch, drifts, watched
 
-UNKNOWN_COST = "of what is traded, counted as dealing's cost, which is not known"
+UNKNOWN_COST = (
+    "of what is traded, counted as dealing's cost, which is not known; nor is a day's volume, so "
+    "no share of it limits what is cut"
+)
 FORCED = "a limit needs trades that do not pay by themselves"
 
 

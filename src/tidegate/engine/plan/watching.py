@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from tidegate.allocation.bands import Drift, proportional_band
 from tidegate.engine.observed_book import Unknown
-from tidegate.engine.plan.asking import DAYS_YEAR, WORST_RATE, Asked, half_life_days
+from tidegate.engine.plan.asking import DAYS_YEAR, Asked, half_life_days
 from tidegate.engine.plan.book import PlanAccount
 from tidegate.engine.plan.collateral_levels import Level, levels, vol_daily
 from tidegate.engine.plan.last_plan import LastPlan
@@ -227,7 +227,7 @@ def coin_band_usd(asked: Asked, coin: str, target: FloatArray) -> float | None:
     names = [asked.bounds[i].instrument.id for i in rows]
     edges = [asked.book.edges.get(name) for name in names]
     carry = np.array([0.0 if each is None else each.carry_annual for each in edges])
-    cost = np.array([cost_rate(asked, name) for name in names])
+    cost = np.array([asked.book.dealing_rate(name) for name in names])
     sizes, size = np.abs(target[rows]), float(np.abs(target[rows]).max())
     earned = float(carry @ target[rows]) / float(sizes.sum())
     paid = float(cost @ sizes) / float(sizes.sum())
@@ -235,12 +235,6 @@ def coin_band_usd(asked: Asked, coin: str, target: FloatArray) -> float | None:
         return None
     variance = (vol * size) ** 2 * DAYS_YEAR
     return proportional_band(Drift(variance, earned / size), paid).trigger
-
-
-def cost_rate(asked: Asked, name: str) -> float:
-    """Fee and half spread of a dollar traded; the worst there is where that is not known."""
-    costs = asked.book.costs.get(name)
-    return WORST_RATE if costs is None else costs.linear_rate
 
 
 def _drifted(asked: Asked, last: LastPlan) -> Iterator[Trigger]:
@@ -273,7 +267,7 @@ def _edge_moves(asked: Asked, last: LastPlan) -> Iterator[tuple[str, str, float 
             yield name, bound.instrument.base, None, 0.0
             continue
         years = asked.horizon_years * now.half_life_days / longest
-        least = cost_rate(asked, name) / years
+        least = asked.book.dealing_rate(name) / years
         yield name, bound.instrument.base, now.carry_annual - was, least
 
 

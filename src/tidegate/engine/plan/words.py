@@ -27,6 +27,10 @@ WAITS = (
     "[bold]Waits[/] {venue}: it does not stand the outer stress yet; after counts money on its "
     "way, and until that is there the inner stress is proved"
 )
+DROWNED = (
+    "[bold]Waits[/] {venue}: it has no equity left and stands nothing until money has landed, "
+    "which after counts; then the inner stress is proved"
+)
 HEADLINES = {
     "plan": "[bold green]PLAN[/]",
     "hold": "[bold green]HOLD[/], as nothing triggers,",
@@ -51,7 +55,8 @@ def show(found: PlanDocument, console: Console) -> None:
     console.print(_accounts(found.accounts))
     for account in found.accounts:
         if account.waits:
-            console.print(WAITS.format(venue=escape(account.venue)))
+            said = WAITS if account.before.equity_usd > 0.0 else DROWNED
+            console.print(said.format(venue=escape(account.venue)))
     for sent in found.transfers:
         console.print(_why_sent(sent))
     for move in found.moves:

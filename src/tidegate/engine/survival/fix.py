@@ -17,8 +17,8 @@ from msgspec import structs
 from tidegate.allocation.joint.question import Question
 from tidegate.allocation.solve import SolveError
 from tidegate.engine.plan.after import nothing_done
-from tidegate.engine.plan.asking import WORST_RATE, Asked, NoEquity, ask
-from tidegate.engine.plan.book import PlanAccount, PlanBook
+from tidegate.engine.plan.asking import Asked, NoEquity, ask
+from tidegate.engine.plan.book import WORST_RATE, PlanAccount, PlanBook
 from tidegate.engine.plan.book_file import require_judged
 from tidegate.engine.plan.deciding import (
     Decision,
