@@ -46,7 +46,7 @@ def test_example_is_a_diff_with_reasons_and_exit_0(run: Run) -> None:
     ended = run(EXAMPLES / "mandate.toml", "--book", EXAMPLES / "book.json")
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.startswith("PLAN for book.json")
-    for words in ("Why ETH", "pays back in", "proved", "dies at", "Binds delta of the book"):
+    for words in ("Why ETH", "pays back in", "proved", "dies at", "Binds target delta of the book"):
         assert words in ended.out
 
 

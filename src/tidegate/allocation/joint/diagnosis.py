@@ -4,9 +4,9 @@
 A conflict is an irreducible set of limits: they cannot hold together, and any one less can. Limits
 with a price count as limits here. It is found from the prices that prove an elastic programme's
 least violation to be above nought: the limits with a price conflict by that very proof, whatever
-all others are. So one programme with every limit finds them, and only theirs are left in the ones
-by which one limit at a time is dropped (deletion filter, Chinneck and Dravnieks 1991). A venue that is under water today is found by the
-equations themselves, and so is what lifts it.
+all others are. So one programme with every limit finds them, and only theirs are left in those
+by which one limit at a time is dropped (deletion filter, Chinneck and Dravnieks 1991). A venue that
+is under water today is found by the equations themselves, and so is what lifts it.
 """
 
 from __future__ import annotations
