@@ -42,7 +42,9 @@ def _least(question: Question) -> Diagnosis | None:
         return None
     eased = [Easing(n, s) for n, s in slack.items() if s > NOUGHT * elastic.scale[n]]
     names = tuple(each.name for each in eased)
-    return Diagnosis((Conflict(names, ()),), tuple(eased), ()) if eased else None
+    # One limit that gives way alone is its own cure; several cure together, by the least sum.
+    cures = tuple(eased) if len(eased) == 1 else ()
+    return Diagnosis((Conflict(names, cures),), tuple(eased), ()) if eased else None
 
 
 def without_targets(boxes: Boxes) -> Boxes:
