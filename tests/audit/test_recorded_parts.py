@@ -115,7 +115,7 @@ FIRST, SECOND = granted(ORDER, 0), granted(MONEY, 1, 90)
 
 
 def begun() -> RecordedDesk:
-    desk_of = RecordedDesk(SimpleNamespace(seen=SimpleNamespace()))  # type: ignore[arg-type]
+    desk_of = RecordedDesk(SimpleNamespace(seen=SimpleNamespace(standing=knows(SETTLED))))  # type: ignore[arg-type]
     desk_of.begin(((FIRST,), (SECOND,)), 10, (0, 40))
     return desk_of
 

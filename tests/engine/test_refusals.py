@@ -86,6 +86,7 @@ def test_refusal_is_curable_where_all_that_is_broken_passes_or_a_transfer_could_
 PASS = ("fresh quotes", "quotes agree", "unsettled", "open route", "route hours", "daily cap")
 LAST = ("authority", "reduce only", "withdrawable", "survives stress", "initial margin", "balance")
 LAST += ("naked leg", "hedged", "gross leverage", "loss from peak", "claim cap", "volume share")
+LAST += ("no lots",)
 
 
 @pytest.mark.parametrize("rule", PASS + LAST)

@@ -39,7 +39,8 @@ TRANSFER_MOVES: dict[Word, tuple[dict[Leg, Leg], set[Leg]]] = {
     _W.NOT_TAKEN: ({_L.INTENDED: _L.CLOSED}, set()),
     _W.REFUSED: (dict.fromkeys(MAY_LEAVE, _L.CLOSED), set()),
     _W.ABSENT: (dict.fromkeys(MAY_LEAVE, _L.CLOSED), set()),
-    _W.DEBITED: (dict.fromkeys(MAY_LEAVE, _L.UNDER_WAY), {_L.UNDER_WAY, _L.CLOSED}),
+    # Money may leave though its venue had refused: the log is what counts.
+    _W.DEBITED: (dict.fromkeys((*MAY_LEAVE, _L.CLOSED), _L.UNDER_WAY), {_L.UNDER_WAY}),
     _W.CREDITED: ({_L.UNDER_WAY: _L.CLOSED}, set(MAY_LEAVE)),
     _W.RETURNED: ({_L.UNDER_WAY: _L.CLOSED}, set(MAY_LEAVE)),
     _W.RESTARTED: ({_L.INTENDED: _L.UNKNOWN}, set()),

@@ -123,7 +123,7 @@ def _in_time(book: PlanBook, said: PlanTerms, scenarios: Scenarios) -> Decision:
                 raise _OutOfTime from None
             raise
 
-    return decide(book, said, solve, scenarios)
+    return decide(book, said, solve, scenarios=scenarios)
 
 
 # The mandate and the book.

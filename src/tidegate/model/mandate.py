@@ -440,9 +440,8 @@ def _check_feasible(mandate: Mandate, where: str) -> None:
     caps = sum(venue.claim_cap for venue in mandate.venue.values())
     if caps < 1:
         field = ", ".join(f"venue.{name}.claim_cap" for name in mandate.venue)
-        raise InputError(
-            where, field, f"expected caps that hold all capital, their sum is {caps:g}"
-        )
+        expected = f"expected caps that hold all capital, their sum is {caps:g}"
+        raise InputError(where, field, expected)
     limits = mandate.limits
     if limits.naked_usd < limits.minimum_trade_usd:
         expected = "expected at least limits.minimum_trade_usd, or no hedged pair can be traded"

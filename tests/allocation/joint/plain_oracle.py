@@ -74,7 +74,8 @@ class Oracle:
         money = self._money(y, spend)
         low, high = np.minimum(p.lower, p.held), np.maximum(p.upper, p.held)
         if q.reduce_only:
-            low, high = np.minimum(p.held, 0.0), np.maximum(p.held, 0.0)
+            low = np.maximum(low, np.minimum(p.held, 0.0))
+            high = np.minimum(high, np.maximum(p.held, 0.0))
         self._below(low[:, None] * one - size, size - high[:, None] * one, -money[1:])
         for edge in np.flatnonzero(np.isfinite(e.cap)):
             self._below(y[:, edge] - e.cap[edge] * one)

@@ -18,11 +18,11 @@ from tests.soak import Budget
 from tidegate.allocation.joint.moved_markets import MovedMarkets
 from tidegate.allocation.joint.question import Tail
 from tidegate.engine.margin_book.exact_account import ExactAccount
-from tidegate.engine.plan.after import Changes, account_after
+from tidegate.engine.plan.after import Changes, account_after, nothing_done
 from tidegate.engine.plan.asking import Asked, NoEquity, ask
 from tidegate.engine.plan.book import PlanAccount
 from tidegate.engine.plan.book_file import read_plan_book
-from tidegate.engine.plan.deciding import Decision, Outcome, decide, nothing_done
+from tidegate.engine.plan.deciding import Decision, Outcome, decide
 from tidegate.engine.plan.history_markets import moved_values
 from tidegate.engine.plan.history_tails import NAME
 from tidegate.engine.plan.past import FloatArray

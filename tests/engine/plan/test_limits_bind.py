@@ -36,15 +36,43 @@ def _delta_usd(decision: Decision) -> float:
 
 
 @pytest.mark.parametrize("target", [-150_000, 0, 150_000])
-def test_target_skew_is_held_within_the_naked_limit(target: int, tmp_path: Path) -> None:
-    text = mandate_text((PURPOSE, SKEW.format(target=target)), options=False)
-    decision = decided(tmp_path, book_values(options=False), text)
-    assert decision.outcome is Outcome.PLAN
-    assert _delta_usd(decision) == pytest.approx(target, abs=25_001)
-    if target:
-        binding = {line.name for line in document(decision, "mandate.toml").limits}
-        assert "delta of the book" in binding
-        assert abs(_delta_usd(decision)) >= 124_000
+def test_target_skew_is_met_to_the_smallest_lot_whatever_may_stand_between_legs(
+    target: int, tmp_path: Path
+) -> None:
+    """Carry would pay for a naked leg: of the naked limit a target spends nothing."""
+    for naked in ("25_000", "250_000"):
+        swaps = ((PURPOSE, SKEW.format(target=target)), ("= 25_000", f"= {naked}"))
+        decision = decided(
+            tmp_path, book_values(options=False), mandate_text(*swaps, options=False)
+        )
+        assert decision.outcome is Outcome.PLAN
+        # One lot of 0.001 BTC is 60 USD, one of 0.0001 ETH less.
+        assert _delta_usd(decision) == pytest.approx(target, abs=60)
+        lines = {line.name for line in document(decision, "mandate.toml").limits}
+        assert "target delta of the book" in lines or not target
+
+
+def test_delta_that_cannot_be_mended_now_is_left_within_the_naked_limit_and_said(
+    tmp_path: Path,
+) -> None:
+    """A third of a bitcoin is owned and no contract may be raised against it."""
+    flat = [set_field(0, place, size="0") for place in (0, 1)]
+    flat += [set_field(1, place, size="0") for place in (0, 1)]
+
+    def owned(book: dict[str, Any]) -> None:
+        book["costs"] = {}
+        book["accounts"][2]["positions"] = []
+        book["accounts"][2]["balances"]["BTC"] = "0.333"
+        for name in [n for n in book["edges"] if n.startswith("deribit:")]:
+            del book["edges"][name]
+
+    decision = decided(tmp_path, book_values(*flat, owned), mandate_text())
+    found = document(decision, "mandate.toml")
+    given_up = {line.name: line.usd for line in found.shortfalls}
+    assert decision.outcome is Outcome.NOTHING
+    assert given_up["target delta BTC"] == pytest.approx(19_980, rel=0.01)
+    line = next(each for each in found.greeks if each.name == "target delta BTC")
+    assert line.after == pytest.approx(19_980, rel=0.01)
 
 
 def test_skew_is_not_held_at_the_cost_of_a_coin_that_owns_its_delta(tmp_path: Path) -> None:
@@ -53,7 +81,7 @@ def test_skew_is_not_held_at_the_cost_of_a_coin_that_owns_its_delta(tmp_path: Pa
     flat = set_field(2, 0, size="0")
     decision = decided(tmp_path, book_values(flat), mandate_text(swaps))
     assert decision.outcome is Outcome.PLAN
-    assert abs(_delta_usd(decision)) <= 25_001
+    assert abs(_delta_usd(decision)) <= 60
 
 
 def _sleeve_gross(decision: Decision) -> float:
@@ -179,7 +207,7 @@ def test_venue_that_holds_more_than_its_cap_and_cannot_send_is_given_up_for_now_
 
 def test_option_that_expires_within_the_time_to_unwind_is_closed(tmp_path: Path) -> None:
     text = mandate_text(("unwind_before_expiry_s = 86_400", "unwind_before_expiry_s = 3_456_000"))
-    decision = decided(tmp_path, book_values(), text)
+    decision = decided(tmp_path, book_values(liquid), text)
     options = [i for i, b in enumerate(decision.asked.bounds) if b.closes]
     assert len(options) == 2
     assert decision.changed.lots.target[options].tolist() == [0, 0]

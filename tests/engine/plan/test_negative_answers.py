@@ -19,7 +19,10 @@ from tests.engine.plan.plain_books import (
 )
 from tidegate.allocation.joint.question import Answer, Question
 from tidegate.allocation.solve import SolveError
-from tidegate.engine.plan.deciding import Outcome, decide, fast
+from tidegate.engine.plan import levels
+from tidegate.engine.plan.after import account_after
+from tidegate.engine.plan.deciding import Decision, Outcome, decide, fast
+from tidegate.engine.plan.moves import moves_of
 from tidegate.engine.plan.reasons import document
 
 FLAT = tuple(set_field(venue, 0, size="0") for venue in range(3))
@@ -82,17 +85,58 @@ def test_account_below_maintenance_is_cut_until_it_stands(tmp_path: Path) -> Non
     assert after.certificate == "proved"
 
 
-def test_account_without_equity_gives_no_plan_and_says_what_money_it_lacks(tmp_path: Path) -> None:
-    values = book_values(
-        set_balance(0, "USDT", "60000"), set_field(0, 0, entry="51000"), options=False
-    )
+def _under_water(book: dict[str, Any]) -> None:
+    """12,000 below nought at Binance, and 2,100 of maintenance."""
+    book["accounts"][0]["balances"]["USDT"] = "60000"
+    book["accounts"][0]["positions"][0]["entry"] = "51000"
+
+
+def least_health(decision: Decision, venue: str, *, inner: bool) -> float:
+    """Of an account once money has landed, over the named moves, by the exact rule."""
+    asked = decision.asked
+    account = asked.book.accounts[venue]
+    after = account_after(asked, account, decision.changed, landed=True)
+    stress = asked.terms.mandate.stress
+    moves = moves_of(after, stress.inner if inner else stress.outer)
+    return levels.least_health(asked.terms, after, moves)[0]
+
+
+def _no_route(book: dict[str, Any]) -> None:
+    book["routes"] = []
+
+
+def test_account_without_equity_that_no_money_reaches_has_no_plan_and_says_what_it_lacks(
+    tmp_path: Path,
+) -> None:
+    values = book_values(_under_water, _no_route, options=False)
     decision = decided(tmp_path, values, mandate_text(options=False))
     found = document(decision, "mandate.toml")
     assert decision.outcome is Outcome.NONE
     assert found.negative
     lacks = {each.what: each.usd for each in found.cures if each.venue == "binance"}
-    # 12,000 below nought and 2,100 of maintenance.
     assert lacks["maintenance margin now"] == pytest.approx(14_100, abs=1)
+
+
+@pytest.mark.parametrize("rich", [600_000, 175_000, 140_000])
+def test_account_without_equity_is_sent_money_by_one_that_has_it(rich: int, tmp_path: Path) -> None:
+    """With much to S, with less to what the outer stress takes, with little to the inner one. 8 BTC
+    lose 72,000 at the outer move and 38,400 at the inner one; the other leg needs 80,000 itself."""
+    values = book_values(_under_water, set_balance(1, "USDC", str(rich)), options=False)
+    swaps = (("claim_cap = 0.6", "claim_cap = 1.0"), ("gross_leverage = 6", "gross_leverage = 10"))
+    decision = decided(tmp_path, values, mandate_text(*swaps, options=False))
+    found = document(decision, "mandate.toml")
+    assert decision.outcome is Outcome.PLAN, found.refusals
+    assert [(each.source, each.destination) for each in found.transfers] == [
+        ("hyperliquid", "binance")
+    ]
+    line = next(each for each in found.accounts if each.venue == "binance")
+    assert line.waits
+    assert line.before.equity_usd < 0.0 < line.after.health_usd
+    assert line.after.certificate == "proved"
+    worst = least_health(decision, "binance", inner=rich < 150_000)
+    assert worst >= 0.0 if rich < 500_000 else worst > 5_000.0
+    lots = decision.changed.lots
+    assert not lots.traded[decision.asked.members(decision.asked.accounts[0])].any()
 
 
 def test_book_without_any_contract_has_nothing_to_do(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_example_is_a_diff_with_reasons_and_exit_0(run: Run) -> None:
     ended = run(EXAMPLES / "mandate.toml", "--book", EXAMPLES / "book.json")
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.startswith("PLAN for book.json")
-    for words in ("Why ETH", "pays back in", "proved", "dies at", "Binds delta of the book"):
+    for words in ("Why ETH", "pays back in", "proved", "dies at", "Binds target delta of the book"):
         assert words in ended.out
 
 
@@ -89,6 +89,7 @@ def test_book_without_equity_at_a_venue_is_exit_1_and_says_what_it_lacks(
     run: Run, tmp_path: Path
 ) -> None:
     values = book_values(set_balance(0, "USDT", "60000"), set_field(0, 0, entry="51000"))
+    values["routes"] = []
     ended = run(*written(tmp_path, values))
     assert ended.status == 1
     assert "NO PLAN" in ended.out

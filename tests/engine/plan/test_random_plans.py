@@ -74,6 +74,8 @@ def _require_limits(decision: Decision) -> None:
     usd = lots.target * np.array([bound.lot_usd for bound in asked.bounds])
     for place, bound in enumerate(asked.bounds):
         moved = lots.target[place] - lots.held[place]
+        if bound.day_usd is not None and moved:
+            assert abs(moved) * bound.lot_usd <= bound.day_usd + bound.lot_usd
         if bound.why is not None and moved:
             assert abs(lots.target[place]) < abs(lots.held[place]), bound.why
             assert lots.target[place] * lots.held[place] >= 0

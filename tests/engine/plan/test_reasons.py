@@ -24,6 +24,8 @@ from tidegate.engine.plan.asking import ask
 from tidegate.engine.plan.deciding import Decision, Outcome, fast
 from tidegate.engine.plan.reasons import document
 
+PURPOSE, AIM = 'capital_usd = "1000000"', "target_delta_usd"
+
 
 def _no_way(book: dict[str, Any]) -> None:
     """No money can be sent."""
@@ -53,14 +55,20 @@ def test_dollar_value_is_what_the_programme_gains_by_one_more_dollar(tmp_path: P
 def test_price_of_delta_is_what_the_programme_gains_by_one_more_dollar_of_it(
     tmp_path: Path,
 ) -> None:
+    """Long is what pays here, so an aim that is 1,000 higher earns the price of its row more."""
+    values = book_values(*(set_carry(name, "0.10") for name in book_values()["edges"]))
     gains = []
-    for naked in (24_500, 25_500):
-        text = mandate_text(("naked_usd = 25_000", f"naked_usd = {naked}"))
-        asked = ask(*read(tmp_path, book_values(), text))
+    for target in (99_500, 100_500):
+        text = mandate_text((PURPOSE, f"{PURPOSE}\n{AIM} = '{target}'"))
+        asked = ask(*read(tmp_path, values, text))
         gains.append(fast(asked.question).objective * asked.equity_usd / asked.horizon_years)
-    found = document(decided(tmp_path, book_values(), mandate_text()), "m")
+    text = mandate_text((PURPOSE, f"{PURPOSE}\n{AIM} = '100000'"))
+    found = document(decided(tmp_path, values, text), "m")
     prices = {line.name: line.usd_annual for line in found.limits}
-    total = sum(price for name, price in prices.items() if name.startswith("delta"))
+    # The other coin stands at nought, which does not move with the aim.
+    moves = {line.name for line in found.greeks if line.upper == 100_000 and line.after > 90_000}
+    total = sum(price for name, price in prices.items() if name in moves)
+    assert total > 0.01
     assert total == pytest.approx((gains[1] - gains[0]) / 1_000, rel=0.05)
 
 
@@ -80,10 +88,11 @@ def _with_targets(decision: Decision, share: float) -> dict[str, Any]:
 def test_book_near_its_target_is_left_in_the_band_and_one_far_from_it_is_not(
     tmp_path: Path,
 ) -> None:
-    text = mandate_text(("naked_usd = 25_000", "naked_usd = 60_000"), options=False)
+    least = ("naked_usd = 25_000", "naked_usd = 25_000\nminimum_trade_usd = 500")
+    text = mandate_text(least, options=False)
     first = decided(tmp_path, book_values(liquid, _no_way, options=False), text)
     assert first.outcome is Outcome.PLAN
-    near = decided(tmp_path, _with_targets(first, 0.99), text)
+    near = decided(tmp_path, _with_targets(first, 0.999), text)
     assert near.outcome is Outcome.NOTHING
     assert any("band" in each.why for each in near.left_out)
     far = decided(tmp_path, _with_targets(first, 0.3), text)

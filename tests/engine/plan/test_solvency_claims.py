@@ -21,8 +21,9 @@ from scipy.stats import beta
 
 from tests.engine.plan import fresh_paths, scenario_law
 from tests.engine.plan.fresh_paths import Paths
-from tests.engine.plan.plain_books import book_values, liquid, mandate_text, read
+from tests.engine.plan.plain_books import BOOK, book_values, liquid, mandate_text, read
 from tests.engine.plan.scenario_tails import scenario_tails
+from tests.engine.plan.synthetic_history import SPOT
 from tidegate.engine.margin_book.exact_account import ExactAccount
 from tidegate.engine.plan.after import account_after
 from tidegate.engine.plan.asking import Asked, ask
@@ -32,7 +33,7 @@ from tidegate.margin.batch import health, stacked_lines
 from tidegate.margin.deribit_portfolio import DeribitPortfolio
 from tidegate.margin.market_values import Key, forward_of, index_of, mark_of, vol_of
 from tidegate.model.instruments import Option
-from tidegate.model.times import DAY_MS
+from tidegate.model.times import DAY_MS, HOUR_MS, format_time, parse_time_ms
 
 FloatArray = NDArray[np.float64]
 CHUNK = 50_000
@@ -70,23 +71,64 @@ def _paid_for_options(book: dict[str, Any]) -> None:
         book["edges"][name]["carry_annual"] = "-0.6"
 
 
+def _history(folder: Path, seed: int) -> str:
+    """Five years of hourly bars of the first law as a file beside the book, at its prices now."""
+    bars = scenario_law.history(seed)
+    first = parse_time_ms(BOOK["as_of"], "", "") - len(bars.close) * HOUR_MS
+    times = [format_time(first + bar * HOUR_MS) for bar in range(len(bars.close))]
+    lines = ["time,coin,high,low,close"]
+    for c, coin in enumerate(scenario_law.VOL_DAILY):
+        scale = SPOT[coin] / float(bars.close[-1, c])
+        rows = np.stack([bars.high[:, c], bars.low[:, c], bars.close[:, c]], axis=1) * scale
+        lines += [
+            f"{time},{coin},{high:.6f},{low:.6f},{close:.6f}"
+            for time, (high, low, close) in zip(times, rows.tolist(), strict=True)
+        ]
+    (folder / "bars.csv").write_text("\n".join(lines) + "\n")
+    return "bars.csv"
+
+
+def _from_history(claim: Claim, folder: Path) -> tuple[Decision, list[str]]:
+    """The decision that a user gets who gives the history and says the probability as the tail of
+    each account; windows are the same eight hours."""
+    changes = (liquid, _paid_for_options) if claim.options else (liquid,)
+    values = book_values(*changes, options=claim.options)
+    values["history"] = _history(folder, seed=7)
+    tail = f"gross_leverage = 40\nturnover_per_day = 80\nsolvency_tail = {claim.probability}"
+    text = _mandate(claim, tail).replace("outage_hours = 2", "outage_hours = 6")
+    decision = decide(*read(folder, values, text))
+    assert decision.asked.scenarios is not None
+    assert decision.asked.scenarios.window_s == 8 * 3600.0
+    return decision, _binding(decision)
+
+
 def _plan(claim: Claim, folder: Path, *, seen: bool = True) -> tuple[Decision, list[str]]:
     """A decision, with scenario tails if they are `seen`, and those that bind."""
+    text = _mandate(claim, "gross_leverage = 40\nturnover_per_day = 80")
+    changes = (liquid, _paid_for_options) if claim.options else (liquid,)
+    book, terms = read(folder, book_values(*changes, options=claim.options), text)
+    decision = decide(book, terms, _solver(ask(book, terms), claim) if seen else fast)
+    return decision, _binding(decision)
+
+
+def _binding(decision: Decision) -> list[str]:
+    """The tails that bind in a plan."""
+    assert decision.outcome is Outcome.PLAN, decision.refusals
+    assert decision.answer is not None
+    prices = decision.answer.prices
+    return [name for name in prices if name.startswith("solvency") and prices[name] > 0]
+
+
+def _mandate(claim: Claim, caps: str) -> str:
+    """The mandate's text, with named moves so small that scenarios bind."""
     btc, eth = claim.moves
     inner = f"outer = {{ BTC = {btc}, ETH = {eth} }}\ninner = {{ BTC = 0.01, ETH = 0.01 }}"
-    swaps = [(STRESS, inner), (CAPS, "gross_leverage = 40\nturnover_per_day = 80")]
+    swaps = [(STRESS, inner), (CAPS, caps)]
     swaps.append((VOLS, "vol = { up = 0.05, down = 0.05 }\nvenue_spread = 0.001"))
     if claim.options:
         swaps += [(SLEEVE, "gross_leverage = 20"), ("BTC = 5 }", "BTC = 50 }")]
         swaps.append((WINGS, "vega_usd = { beyond = 50_000 }\ngamma_usd = { BTC = 400_000 }"))
-    text = mandate_text(*swaps, options=claim.options)
-    changes = (liquid, _paid_for_options) if claim.options else (liquid,)
-    book, terms = read(folder, book_values(*changes, options=claim.options), text)
-    decision = decide(book, terms, _solver(ask(book, terms), claim) if seen else fast)
-    assert decision.outcome is Outcome.PLAN, decision.refusals
-    assert decision.answer is not None
-    prices = decision.answer.prices
-    return decision, [name for name in prices if name.startswith("solvency") and prices[name] > 0]
+    return mandate_text(*swaps, options=claim.options)
 
 
 def _solver(asked: Asked, claim: Claim) -> Solver:
@@ -167,8 +209,10 @@ def upper_bound(breaches: int, count: int, confidence: float = 0.95) -> float:
     return float(beta.ppf(confidence, breaches + 1, count - breaches))
 
 
-def _judge(claim: Claim, count: int, folder: Path) -> tuple[float, Mapping[str, int]]:
-    decision, binding = _plan(claim, folder)
+def _judge(
+    claim: Claim, planned: tuple[Decision, list[str]], count: int
+) -> tuple[float, Mapping[str, int]]:
+    decision, binding = planned
     assert binding, decision.answer.prices if decision.answer else None
     total, by = _breaches(decision, count, seed=11)
     bound = upper_bound(total, count)
@@ -180,7 +224,7 @@ def _judge(claim: Claim, count: int, folder: Path) -> tuple[float, Mapping[str, 
 def test_breach_on_fresh_paths_of_another_law_is_at_most_twice_the_mandates(
     claim: Claim, tmp_path: Path
 ) -> None:
-    bound, _ = _judge(claim, 30_000 if claim.options else 100_000, tmp_path)
+    bound, _ = _judge(claim, _plan(claim, tmp_path), 30_000 if claim.options else 100_000)
     assert bound <= 2.0 * claim.probability
 
 
@@ -189,7 +233,24 @@ def test_breach_on_fresh_paths_of_another_law_is_at_most_twice_the_mandates(
 def test_breach_on_a_million_fresh_paths_is_at_most_twice_the_mandates(
     claim: Claim, tmp_path: Path
 ) -> None:
-    bound, _ = _judge(claim, 1_000_000, tmp_path)
+    bound, _ = _judge(claim, _plan(claim, tmp_path), 1_000_000)
+    assert bound <= 2.0 * claim.probability
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_breach_of_a_plan_from_its_own_history_on_a_million_fresh_paths_of_another_law(
+    claim: Claim, tmp_path: Path
+) -> None:
+    bound, _ = _judge(claim, _from_history(claim, tmp_path), 1_000_000)
+    assert bound <= 2.0 * claim.probability
+
+
+def test_breach_of_a_plan_from_its_own_history_is_at_most_twice_the_mandates(
+    tmp_path: Path,
+) -> None:
+    claim = CLAIMS[1]
+    bound, _ = _judge(claim, _from_history(claim, tmp_path), 100_000)
     assert bound <= 2.0 * claim.probability
 
 

@@ -189,12 +189,17 @@ class Compiled:
         )
 
     def _prices(self, row_prices: FloatArray, reduced: FloatArray) -> dict[str, float]:
-        """Prices of limits by name; for several rows of a name, or several steps, their sum."""
+        """Prices of limits by name; for several rows of a name, or several steps, their sum. Of an
+        aim, a box without width, it is what another aim is worth: signs of steps count."""
         question, layout = self.question, self._layout
         limits = [tail.name for tail in question.tails] + list(question.boxes.names)
         limits += [limit.name for limit in question.gross] + [TURNOVER, WITHDRAWALS]
         price = np.abs(row_prices)
         prices = {n: float(price[self._names[n]].sum()) for n in limits if n in self._names}
+        boxes = question.boxes
+        for name, low, high in zip(boxes.names, boxes.lower, boxes.upper, strict=True):
+            if low == high:
+                prices[name] = abs(float(row_prices[self._names[name]].sum()))
         planes = price[self._fixed :]
         for number, tail in enumerate(question.tails):
             prices[tail.name] += float(planes[self._owner == number].sum())

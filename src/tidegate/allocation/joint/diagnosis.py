@@ -3,9 +3,10 @@
 
 A conflict is an irreducible set of limits: they cannot hold together, and any one less can. Limits
 with a price count as limits here. It is found from the prices that prove an elastic programme's
-least violation to be above nought, by dropping one limit at a time (deletion filter, Chinneck and
-Dravnieks 1991, with the elastic filter's start). A venue that is under water today is found by the
-equations themselves, and so is what lifts it.
+least violation to be above nought: the limits with a price conflict by that very proof, whatever
+all others are. So one programme with every limit finds them, and only theirs are left in those
+by which one limit at a time is dropped (deletion filter, Chinneck and Dravnieks 1991). A venue that
+is under water today is found by the equations themselves, and so is what lifts it.
 """
 
 from __future__ import annotations
@@ -99,9 +100,9 @@ def diagnose(question: Question) -> Diagnosis:
     Raises: `SolveError` where not even easing limits leaves a book, or nothing is proved.
     """
     elastic = Elastic(question)
-    least, _ = elastic.least(elastic.names)
+    least, solution = elastic.least(elastic.names)
     eased = _easings(elastic, least)
-    conflicts = tuple(_conflicts(elastic)) if eased else ()
+    conflicts = tuple(_conflicts(elastic, elastic.binding(solution))) if eased else ()
     return Diagnosis(conflicts, eased, breaches(question))
 
 
@@ -122,17 +123,25 @@ def _easings(elastic: Elastic, slack: dict[str, float]) -> tuple[Easing, ...]:
     return tuple(sorted(given, key=lambda e: -e.amount / elastic.scale[e.name]))
 
 
-def _conflicts(elastic: Elastic) -> list[Conflict]:
-    """Irreducible conflicts one after another, each without the limits that resolved the last."""
+def _conflicts(elastic: Elastic, first: list[str]) -> list[Conflict]:
+    """Irreducible conflicts one after another, each without the limits that resolved the last.
+    `first` are limits that cannot hold together."""
     kept = list(elastic.names)
     found: list[Conflict] = []
-    while True:
-        core = _irreducible(elastic, kept)
-        if not core:
-            return found
-        conflict = Conflict(tuple(core), _cures(elastic, core))
+    suspects = first or kept
+    while suspects:
+        conflict = _conflict(elastic.question, suspects)
         found.append(conflict)
-        kept.remove(conflict.cures[0].name if conflict.cures else core[0])
+        kept.remove(conflict.cures[0].name if conflict.cures else conflict.limits[0])
+        suspects = _core(elastic, kept)
+    return found
+
+
+def _conflict(question: Question, suspects: list[str]) -> Conflict:
+    """An irreducible conflict among limits that cannot hold together, and what cures it."""
+    core = _irreducible(Elastic(question, suspects), suspects) or suspects
+    alone = Elastic(question, core)
+    return Conflict(tuple(core), _cures(alone, core))
 
 
 def _irreducible(elastic: Elastic, kept: list[str]) -> list[str]:
@@ -140,7 +149,7 @@ def _irreducible(elastic: Elastic, kept: list[str]) -> list[str]:
     core = _core(elastic, kept)
     for name in list(core):
         fewer = [other for other in core if other != name]
-        smaller = _core(elastic, fewer) if name in core else []
+        smaller = _core(elastic, fewer) if name in core and fewer else []
         core = smaller or core
     return core
 
@@ -160,11 +169,10 @@ def _core(elastic: Elastic, kept: list[str]) -> list[str]:
 
 def _cures(elastic: Elastic, core: list[str]) -> tuple[Easing, ...]:
     """What each limit of a conflict must give way when the others hold, the least first."""
-    free = [name for name in elastic.names if name not in core]
     found = []
     for name in core:
         try:
-            slack, _ = elastic.least([name], free)
+            slack, _ = elastic.least([name])
         except SolveError:
             continue
         found.append(Easing(name, slack[name]))

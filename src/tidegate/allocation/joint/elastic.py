@@ -31,12 +31,15 @@ TANGENTS = (0.01, 0.1, 1.0)
 
 
 class Elastic:
-    """A question's limits with slacks; not for use by two threads."""
+    """A question's limits with slacks, or some of them and no other limit; not for use by two
+    threads."""
 
-    def __init__(self, question: Question) -> None:
-        self.question = question
-        self.scale = _scales(question)
+    def __init__(self, question: Question, names: Collection[str] | None = None) -> None:
+        self.question = question if names is None else _with_limits(question, names)
+        scales = _scales(self.question)
+        self.scale = {n: s for n, s in scales.items() if names is None or n in names}
         self.names = tuple(self.scale)
+        question = self.question
         self._form = _Rows(question, self.names).form()
         self._basis: highspy.HighsBasis | None = None
 
@@ -55,12 +58,21 @@ class Elastic:
         for _ in range(ROUNDS):
             cost, upper = self._form.cost.copy(), self._form.upper.copy()
             cost[columns], upper[columns] = price, most
-            solution = solve(replace(self._form, cost=cost, upper=upper), self._basis)
+            solution = self._solved(replace(self._form, cost=cost, upper=upper))
             self._basis = solution.basis
             if not self._tighten(solution.x):
                 slack = dict(zip(self.names, solution.x[columns].tolist(), strict=True))
                 return {name: slack[name] for name in counted}, solution
         raise SolveError("impact did not settle")
+
+    def _solved(self, form: StandardForm) -> Solution:
+        """From the last basis; from none where that leads to no proof."""
+        if self._basis is not None:
+            try:
+                return solve(form, self._basis)
+            except SolveError:
+                self._basis = None
+        return solve(form)
 
     def binding(self, solution: Solution) -> list[str]:
         """The limits whose rows have a price: those that the proof of a least sum rests on."""
@@ -99,6 +111,26 @@ def _scales(question: Question) -> dict[str, float]:
     found |= {withdrawable_name(name): 1.0 for name in question.nodes.names}
     found |= {balance_name(name): 1.0 for name in question.nodes.names}
     return found | {cap_name(name): 1.0 for name in question.edges.names}
+
+
+def _with_limits(question: Question, names: Collection[str]) -> Question:
+    """The question without the tails, boxes and gross limits that are not named."""
+    boxes = question.boxes
+    kept = np.array([name in names for name in boxes.names], dtype=bool)
+    few = replace(
+        boxes,
+        names=tuple(name for name in boxes.names if name in names),
+        rows=boxes.rows[kept],
+        lower=boxes.lower[kept],
+        upper=boxes.upper[kept],
+        penalty=boxes.penalty[kept],
+    )
+    return replace(
+        question,
+        tails=tuple(tail for tail in question.tails if tail.name in names),
+        boxes=few,
+        gross=tuple(limit for limit in question.gross if limit.name in names),
+    )
 
 
 def bounds_name(position: str) -> str:
@@ -159,10 +191,10 @@ class _Rows:
                 *self._debts(step),
             ):
                 collected.setdefault(name, []).append((coefficients, np.atleast_1d(upper)))
-        if TURNOVER in self._place:
-            collected[TURNOVER] = [self._turnover()]
+        collected[TURNOVER] = [self._turnover()]
         for name, parts in collected.items():
-            self._limit(name, parts)
+            if name in self._place:
+                self._limit(name, parts)
         return self._builder.assemble()
 
     def _limit(self, name: str, parts: list[tuple[dict[str, FloatArray], FloatArray]]) -> None:
@@ -212,11 +244,13 @@ class _Rows:
         for sign in (1.0, -1.0):
             above = {f"magnitude {step}": eye, f"size {step}": sign * eye}
             add("", above, np.zeros(len(eye)), np.inf)
-        one = np.eye(functions.net.shape[0])
-        for piece in range(functions.slope.shape[1] if one.size else 0):
-            slope = functions.slope[:, piece, None] * functions.net
+        looked_at = [tail.functions for tail in question.tails]
+        used = np.unique(np.concatenate(looked_at)) if looked_at else np.zeros(0, np.int64)
+        one = np.eye(functions.net.shape[0])[used]
+        for piece in range(functions.slope.shape[1] if used.size else 0):
+            slope = (functions.slope[:, piece, None] * functions.net)[used]
             above = {f"function {step}": one, f"size {step}": -slope}
-            add("", above, -functions.offset[:, piece], np.inf)
+            add("", above, -functions.offset[used, piece], np.inf)
         every = np.flatnonzero(positions.impact)
         for at in TANGENTS if every.size else ():
             add("", *_tangents(positions.impact, step, every, np.full(every.size, at)))

@@ -68,11 +68,16 @@ def penalties(question: Question) -> dict[str, float]:
 def size_bounds(question: Question) -> tuple[FloatArray, FloatArray]:
     """Least and most of each size (n): a position outside its bounds may only move inward."""
     positions = question.positions
+    least = np.minimum(positions.lower, positions.held)
+    most = np.maximum(positions.upper, positions.held)
     if question.reduce_only:
-        return np.minimum(positions.held, 0.0), np.maximum(positions.held, 0.0)
+        return (
+            np.maximum(least, np.minimum(positions.held, 0.0)),
+            np.minimum(most, np.maximum(positions.held, 0.0)),
+        )
     return (
-        np.minimum(positions.lower, positions.held),
-        np.maximum(positions.upper, positions.held),
+        least,
+        most,
     )
 
 

@@ -118,7 +118,9 @@ def bounds(question: Question, layout: Layout) -> tuple[FloatArray, FloatArray]:
 def size_bounds(question: Question) -> tuple[FloatArray, FloatArray]:
     """Least and most size of each position (n): one outside its bounds may only move inward."""
     positions = question.positions
-    if question.reduce_only:
-        return np.minimum(positions.held, 0.0), np.maximum(positions.held, 0.0)
     lower = np.minimum(positions.lower, positions.held)
-    return lower, np.maximum(positions.upper, positions.held)
+    upper = np.maximum(positions.upper, positions.held)
+    if question.reduce_only:
+        lower = np.maximum(lower, np.minimum(positions.held, 0.0))
+        upper = np.minimum(upper, np.maximum(positions.held, 0.0))
+    return lower, upper

@@ -20,7 +20,7 @@ Over steps k, with x_-1 = held, trades x_k - x_k-1 = b_k - s_k, b, s >= 0, flows
     c_0 = amount,  c_k+1 = c_k - out of y_k + (1 - cost_e) y_e,k-lag_e - [pays_costs] spend_vk >= 0
     sum over k' <= k of what left a node for another venue <= withdrawable + what landed before k
     tails, boxes, gross limits at every step; sum_k 1'(b_k + s_k) <= turnover
-    min(lower, held) <= x_k <= max(upper, held); reduce only: x_k between nought and held
+    min(lower, held) <= x_k <= max(upper, held); reduce only: x_k between nought and held too
 
 A point of a tail counts what edge e brings in step k, y_e,k-lag_e, where `landed` says so.
 

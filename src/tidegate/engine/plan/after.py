@@ -18,7 +18,7 @@ from tidegate.engine.margin_book.exact_account import lot_of
 from tidegate.engine.margin_book.session import filled_in_session
 from tidegate.engine.plan.asking import Asked
 from tidegate.engine.plan.book import PlanAccount, Way
-from tidegate.engine.plan.lots import Lots
+from tidegate.engine.plan.lots import Lots, held_lots
 from tidegate.margin.holding_values import filled
 from tidegate.margin.holdings import Holdings
 from tidegate.margin.market_values import mark_of
@@ -72,6 +72,12 @@ def changes(asked: Asked, lots: Lots, flows_usd: Sequence[float]) -> Changes:
         elif usd > NOISE_USD:
             too_small.append((way.name, float(usd)))
     return Changes(lots, tuple(transfers), trade_costs_usd(asked, lots), tuple(too_small))
+
+
+def nothing_done(asked: Asked) -> Changes:
+    """The present book as changes."""
+    held = held_lots(asked)
+    return Changes(Lots(held, held.copy()), (), np.zeros(len(held)))
 
 
 def transfer(asked: Asked, way: Way, usd: float) -> Transfer:

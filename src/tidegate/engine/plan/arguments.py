@@ -18,6 +18,10 @@ def plan(
     book: Annotated[
         Path | None, typer.Option(help="The book as it stands, a JSON file; see docs/plan.md.")
     ] = None,
+    last: Annotated[
+        Path | None,
+        typer.Option(help="plan.json of the last plan: hold unless something triggers since."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for plan.json and plan.html.")] = None,
     explain: Annotated[
         bool, typer.Option("--explain-mandate", help="Print every field that holds instead.")
@@ -33,5 +37,5 @@ def plan(
         return explain_mandate(mandate, as_json=json)
     if book is None:
         raise InputError("tidegate plan", "--book", "expected a JSON file, or --explain-mandate")
-    if not plan_book(mandate, book, out, as_json=json):
+    if not plan_book(mandate, book, out, last, as_json=json):
         raise typer.Exit(1)

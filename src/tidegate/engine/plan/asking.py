@@ -9,7 +9,7 @@ in proportion. `edge.minimum_t` standard errors of the whole book's carry are ta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,23 @@ class Asked:
     horizon_years: float
     fixed: frozenset[str]
     scenarios: Scenarios | None
-    waiting: frozenset[str]
+    filling: Mapping[str, float]
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """Venues that wait for money."""
+        return frozenset(self.filling)
+
+    @property
+    def broke(self) -> frozenset[str]:
+        """Venues whose account has no equity left: nothing can be traded there before money is."""
+        pairs = zip(self.accounts, self.statements, strict=True)
+        return frozenset(account.venue for account, stated in pairs if stated.equity <= 0.0)
+
+    @property
+    def drowned(self) -> frozenset[str]:
+        """Venues without equity that money is sent to: nothing is stood there until it lands."""
+        return self.broke & self.waiting
 
     @property
     def held(self) -> FloatArray:
@@ -92,13 +108,14 @@ def ask(
     kept: Mapping[str, float] | None = None,
     sent_usd: Mapping[str, float] | None = None,
     scenarios: Scenarios | None = None,
-    waiting: frozenset[str] = frozenset(),
+    filling: Mapping[str, float] | None = None,
 ) -> Asked:
     """The question of a book under a mandate; `kept` by venue is health that is kept beyond none,
     a share of equity, once exact rules have refused an answer. `sent_usd` by route is the amount
     that its fixed fee is a share of, else all that may leave; a route with 0 is not used.
-    `scenarios` are those of the book's history, made where they are not given; `waiting` are venues
-    that wait for money, see `levels`.
+    `scenarios` are those of the book's history, made where they are not given; `filling` are venues
+    that wait for money, see `levels`, each with the health that it is filled to beyond none at the
+    outer stress, a share of equity.
 
     Raises: `InputError` where a coin has no stress, `NoEquity` where nothing is left to allocate.
     """
@@ -109,11 +126,12 @@ def ask(
     total = sum(equities)
     if not total > 0.0:
         raise NoEquity(total)
-    bounds = bounds_of(book, terms, total, waiting)
+    fills = filling or {}
+    bounds = bounds_of(book, terms, total, fills)
     seen = scenarios or scenarios_of(book, terms)
     worth = np.array(equities)
     work = _Work(
-        book, terms, bounds, accounts, statements, worth, total, {}, sent_usd or {}, seen, waiting
+        book, terms, bounds, accounts, statements, worth, total, {}, sent_usd or {}, seen, fills
     )
     return work.asked(kept or {})
 
@@ -151,7 +169,7 @@ class _Work:
     known: dict[tuple[int, tuple[tuple[str, float], ...], int], Standing]
     sent_usd: Mapping[str, float]
     scenarios: Scenarios | None
-    waiting: frozenset[str]
+    filling: Mapping[str, float]
 
     def asked(self, kept: Mapping[str, float]) -> Asked:
         greeks = book_greeks(self.book, self.bounds)
@@ -187,7 +205,7 @@ class _Work:
             horizon,
             frozenset(a.venue for i, a in enumerate(self.accounts) if not self.may_change(i)),
             self.scenarios,
-            self.waiting,
+            self.filling,
         )
 
     # Positions.
@@ -196,7 +214,7 @@ class _Work:
         book, bounds = self.book, self.bounds
         venues = [self.accounts.index(bound.account) for bound in bounds]
         costs = [book.costs.get(bound.instrument.id) for bound in bounds]
-        rates = [WORST_RATE if c is None else c.linear_rate for c in costs]
+        rates = [book.dealing_rate(bound.instrument.id) for bound in bounds]
         impact = [
             0.0 if c is None else c.vol_daily * np.sqrt(self.total / c.volume_day_usd)
             for c in costs
@@ -312,7 +330,9 @@ class _Work:
         return [*tails, *self.loss_tails()], fixed
 
     def may_change(self, place: int) -> bool:
-        return may_change(self.accounts[place]) and self.equities[place] > 0.0
+        """Whether a rule allows it, and there is equity or money comes."""
+        alive = self.equities[place] > 0.0 or self.accounts[place].venue in self.filling
+        return may_change(self.accounts[place]) and alive
 
     def scale(self, place: int) -> Scale:
         """Sizes of an account's instruments as notionals in units of equity."""
@@ -352,6 +372,9 @@ class _Work:
         opening = points_of(still, still.initial, scale, functions, amount)
         stressed = self.stressed(place, self.terms.mandate.stress.outer, functions)
         where = (place, scale.columns, (place,), len(self.book.ways))
+        if not self.equities[place] > 0.0:
+            lifted = Place(f"stress {account.venue}", *where, -KEPT - kept)
+            return still, [self.lifted(place, functions, lifted)]
         gap = _gap(still, account)
         limit = gap / self.total - KEPT if gap > 0.0 else -KEPT
         opened = stress_tail([opening], Place(f"initial margin {account.venue}", *where, limit))
@@ -359,8 +382,9 @@ class _Work:
             # Dollars alone: no move of a coin changes them.
             return still, [opened]
         place_of = Place(f"stress {account.venue}", *where, -KEPT - kept)
-        waits = account.venue in self.waiting
-        tails = [opened, stress_tail(stressed, place_of, landed=waits)]
+        waits = account.venue in self.filling
+        filled = replace(place_of, limit=place_of.limit - self.filling.get(account.venue, 0.0))
+        tails = [opened, stress_tail(stressed, filled, landed=waits)]
         if waits:
             until = self.stressed(place, inner_moves(self.terms), functions)
             inner = Place(f"inner stress {account.venue}", *where, -KEPT - kept)
@@ -371,6 +395,12 @@ class _Work:
             seen = history_tail(seat, self.scenarios.paths, functions, over)
             tails += [] if seen is None else [seen]
         return still, tails
+
+    def lifted(self, place: int, functions: SharedFunctions, where: Place) -> Tail:
+        """What an account without equity must stand once money has landed."""
+        filled = replace(where, limit=where.limit - self.filling[self.accounts[place].venue])
+        moves = self.stressed(place, inner_moves(self.terms), functions)
+        return stress_tail(moves, filled, landed=True)
 
     def stressed(
         self, place: int, moves: Mapping[str, float], functions: SharedFunctions
@@ -453,10 +483,6 @@ def withdrawable_usd(account: PlanAccount, stated: Statement) -> float:
         return leaves
     owned = max(0.0, account.book.holdings.collateral.get(account.asset, 0.0))
     return min(leaves, owned * account.price(account.asset))
-
-
-# What dealing is taken to cost where that is not known, so that it is the last thing done.
-WORST_RATE = 0.05
 
 
 def _gap(still: Standing, account: PlanAccount) -> float:

@@ -15,6 +15,9 @@ from tidegate.model.errors import InputError
 from tidegate.model.instruments import Instrument, InstrumentId, Option, Spot
 
 USD = "USD"
+# What dealing is taken to cost where that is not known, so that it is the last thing done; an
+# answer that counts it says so.
+WORST_RATE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class DealingCosts:
 @dataclass(frozen=True, slots=True)
 class Way:
     """A route for money from one account's collateral to another's; None is UNKNOWN, and then the
-    route is not used. `received_share` survives conversion."""
+    route is not used. `received_share` survives conversion; `closes_ms` is when it is known to
+    close, None where that is not."""
 
     source: str
     destination: str
@@ -56,6 +60,7 @@ class Way:
     latency_p95_s: float
     received_share: float
     frozen: bool
+    closes_ms: int | None = None
 
     @property
     def name(self) -> str:
@@ -142,6 +147,11 @@ class PlanBook:
         for account in self.accounts.values():
             for instrument in account.dealt:
                 yield account, instrument
+
+    def dealing_rate(self, name: InstrumentId) -> float:
+        """Fee and half spread per dollar traded; the worst there is where that is not known."""
+        costs = self.costs.get(name)
+        return WORST_RATE if costs is None else costs.linear_rate
 
     @property
     def coins(self) -> tuple[str, ...]:

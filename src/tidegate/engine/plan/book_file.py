@@ -58,6 +58,12 @@ class SaidPlanBook(_Strict, frozen=True):
     history: object = None
 
 
+class SaidPlanRoute(SaidRoute, frozen=True):
+    """A route, and when it is known to close; left out where nothing is known of that."""
+
+    closes_at: str | None = None
+
+
 class SaidEdge(_Strict, frozen=True):
     """Carry of being long; None is UNKNOWN."""
 
@@ -176,7 +182,7 @@ def _ways(reader: Reader, raw: SaidPlanBook, accounts: Mapping[str, PlanAccount]
     seen: set[tuple[str, str]] = set()
     for index, value in enumerate(raw.routes):
         place = f"routes[{index}]"
-        said = reader.shape(value, SaidRoute, place)
+        said = reader.shape(value, SaidPlanRoute, place)
         ends = (said.source, said.destination)
         for end in ends:
             if end not in accounts:
@@ -190,7 +196,7 @@ def _ways(reader: Reader, raw: SaidPlanBook, accounts: Mapping[str, PlanAccount]
 
 
 def _way(
-    reader: Reader, said: SaidRoute, place: str, accounts: Mapping[str, PlanAccount]
+    reader: Reader, said: SaidPlanRoute, place: str, accounts: Mapping[str, PlanAccount]
 ) -> Way | None:
     for name in ("fee", "minimum"):
         if (number := getattr(said, name)) is not None and number < 0:
@@ -212,7 +218,12 @@ def _way(
     kept = 1.0 if same else _received_share(reader, said, place, accounts)
     blocked = said.frozen or said.blocked_until is not None
     fee, minimum, median_s, p95_s = numbers[:4]
-    return Way(said.source, said.destination, fee, minimum, median_s, p95_s, kept, blocked)
+    closes = said.closes_at
+    closes_ms = (
+        None if closes is None else parse_time_ms(closes, reader.where, f"{place}.closes_at")
+    )
+    ends = (said.source, said.destination)
+    return Way(*ends, fee, minimum, median_s, p95_s, kept, blocked, closes_ms)
 
 
 def _received_share(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
@@ -14,10 +15,14 @@ from tidegate.model.instruments import Expiring, Instrument, Option
 from tidegate.model.plan_terms import PlanTerms
 from tidegate.model.times import SECOND_MS
 
+# What a mandate that names a venue without it has.
+UNSAID_SHARE = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An instrument's notional held, and its bounds, USD long +; `why` it may only be reduced."""
+    """An instrument's notional held, and its bounds, USD long +; `why` it may only be reduced, and
+    the most that is traded of it in a day, None where a day's volume is not known."""
 
     account: PlanAccount
     instrument: Instrument
@@ -27,6 +32,7 @@ class Bound:
     upper_usd: float
     closes: bool
     why: str | None
+    day_usd: float | None = None
 
     @property
     def hedges(self) -> bool:
@@ -49,7 +55,7 @@ def bounds_of(
 ) -> tuple[Bound, ...]:
     """Bounds by instrument: a share of the day's volume around what is held, and within gross
     leverage; what is unknown, expires too soon, or stands at an account that waits for money, may
-    only be reduced."""
+    only be reduced, by no more than that share either."""
     return tuple(_bounds(book, terms, equity_usd, waiting))
 
 
@@ -64,18 +70,27 @@ def _bounds(
         if why is None and account.venue in waiting:
             why = ONLY_REDUCED.format(venue=account.venue)
         closes = expires_soon(book, terms, each)
+        day = _day_usd(book, terms, account, each)
+        dealt = math.inf if day is None else day
         if not may_change(account) or account.statement().equity <= 0.0:
             lower = upper = held
         elif why is not None or closes:
-            lower, upper = min(0.0, held), max(0.0, held)
+            lower, upper = max(min(0.0, held), held - dealt), min(max(0.0, held), held + dealt)
         else:
-            venue = terms.venue(account.venue)
-            assert venue is not None
-            dealt = venue.volume_share * book.costs[each.id].volume_day_usd
             # An option's delta is at most one: leverage counts by delta, so volume bounds its size.
             reach = dealt if isinstance(each, Option) else min(dealt, most + abs(held))
             lower, upper = held - reach, held + reach
-        yield Bound(account, each, per_size, held, lower, upper, closes, why)
+        yield Bound(account, each, per_size, held, lower, upper, closes, why, day)
+
+
+def _day_usd(
+    book: PlanBook, terms: PlanTerms, account: PlanAccount, each: Instrument
+) -> float | None:
+    """The mandate's share of a day's volume; of a venue that it does not name the default share."""
+    costs, venue = book.costs.get(each.id), terms.venue(account.venue)
+    if costs is None:
+        return None
+    return (UNSAID_SHARE if venue is None else venue.volume_share) * costs.volume_day_usd
 
 
 def expires_soon(book: PlanBook, terms: PlanTerms, each: Instrument) -> bool:

@@ -18,6 +18,7 @@ from tidegate.engine.plan.asking import NoEquity
 from tidegate.engine.plan.book_file import read_plan_book, require_accounts
 from tidegate.engine.plan.deciding import decide
 from tidegate.engine.plan.document import PlanDocument
+from tidegate.engine.plan.last_plan import read_last_plan
 from tidegate.engine.plan.reasons import document, document_without_equity
 from tidegate.engine.plan.words import show, show_terms
 from tidegate.execution.durable_file import put
@@ -32,10 +33,13 @@ pre{{overflow:auto}}</style><pre>{text}</pre></html>
 """
 
 
-def plan_book(mandate: Path, book: Path, out: Path | None, *, as_json: bool) -> bool:
-    """Print a plan, and write it to a folder; False where the answer is a negative one.
+def plan_book(
+    mandate: Path, book: Path, out: Path | None, last: Path | None = None, *, as_json: bool
+) -> bool:
+    """Print a plan, and write it to a folder; False where the answer is a negative one. With the
+    last plan's file nothing is solved unless something triggers.
 
-    Raises `InputError` where book, mandate or folder cannot be used.
+    Raises `InputError` where book, mandate, last plan or folder cannot be used.
     """
     if out is not None:
         _ensure_folder(out)
@@ -45,9 +49,10 @@ def plan_book(mandate: Path, book: Path, out: Path | None, *, as_json: bool) -> 
     for tenor in terms.option.vega_usd:
         tenor_days(tenor, mandate.name)
     require_accounts(seen, set(said.venue))
+    before = None if last is None else read_last_plan(last, seen)
     with patience("planning"):
         try:
-            found = document(decide(seen, terms), mandate.name)
+            found = document(decide(seen, terms, last=before), mandate.name)
         except NoEquity as nothing:
             found = document_without_equity(seen, terms, mandate.name, nothing)
     with to_reader():

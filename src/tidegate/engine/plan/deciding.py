@@ -12,27 +12,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-
-import numpy as np
+from math import ceil
 
 from tidegate.allocation.joint.compiled import Compiled
 from tidegate.allocation.joint.diagnosis import Diagnosis
 from tidegate.allocation.joint.question import Answer, Question
 from tidegate.allocation.solve import SolveError
-from tidegate.engine.plan.after import Changes, account_after, changes, transfer
+from tidegate.engine.plan.after import Changes, account_after, changes, nothing_done, transfer
 from tidegate.engine.plan.asking import Asked, ask
 from tidegate.engine.plan.book import PlanAccount, PlanBook
+from tidegate.engine.plan.collateral_levels import needed
 from tidegate.engine.plan.history_paths import Scenarios
+from tidegate.engine.plan.last_plan import LastPlan
 from tidegate.engine.plan.leaving_out import LeftOut, left_out
-from tidegate.engine.plan.levels import worst_move
-from tidegate.engine.plan.lots import Lots, held_lots, notional_usd, rounded
+from tidegate.engine.plan.lots import broken_limits, rounded
 from tidegate.engine.plan.proving import Breach, Proof, breaches, proof
-from tidegate.engine.plan.relaxing import conflicts, reducing
+from tidegate.engine.plan.relaxing import conflicts, reducing, without_volume
+from tidegate.engine.plan.requirement import may_change
+from tidegate.engine.plan.watching import Seen, watched
 from tidegate.model.plan_terms import PlanTerms
 
 Solver = Callable[[Question], Answer]
 ATTEMPTS = 5
 MONEY_FIRST = "plan that waits for money"
+SLOW = "{name}: cutting {usd:,.0f} USD takes {days} days at the share of a day's volume"
 # What is kept beyond what was short, a share of that and of equity.
 MORE, LEAST_MORE = 0.1, 1e-4
 # A transfer may lose this share more than its programme counted.
@@ -43,6 +46,7 @@ class Outcome(StrEnum):
     """What a decision is."""
 
     PLAN = "plan"
+    UNTRIGGERED = "hold"
     NOTHING = "nothing to do"
     HOLD = "hold the present book"
     REDUCE = "reduce only"
@@ -60,7 +64,8 @@ class Refusal:
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """What to do, and how it was found. `answer` is the programme's, None where it had none;
-    `proofs` are of accounts after the changes, `before` of those held now."""
+    `proofs` are of accounts after the changes, `before` of those held now; `seen` is what triggers,
+    where a last plan was given."""
 
     outcome: Outcome
     asked: Asked
@@ -72,6 +77,7 @@ class Decision:
     diagnosis: Diagnosis | None
     refusals: tuple[Refusal, ...]
     broken: Mapping[str, float]
+    seen: Seen | None = None
 
     @property
     def negative(self) -> bool:
@@ -87,12 +93,26 @@ def fast(question: Question) -> Answer:
 
 
 def decide(
-    book: PlanBook, terms: PlanTerms, solve: Solver = fast, scenarios: Scenarios | None = None
+    book: PlanBook,
+    terms: PlanTerms,
+    solve: Solver = fast,
+    last: LastPlan | None = None,
+    scenarios: Scenarios | None = None,
 ) -> Decision:
     """What to do with a book under a mandate, over `scenarios` in place of its own history's;
-    raises as `ask` does."""
+    raises as `ask` does. With a last plan nothing is solved unless something triggers."""
     asked = ask(book, terms, scenarios=scenarios)
     before = {each.venue: proof(each, terms) for each in asked.accounts}
+    seen = None if last is None else watched(asked, before, last)
+    if seen is not None and not seen.triggers:
+        nothing = nothing_done(asked)
+        held = Decision(Outcome.UNTRIGGERED, asked, None, nothing, (), before, before, None, (), {})
+        return replace(held, seen=seen)
+    decided = _looked(asked, solve, before)
+    return replace(decided, seen=seen)
+
+
+def _looked(asked: Asked, solve: Solver, before: Mapping[str, Proof]) -> Decision:
     refusals = list[Refusal]()
     found: Diagnosis | None = None
     sent = _money_first(asked, solve, before)
@@ -116,26 +136,32 @@ def _money_first(
     asked: Asked, solve: Solver, before: Mapping[str, Proof]
 ) -> Decision | Refusal | None:
     """Where accounts do not stand the outer stress, a plan that sends them money before it cuts
-    more than the inner stress needs; None where all stand it."""
-    outer = asked.terms.mandate.stress.outer
-    below = [
-        account.venue
+    more than the inner stress needs: to what they are filled to, else to what they must stand;
+    None where all stand it."""
+    needs = {
+        account.venue: needed(asked, account)
         for account in asked.accounts
-        if account.venue not in asked.fixed
-        and not before[account.venue].holds
-        and worst_move(asked.terms, account, outer)[1]
-    ]
+        if not before[account.venue].holds and may_change(account)
+    }
+    below = {venue: fills for venue, fills in needs.items() if fills}
     if not any(way.destination in below and not way.frozen for way in asked.book.ways):
         return None
-    waits = ask(asked.book, asked.terms, scenarios=asked.scenarios, waiting=frozenset(below))
-    try:
-        tried = _tried(waits, solve, _plain, before, MONEY_FIRST)
-    except SolveError as error:
-        return Refusal(MONEY_FIRST, str(error))
-    if isinstance(tried, Refusal):
-        return tried
-    comes = any(each.way.destination in below for each in tried.changed.transfers)
-    return tried if comes else None
+    refused = Refusal(MONEY_FIRST, "")
+    for place in range(max(len(fills) for fills in below.values())):
+        filling = {v: fills[min(place, len(fills) - 1)] for v, fills in below.items()}
+        waits = ask(asked.book, asked.terms, scenarios=asked.scenarios, filling=filling)
+        try:
+            tried = _tried(waits, solve, _plain, before, MONEY_FIRST)
+        except SolveError as error:
+            refused = Refusal(MONEY_FIRST, str(error))
+            continue
+        if isinstance(tried, Refusal):
+            refused = tried
+        elif any(each.way.destination in below for each in tried.changed.transfers):
+            return tried
+        else:
+            return None
+    return refused
 
 
 def _infeasible(found: Diagnosis | None, said: str) -> str:
@@ -165,7 +191,7 @@ def _tried(
         reduces = shape is not _plain
         outs, changed = left_out(asked, changes(asked, lots, flows.tolist()), reduces=reduces)
         short, proofs = checked(asked, changed, before)
-        broken = broken_limits(asked, changed)
+        broken = broken_limits(asked, changed.lots.target)
         if not short and (reduces or not broken):
             outcome = Outcome.REDUCE if reduces else Outcome.PLAN
             if changed.empty:
@@ -176,7 +202,7 @@ def _tried(
         for each in short:
             more = (1.0 + MORE) * each.short_usd / asked.equity_usd + LEAST_MORE
             kept[each.venue] = kept.get(each.venue, 0.0) + more
-        asked = ask(asked.book, asked.terms, kept, None, asked.scenarios, asked.waiting)
+        asked = ask(asked.book, asked.terms, kept, None, asked.scenarios, asked.filling)
     words = [f"{each.venue}: {each.what}, short of {each.short_usd:,.0f} USD" for each in short]
     words += [f"{name}: broken by {by:,.2f} USD" for name, by in broken.items()]
     return Refusal("reduce only" if shape is not _plain else step, "; ".join(words))
@@ -195,7 +221,7 @@ def _with_fees(
         if not dear:
             return asked, answer
         sent_usd |= {name: 0.0 if name in sent_usd else usd for name, usd in dear.items()}
-        asked = ask(asked.book, asked.terms, kept, sent_usd, asked.scenarios, asked.waiting)
+        asked = ask(asked.book, asked.terms, kept, sent_usd, asked.scenarios, asked.filling)
 
 
 def _dear(asked: Asked, flows_usd: Sequence[float]) -> dict[str, float]:
@@ -227,8 +253,9 @@ def checked(
             continue
         waits = account.venue in asked.waiting
         after = account_after(asked, account, changed, landed=waits)
-        proofs[account.venue] = proof(after, asked.terms)
-        if waits:
+        drowned = account.venue in asked.drowned
+        proofs[account.venue] = proof(after, asked.terms, inner=drowned)
+        if waits and not drowned:
             until = account_after(asked, account, changed, landed=False)
             meanwhile = proof(until, asked.terms, inner=True)
             short += [] if meanwhile.holds else _unproved(meanwhile)
@@ -258,13 +285,6 @@ def changes_account(asked: Asked, changed: Changes, account: PlanAccount) -> boo
     return traded or waits or any(each.way.source == account.venue for each in changed.transfers)
 
 
-def broken_limits(asked: Asked, changed: Changes) -> dict[str, float]:
-    """Linear limits of the mandate that whole lots lie outside of, USD."""
-    notional = notional_usd(asked, changed.lots.target)
-    found = {box.name: box.broken(notional) for box in asked.boxes}
-    return {name: by for name, by in found.items() if by > 0.0}
-
-
 def _ladder(
     asked: Asked,
     solve: Solver,
@@ -274,7 +294,7 @@ def _ladder(
 ) -> Decision:
     """The present book if it is proved, else a plan that only reduces, else none."""
     nothing = nothing_done(asked)
-    broken = broken_limits(asked, nothing)
+    broken = broken_limits(asked, nothing.lots.target)
     short, _ = checked(asked, nothing, before)
     present = [b for account in asked.accounts for b in breaches(asked, account, nothing)]
     if not short and not present:
@@ -295,14 +315,28 @@ def reduced(
     before: Mapping[str, Proof],
     shape: Callable[[Question], Question] = reducing,
 ) -> Decision | Refusal:
-    """A plan that only reduces and sends money, or why there is none."""
+    """A plan that only reduces and sends money, or why there is none; with how many days reducing
+    takes, where what may be traded in one is not enough."""
     try:
-        return _tried(asked, solve, shape, before)
+        tried = _tried(asked, solve, shape, before)
     except SolveError as error:
-        return Refusal("reduce only", str(error))
+        tried = Refusal("reduce only", str(error))
+    if isinstance(tried, Decision):
+        return tried
+    slow = _too_slow(asked, solve, shape)
+    return replace(tried, why="; ".join(filter(None, (tried.why, slow))))
 
 
-def nothing_done(asked: Asked) -> Changes:
-    """The present book as changes."""
-    held = held_lots(asked)
-    return Changes(Lots(held, held.copy()), (), np.zeros(len(held)))
+def _too_slow(asked: Asked, solve: Solver, shape: Callable[[Question], Question]) -> str:
+    """Which positions the volume of a day is too small for, and what they would take."""
+    try:
+        answer = solve(without_volume(shape(asked.question)))
+    except SolveError:
+        return ""
+    found = []
+    for bound, size in zip(asked.bounds, answer.size[-1].tolist(), strict=True):
+        cut = abs(size * asked.equity_usd - bound.held_usd)
+        if bound.day_usd is not None and cut > bound.day_usd * (1.0 + FEE_NOISE):
+            days = ceil(cut / bound.day_usd) if bound.day_usd else 0
+            found.append(SLOW.format(name=bound.instrument.id, usd=cut, days=days or "no end of"))
+    return "; ".join(found)

@@ -12,7 +12,8 @@ SCHEMA = "tidegate-plan-1"
 
 class PositionLine(msgspec.Struct, frozen=True):
     """One instrument: sizes as of a margin book, notionals in USD, what the trade costs, and the
-    notional that the programme means to hold after its last step."""
+    notional that the programme means to hold after its last step; `days` is what getting there
+    takes at the venue's share of a day's volume, None where that is not known."""
 
     venue: str
     symbol: str
@@ -27,6 +28,7 @@ class PositionLine(msgspec.Struct, frozen=True):
     cost_usd: float
     carry_annual: float | None
     only_reduced: str | None
+    days: float | None = None
 
 
 class TransferLine(msgspec.Struct, frozen=True):
@@ -184,6 +186,59 @@ class HistoryLine(msgspec.Struct, frozen=True):
     accounts: tuple[TailLine, ...]
 
 
+class TriggerLine(msgspec.Struct, frozen=True):
+    """Why to act now: what kind of trigger, where, in words; USD where it has an amount."""
+
+    kind: str
+    where: str
+    what: str
+    usd: float | None
+
+
+class WatchLine(msgspec.Struct, frozen=True):
+    """A figure that is watched, where it triggers, and the room that is left, in `unit`: at most
+    nought once it has; None where nothing within what is looked at triggers it."""
+
+    kind: str
+    where: str
+    coin: str
+    now: float
+    at: float | None
+    room: float | None
+    unit: str
+
+
+class LevelLine(msgspec.Struct, frozen=True):
+    """Collateral levels of an account, USD of health: the least (s) and what sets it, what it is
+    filled to (S), from `top` on idle down to `land`; by which route, and when that has landed."""
+
+    venue: str
+    health_usd: float
+    least_usd: float
+    set_by: str
+    fill_usd: float | None
+    land_usd: float | None
+    top_usd: float | None
+    route: str | None
+    lead_s: float | None
+
+
+class RouteLine(msgspec.Struct, frozen=True):
+    """A route as it was seen."""
+
+    source: str
+    destination: str
+    frozen: bool
+
+
+class AssumptionLine(msgspec.Struct, frozen=True):
+    """A figure that the book does not give and that the answer counts, and what it is used for."""
+
+    where: str
+    value: float
+    what: str
+
+
 class PlanDocument(msgspec.Struct, frozen=True):
     """The whole answer."""
 
@@ -200,6 +255,11 @@ class PlanDocument(msgspec.Struct, frozen=True):
     payback_days: float | None
     optimality_gap: float | None
     judged_by: str = ""
+    proved: str = ""
+    sampled: str = ""
+    triggers: tuple[TriggerLine, ...] = ()
+    watches: tuple[WatchLine, ...] = ()
+    levels: tuple[LevelLine, ...] = ()
     history: HistoryLine | None = None
     positions: tuple[PositionLine, ...] = ()
     transfers: tuple[TransferLine, ...] = ()
@@ -213,4 +273,6 @@ class PlanDocument(msgspec.Struct, frozen=True):
     least_violation: tuple[EasingLine, ...] = ()
     cures: tuple[CureLine, ...] = ()
     refusals: tuple[RefusalLine, ...] = ()
+    routes: tuple[RouteLine, ...] = ()
+    assumptions: tuple[AssumptionLine, ...] = ()
     unknown: tuple[Unknown, ...] = ()

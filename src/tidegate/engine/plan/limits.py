@@ -23,6 +23,9 @@ DAYS_YEAR = 365.0
 # there already comes down as fast as money can leave, and less than the money itself over all
 # steps, so that none is burnt to have less of it there.
 CLAIM_PENALTY = 0.2
+# What a unit of delta off its target costs in each step: more than dealing and any carry of the
+# time in which a move must pay back, so that none is left for gain.
+AIM_PENALTY = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +72,8 @@ def book_greeks(book: PlanBook, bounds: Sequence[Bound]) -> BookGreeks:
 @dataclass(frozen=True, slots=True, eq=False)
 class Box:
     """lower <= row'x <= upper, USD for notionals x; `slack` is what a lot of each instrument moves
-    it by. With `said` the limit is the mandate's, else it is what is held."""
+    it by. With `said` the limit is the mandate's, else it is what is held. What is `aimed` at gives
+    way where nothing reaches it, at a price."""
 
     name: str
     row: FloatArray
@@ -77,20 +81,25 @@ class Box:
     upper: float
     slack: float = 0.0
     said: bool = True
+    aimed: bool = False
 
     def inner(self) -> tuple[float, float]:
         """The limit less one lot of each instrument, so that whole lots stay within it."""
-        if not self.said or self.upper - self.lower <= 4.0 * self.slack:
+        if not self.said or self.aimed or self.upper - self.lower <= 4.0 * self.slack:
             return self.lower, self.upper
         return self.lower + self.slack, self.upper - self.slack
 
     def broken(self, notional_usd: FloatArray) -> float:
         """By how much notionals lie outside; lots may pass what is held, not what is said."""
-        value = float(self.row @ notional_usd)
-        free = 0.0 if self.said and self.upper > self.lower else self.slack
+        whole = self.said and not self.aimed and self.upper > self.lower
+        free = 0.0 if whole else self.slack
         noise = 1e-9 * float(np.abs(self.row) @ np.abs(notional_usd)) + 1e-6
-        out = max(self.lower - value, value - self.upper) - free - noise
-        return max(0.0, out)
+        return max(0.0, self.outside(notional_usd) - free - noise)
+
+    def outside(self, notional_usd: FloatArray) -> float:
+        """How far notionals lie beyond the nearer end; below nought within."""
+        value = float(self.row @ notional_usd)
+        return max(self.lower - value, value - self.upper)
 
 
 def boxes_of(
@@ -98,6 +107,7 @@ def boxes_of(
 ) -> list[Box]:
     """All linear limits, USD."""
     lots = np.array([bound.lot_usd for bound in bounds])
+    least = terms.mandate.limits.minimum_trade_usd
     found = [
         *_delta_boxes(book, terms, bounds, greeks),
         *_gamma_boxes(book, terms, bounds, greeks),
@@ -105,14 +115,17 @@ def boxes_of(
         *_wing_boxes(book, terms, bounds),
         *_closing_boxes(bounds),
     ]
-    return [replace(box, slack=_slack(box, bounds, lots)) for box in found]
+    slacks = [_slack(box, bounds, lots) for box in found]
+    # A delta that no trade is small enough to mend is not off its target.
+    slacks = [max(s, least) if b.aimed else s for b, s in zip(found, slacks, strict=True)]
+    return [replace(box, slack=slack) for box, slack in zip(found, slacks, strict=True)]
 
 
 def _slack(box: Box, bounds: Sequence[Bound], lots: FloatArray) -> float:
     """What whole lots move a limit by: of delta, which lots are hedged in, the smallest lot that
     may trade among its contracts; else a lot of each instrument."""
     moved = np.abs(box.row) * lots
-    if not box.name.startswith("delta "):
+    if not box.name.startswith(("delta ", "target delta ")):
         return float(moved.sum())
     total = 0.0
     for coin in {bound.instrument.base for bound in bounds}:
@@ -125,19 +138,19 @@ def _slack(box: Box, bounds: Sequence[Bound], lots: FloatArray) -> float:
 def _delta_boxes(
     book: PlanBook, terms: PlanTerms, bounds: Sequence[Bound], greeks: BookGreeks
 ) -> Iterator[Box]:
-    """Each coin, and the book about its target; coins owned count."""
-    target, slack = terms.target_delta_usd, terms.mandate.limits.naked_usd
-    for coin in book.coins:
-        row = np.where([b.instrument.base == coin for b in bounds], greeks.delta, 0.0)
-        if row.any():
-            beside = greeks.coin_usd[coin]
-            lower, upper = min(0.0, target) - slack, max(0.0, target) + slack
-            yield Box(f"delta {coin}", row, lower - beside, upper - beside)
-    if greeks.delta.any():
-        beside = sum(greeks.coin_usd.values())
-        yield Box(
-            "delta of the book", greeks.delta, target - slack - beside, target + slack - beside
-        )
+    """Each coin, and the book, at its target; coins owned count. What lots and legs that cannot be
+    dealt leave over is bounded by `naked_usd`, which no target spends."""
+    target, naked = terms.target_delta_usd, terms.mandate.limits.naked_usd
+    every = np.ones(len(bounds), dtype=bool)
+    parts = [(coin, np.array([b.instrument.base == coin for b in bounds])) for coin in book.coins]
+    for coin, inside in (*parts, ("of the book", every)):
+        row = np.where(inside, greeks.delta, 0.0) if len(bounds) else np.zeros(0)
+        if not row.any():
+            continue
+        beside = greeks.coin_usd.get(coin, sum(greeks.coin_usd.values()))
+        least, most = (target, target) if inside is every else (min(0.0, target), max(0.0, target))
+        yield Box(f"delta {coin}", row, least - naked - beside, most + naked - beside)
+        yield Box(f"target delta {coin}", row, least - beside, most - beside, aimed=True)
 
 
 def _gamma_boxes(
@@ -194,11 +207,15 @@ def _wing_boxes(book: PlanBook, terms: PlanTerms, bounds: Sequence[Bound]) -> It
 
 
 def _closing_boxes(bounds: Sequence[Bound]) -> Iterator[Box]:
+    """What expires soon is closed, as far as a day's share of volume goes."""
     for place, bound in enumerate(bounds):
         if bound.closes and bound.held_usd:
             row = np.zeros(len(bounds))
             row[place] = 1.0
-            yield Box(f"unwind {bound.instrument.id} before expiry", row, 0.0, 0.0)
+            # Its bounds reach from what is held to the least that a day's share leaves of it.
+            left = bound.lower_usd if bound.held_usd > 0.0 else bound.upper_usd
+            name = f"unwind {bound.instrument.id} before expiry"
+            yield Box(name, row, min(0.0, left), max(0.0, left), said=False)
 
 
 def as_boxes(found: Sequence[Box], equity_usd: float, count: int) -> Boxes:
@@ -211,8 +228,8 @@ def as_boxes(found: Sequence[Box], equity_usd: float, count: int) -> Boxes:
         lower.append(ends[0] / (equity_usd * steep))
         upper.append(ends[1] / (equity_usd * steep))
     names = tuple(box.name for box in found)
-    hard = np.full(len(found), np.inf)
-    return Boxes(names, rows, np.array(lower), np.array(upper), hard)
+    price = np.array([AIM_PENALTY if box.aimed else np.inf for box in found])
+    return Boxes(names, rows, np.array(lower), np.array(upper), price)
 
 
 def gross_limits(
@@ -242,9 +259,8 @@ def belongs(bound: Bound, sleeve: Sleeve) -> bool:
 
 def orphan_rate(book: PlanBook, terms: PlanTerms, bound: Bound) -> float:
     """What re-hedging the partner of a lost leg costs per unit: the spread between venues, and the
-    deal itself where that is known."""
-    costs = book.costs.get(bound.instrument.id)
-    return terms.venue_spread + (0.0 if costs is None else costs.linear_rate)
+    deal itself."""
+    return terms.venue_spread + book.dealing_rate(bound.instrument.id)
 
 
 def _claims(

@@ -49,6 +49,13 @@ def notional_usd(asked: Asked, lots: IntArray) -> FloatArray:
     return np.asarray(lots * np.array([bound.lot_usd for bound in asked.bounds]))
 
 
+def broken_limits(asked: Asked, lots: IntArray) -> dict[str, float]:
+    """Linear limits of the mandate that whole lots lie outside of, USD."""
+    notional = notional_usd(asked, lots)
+    found = {box.name: box.broken(notional) for box in asked.boxes if not box.aimed}
+    return {name: by for name, by in found.items() if by > 0.0}
+
+
 def held_lots(asked: Asked) -> IntArray:
     """Lots held; a book's sizes are whole lots."""
     found = [round(bound.held_usd / bound.lot_usd) for bound in asked.bounds]

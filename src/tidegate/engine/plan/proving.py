@@ -146,18 +146,20 @@ def _linear(account: PlanAccount, rule: ExactAccount) -> LinearAccount:
 
 
 def breaches(asked: Asked, account: PlanAccount, changed: Changes) -> list[Breach]:
-    """What the exact rule refuses of an account, before and after money that is sent has landed."""
+    """What the exact rule refuses of an account, before and after money that is sent has landed. Of
+    one without equity that money is sent to, once it has landed alone, and the inner moves."""
     found = list[Breach]()
-    for landed in (False, True):
+    drowned = account.venue in asked.drowned
+    waits = account.venue in asked.waiting
+    for landed in (True,) if drowned else (False, True):
         after = account_after(asked, account, changed, landed=landed)
         found += _present(account, after)
-        waits = account.venue in asked.waiting
-        inner = waits and not landed
+        inner = drowned or (waits and not landed)
         outer = asked.terms.mandate.stress.outer
         found += _stressed(asked.terms, after, inner_moves(asked.terms) if inner else outer)
         if not changed.transfers and not waits:
             break
-    seen = history_tail_of(asked, account, changed)
+    seen = None if drowned else history_tail_of(asked, account, changed)
     if seen is not None and seen.shortfall_usd > 0.0:
         what = OVER_HISTORY.format(insolvent=seen.insolvent, mass=seen.mass)
         found.append(Breach(account.venue, what, seen.shortfall_usd))

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tidegate.allocation.joint.diagnosis import Easing
-from tidegate.engine.plan.after import account_after
+from tidegate.engine.plan.after import account_after, nothing_done
 from tidegate.engine.plan.asking import DAYS_YEAR, Asked, NoEquity
 from tidegate.engine.plan.book import PlanAccount, PlanBook
-from tidegate.engine.plan.deciding import Decision, Outcome, changes_account, nothing_done
+from tidegate.engine.plan.bounds import Bound
+from tidegate.engine.plan.deciding import Decision, Outcome, changes_account
 from tidegate.engine.plan.document import (
     SCHEMA,
     AccountLine,
@@ -34,10 +35,11 @@ from tidegate.engine.plan.document import (
     StandingLine,
     TransferLine,
 )
-from tidegate.engine.plan.history_words import history_line, judged_by
+from tidegate.engine.plan.history_words import history_line, judged_by, proved, sampled
 from tidegate.engine.plan.leaving_out import economics
 from tidegate.engine.plan.lots import notional_usd
 from tidegate.engine.plan.proving import Breach, Proof, breaches, proof
+from tidegate.engine.plan.trigger_lines import assumptions, outcome, routes, when
 from tidegate.margin.liquidation_distance import liquidation_ratios
 from tidegate.model.errors import InputError
 from tidegate.model.plan_terms import PlanTerms
@@ -46,6 +48,7 @@ from tidegate.model.times import format_time
 # A price below this is the solver's noise.
 NO_PRICE = 1e-7
 NO_SHORTFALL = 1e-7
+NOISE_USD = 1.0
 
 
 def document(decision: Decision, mandate: str) -> PlanDocument:
@@ -59,9 +62,10 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
     gap = None
     if answer is not None:
         gap = abs(answer.bound - answer.objective) / max(1.0, abs(answer.bound))
+    acts = when(decision)
     return PlanDocument(
         schema=SCHEMA,
-        outcome=str(decision.outcome),
+        outcome=outcome(decision, acts.triggers),
         negative=decision.negative,
         book=asked.book.where,
         mandate=mandate,
@@ -73,6 +77,11 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
         payback_days=days,
         optimality_gap=gap,
         judged_by=judged_by(asked.scenarios),
+        proved=proved(asked.terms),
+        sampled=sampled(asked),
+        triggers=acts.triggers,
+        watches=acts.watches,
+        levels=acts.levels,
         history=history_line(decision),
         positions=tuple(_positions(decision)),
         transfers=tuple(_transfers(decision)),
@@ -86,7 +95,9 @@ def document(decision: Decision, mandate: str) -> PlanDocument:
         least_violation=tuple(_least(decision)),
         cures=tuple(_cures(decision)),
         refusals=tuple(RefusalLine(r.step, r.why) for r in decision.refusals),
-        unknown=asked.book.unknown,
+        routes=tuple(routes(asked)),
+        assumptions=tuple(assumptions(asked)),
+        unknown=(*asked.book.unknown, *acts.unknown),
     )
 
 
@@ -121,7 +132,18 @@ def _positions(decision: Decision) -> Iterator[PositionLine]:
             cost_usd=float(decision.changed.costs_usd[i]),
             carry_annual=None if edge is None else edge.carry_annual,
             only_reduced=bound.why,
+            days=_days(bound, target * bound.lot_usd, None if later is None else float(later[i])),
         )
+
+
+def _days(bound: Bound, target_usd: float, later_usd: float | None) -> float | None:
+    """Days that a trade, and what is meant later, take at the venue's share of a day's volume."""
+    if not bound.day_usd:
+        return None
+    aims = [target_usd] if later_usd is None else [target_usd, later_usd]
+    most = max(abs(aim - bound.held_usd) for aim in aims)
+    # A trade of nothing takes no time, whatever is dealt.
+    return most / bound.day_usd if most > NOISE_USD else 0.0
 
 
 def _tidy(number: float) -> float:
@@ -272,8 +294,9 @@ def _greeks(decision: Decision) -> Iterator[GreekLine]:
     beside = asked.greeks.coin_usd
     for box in asked.boxes:
         shift = 0.0
-        if box.name.startswith("delta "):
-            shift = beside.get(box.name.removeprefix("delta "), sum(beside.values()))
+        name = box.name.removeprefix("target ")
+        if name.startswith("delta "):
+            shift = beside.get(name.removeprefix("delta "), sum(beside.values()))
         ends = [end + shift if np.isfinite(end) else None for end in (box.lower, box.upper)]
         values = (float(box.row @ held) + shift, float(box.row @ target) + shift)
         yield GreekLine(box.name, *values, ends[0], ends[1])
@@ -283,7 +306,7 @@ def _limits(decision: Decision) -> Iterator[LimitLine]:
     asked, answer = decision.asked, decision.answer
     if answer is None:
         return
-    steep = {box.name: float(np.abs(box.row).max()) for box in asked.boxes}
+    steep = _steep(asked)
     named = {*steep, *(g.name for g in asked.question.gross)}
     named |= {tail.name for tail in asked.question.tails} | {"turnover"}
     named -= set(_given_up(decision))
@@ -303,9 +326,24 @@ def _given_up(decision: Decision) -> dict[str, float]:
 
 
 def _shortfalls(decision: Decision) -> Iterator[ShortfallLine]:
-    """What of the mandate is given up for now, USD, because no money can come so fast."""
-    for name, by in _given_up(decision).items():
-        yield ShortfallLine(name, by * decision.asked.equity_usd)
+    """What of the mandate is given up for now, USD: no money can come so fast, or nothing that may
+    be dealt now reaches a target. Of all steps the first counts, which is the one that is done."""
+    asked, answer, given_up = decision.asked, decision.answer, _given_up(decision)
+    if answer is None:
+        return
+    size, money = answer.size[0], answer.collateral[0]
+    over = {box.name: box.outside(size * asked.equity_usd) for box in asked.boxes}
+    for each in asked.question.gross:
+        used = float(each.weights @ np.abs(size) + each.claim @ money) + each.constant
+        over[each.name] = (used - each.cap) * asked.equity_usd
+    for name in given_up:
+        if over.get(name, 0.0) > NOISE_USD:
+            yield ShortfallLine(name, over[name])
+
+
+def _steep(asked: Asked) -> dict[str, float]:
+    """By how much the row of each linear limit was scaled."""
+    return {box.name: float(np.abs(box.row).max()) for box in asked.boxes}
 
 
 def _conflicts(decision: Decision) -> Iterator[ConflictLine]:
@@ -320,7 +358,7 @@ def _least(decision: Decision) -> Iterator[EasingLine]:
 
 
 def _easings(asked: Asked, eased: Iterable[Easing]) -> Iterator[EasingLine]:
-    steep = {box.name: float(np.abs(box.row).max()) for box in asked.boxes}
+    steep = _steep(asked)
     for each in eased:
         unit = "coins" if each.name.startswith("short ") else "USD"
         by = each.amount * asked.equity_usd * steep.get(each.name, 1.0)

@@ -17,6 +17,7 @@ from tidegate.engine.plan.document import (
     PlanDocument,
     TransferLine,
 )
+from tidegate.engine.plan.trigger_words import levels_table, watches_table
 from tidegate.model.plan_terms import Holds
 
 UNKNOWN = "UNKNOWN"
@@ -26,8 +27,13 @@ WAITS = (
     "[bold]Waits[/] {venue}: it does not stand the outer stress yet; after counts money on its "
     "way, and until that is there the inner stress is proved"
 )
+DROWNED = (
+    "[bold]Waits[/] {venue}: it has no equity left and stands nothing until money has landed, "
+    "which after counts; then the inner stress is proved"
+)
 HEADLINES = {
     "plan": "[bold green]PLAN[/]",
+    "hold": "[bold green]HOLD[/], as nothing triggers,",
     "nothing to do": "[bold green]NOTHING TO DO[/]",
     "hold the present book": "[bold yellow]HOLD[/] the present book",
     "reduce only": "[bold yellow]REDUCE ONLY[/]",
@@ -41,7 +47,7 @@ def show(found: PlanDocument, console: Console) -> None:
         f"{HEADLINES[found.outcome]} for {escape(found.book)} at {found.as_of}, mandate "
         f"{escape(found.mandate)} ({found.mandate_version}), equity {_usd(found.equity_usd)}"
     )
-    for line in (*_refusals(found), *_summary(found), *_judged(found)):
+    for line in (*_triggers(found), *_refusals(found), *_summary(found), *_judged(found)):
         console.print(line)
     console.print(_positions(found))
     if found.transfers:
@@ -49,7 +55,8 @@ def show(found: PlanDocument, console: Console) -> None:
     console.print(_accounts(found.accounts))
     for account in found.accounts:
         if account.waits:
-            console.print(WAITS.format(venue=escape(account.venue)))
+            said = WAITS if account.before.equity_usd > 0.0 else DROWNED
+            console.print(said.format(venue=escape(account.venue)))
     for sent in found.transfers:
         console.print(_why_sent(sent))
     for move in found.moves:
@@ -59,7 +66,11 @@ def show(found: PlanDocument, console: Console) -> None:
         console.print(f"[bold]Left out[/] {escape(left.coin)} ({names}): {escape(left.why)}")
     if found.greeks:
         console.print(_greeks(found))
-    for line in (*_prices(found), *_unknown(found)):
+    if found.levels:
+        console.print(levels_table(found))
+    if found.watches:
+        console.print(watches_table(found))
+    for line in (*_prices(found), *_assumptions(found), *_unknown(found)):
         console.print(line)
 
 
@@ -67,6 +78,12 @@ def show_terms(held: Sequence[Holds], console: Console) -> None:
     """Every field of the mandate that holds."""
     rows = [(each.field, each.value, "said" if each.said else "default") for each in held]
     console.print(_table(("field", "value", "is"), rows, 3))
+
+
+def _triggers(found: PlanDocument) -> Iterator[str]:
+    for each in found.triggers:
+        what = f"{each.kind}, {each.where}: {each.what}"
+        yield f"[bold]Triggered[/] by {escape(what)}"
 
 
 def _refusals(found: PlanDocument) -> Iterator[str]:
@@ -97,7 +114,9 @@ def _summary(found: PlanDocument) -> Iterator[str]:
 
 
 def _judged(found: PlanDocument) -> Iterator[str]:
-    yield escape(found.judged_by)
+    for sentence in (found.judged_by, found.proved, found.sampled):
+        if sentence:
+            yield escape(sentence)
     for line in found.history.accounts if found.history else ():
         before, after = _usd(line.health_before_usd), _usd(line.health_after_usd)
         yield f"  mean health in that tail {escape(line.venue)}: {before}, after {after}"
@@ -228,6 +247,12 @@ def _prices(found: PlanDocument) -> Iterator[str]:
         yield f"[bold]Binds[/] {escape(line.name)}: one more is worth {worth}"
     if found.optimality_gap is not None:
         yield f"The programme's own dual bound is within {found.optimality_gap:.1e} of its value."
+
+
+def _assumptions(found: PlanDocument) -> Iterator[str]:
+    for each in found.assumptions:
+        value = f"{each.value:.0%} {each.what}"
+        yield f"[bold yellow]Assumed[/] {escape(each.where)}: {escape(value)}"
 
 
 def _unknown(found: PlanDocument) -> Iterator[str]:

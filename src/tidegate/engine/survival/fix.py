@@ -16,18 +16,19 @@ from msgspec import structs
 
 from tidegate.allocation.joint.question import Question
 from tidegate.allocation.solve import SolveError
-from tidegate.engine.plan.asking import WORST_RATE, Asked, NoEquity, ask
-from tidegate.engine.plan.book import PlanAccount, PlanBook
+from tidegate.engine.plan.after import nothing_done
+from tidegate.engine.plan.asking import Asked, NoEquity, ask
+from tidegate.engine.plan.book import WORST_RATE, PlanAccount, PlanBook
 from tidegate.engine.plan.book_file import require_judged
 from tidegate.engine.plan.deciding import (
     Decision,
-    broken_limits,
     checked,
     fast,
-    nothing_done,
     reduced,
 )
+from tidegate.engine.plan.lots import broken_limits
 from tidegate.engine.plan.proving import breaches, proof
+from tidegate.engine.plan.relaxing import reducing, without_targets
 from tidegate.engine.survival.defaults import Deltas
 from tidegate.engine.survival.document import Cut, Fix, Wire
 from tidegate.engine.survival.terms import RiskTerms
@@ -135,12 +136,12 @@ def _found(asked: Asked) -> Fix:
     nothing = nothing_done(asked)
     short, _ = checked(asked, nothing, before)
     present = [b for account in asked.accounts for b in breaches(asked, account, nothing)]
-    if not short and not present and not broken_limits(asked, nothing):
+    if not short and not present and not broken_limits(asked, nothing.lots.target):
         return Fix(False, False, why="every account stands the target as it is")
     stuck = {each.venue for each in (*short, *present)} & asked.fixed
     made = reduced(asked, fast, before, _only_less)
     if not isinstance(made, Decision):
-        made = reduced(asked, fast, before)
+        made = reduced(asked, fast, before, _reducing)
     if isinstance(made, Decision) and not made.changed.empty:
         return _said(made)
     names = ", ".join(sorted(stuck))
@@ -151,8 +152,13 @@ def _found(asked: Asked) -> Fix:
 
 
 def _only_less(question: Question) -> Question:
-    """Positions move only toward nought, and every limit holds."""
-    return replace(question, reduce_only=True)
+    """Positions move only toward nought, and every limit holds; no delta is aimed at."""
+    return replace(question, reduce_only=True, boxes=without_targets(question.boxes))
+
+
+def _reducing(question: Question) -> Question:
+    """The plan's own last resort, no delta being aimed at."""
+    return reducing(replace(question, boxes=without_targets(question.boxes)))
 
 
 def _said(made: Decision) -> Fix:
