@@ -185,4 +185,5 @@ def _request(rng: np.random.Generator, world: World, name: str, number: int) -> 
     source, destination = rng.choice(list(world.terms.rules), 2).tolist()
     asset = world.terms.rules[source][0][1].collateral
     quanta = int(dollars * MICRO)
-    return Transfer(name, source, destination, asset, quanta, "test")
+    # Of names that begin with a digit those of later requests come first.
+    return Transfer(f"{9 - number % 10}{name}", source, destination, asset, quanta, "test")

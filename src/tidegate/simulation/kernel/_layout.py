@@ -53,9 +53,9 @@ HYPERLIQUID, BINANCE = range(2)
 # Resting orders: [instrument, side, place, column]; side 0 sells, 1 buys; the best price first.
 REST_REF, REST_LOTS, REST_TICKS, REST_AHEAD = range(4)
 RESTING_MAX, RESTING_COLUMNS = 16, 4
-# Money under way, by the time at which it lands.
-LANDS, PARCEL_REF, PARCEL_PASSAGE, PARCEL_QUANTA = range(4)
-PARCELS_MAX, PARCEL_COLUMNS = 256, 4
+# Money under way, by the time at which it lands and by name, which PARCEL_RANK stands for.
+LANDS, PARCEL_REF, PARCEL_PASSAGE, PARCEL_QUANTA, PARCEL_RANK = range(5)
+PARCELS_MAX, PARCEL_COLUMNS = 256, 5
 
 # Tiers: [instrument, tier, column].
 CAP, RATE, OFFSET, TIER_PER, FLOOR, TIER_LEVERAGE = range(6)

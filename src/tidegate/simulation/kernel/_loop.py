@@ -84,9 +84,16 @@ def _send(world: Any, request: Any) -> None:
     destination = world.passages[way, at.DESTINATION]
     lands_ms = thaws_ms(world, destination, scalars[at.NOW] + request[at.PRICE])
     parcels, place = world.parcels, scalars[at.PARCELS]
-    while place > 0 and parcels[place - 1, at.LANDS] > lands_ms:
+    rank = request[at.EXTRA]
+    while place > 0:
+        other_ms = parcels[place - 1, at.LANDS]
+        if other_ms < lands_ms or (
+            other_ms == lands_ms and parcels[place - 1, at.PARCEL_RANK] < rank
+        ):
+            break
         copy_row(parcels, place, place - 1)
         place -= 1
+    parcels[place, at.PARCEL_RANK] = rank
     parcels[place, at.LANDS], parcels[place, at.PARCEL_REF] = lands_ms, request[at.REF]
     parcels[place, at.PARCEL_PASSAGE], parcels[place, at.PARCEL_QUANTA] = way, quanta - fee
     scalars[at.PARCELS] += 1

@@ -32,8 +32,7 @@ _WORDS = {
 
 class CompiledExchange:
     """Several venues in one clock; `seed` fixes the latency draws, `maker_ppm` is the fee of a
-    resting order where it is not the taker's. Money that lands at one time lands in the order of
-    asking.
+    resting order where it is not the taker's.
 
     Raises `InputError` for what the kernel does not play, and for numbers beyond 64 bits.
     """
@@ -87,6 +86,20 @@ class CompiledExchange:
         waiting = waiting[np.argsort(waiting[:, at.DUE], kind="stable")]
         self._world = world._replace(requests=waiting)
         world.scalars[at.HEAD], world.scalars[at.TAIL] = 0, len(waiting)
+        if (new[:, at.WHAT] == at.TRANSFER).any():
+            self._rank()
+
+    def _rank(self) -> None:
+        """Number transfers by name: what lands at one time lands in that order."""
+        asked = ((r.id, n) for n, r in enumerate(self._asked) if isinstance(r, Transfer))
+        ranks = np.zeros(len(self._asked), dtype=np.int64)
+        for rank, (_, number) in enumerate(sorted(asked)):
+            ranks[number] = rank
+        waiting, parcels = self._world.requests, self._world.parcels
+        sent = waiting[:, at.WHAT] == at.TRANSFER
+        waiting[sent, at.EXTRA] = ranks[waiting[sent, at.REF]]
+        under_way = parcels[: self._world.scalars[at.PARCELS]]
+        under_way[:, at.PARCEL_RANK] = ranks[under_way[:, at.PARCEL_REF]]
 
     def watch(self, venue: str, health: int) -> None:
         """Wake once when a judgement finds equity less maintenance, at the adverse extremes, below

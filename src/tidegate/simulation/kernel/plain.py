@@ -91,11 +91,13 @@ class _Resting:
     ahead_lots: int
 
 
+def _unknown() -> Track:
+    prices = _Latest(0), _Latest(0), _Latest(0), _Latest(0)
+    return Track(*prices, _Latest(0.0), _Latest(0.0), _Latest(None))
+
+
 def _present(tape: EventTape) -> Tape:
-    tracks = {
-        name: Track(*map(_Latest, (0, 0, 0, 0, 0, 0)), half_spread=_Latest(None))
-        for name in tape.instruments
-    }
+    tracks = {name: _unknown() for name in tape.instruments}
     rows = np.flatnonzero(tape.kind == at.FUNDING).tolist()
     stamps = tuple(
         FundingStamp(int(tape.ts_ms[r]), tape.instruments[tape.who[r]], int(tape.a[r]))
