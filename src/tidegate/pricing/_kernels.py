@@ -63,6 +63,12 @@ def exact_inner(function: _Function) -> _Function:
     return compiled
 
 
+def exact_inline(function: _Function) -> _Function:
+    """As `exact_inner`, and always made part of its caller: for the few steps of a hot loop."""
+    compiled: _Function = njit(**EXACT, **UNCALLED, forceinline=True)(function)
+    return compiled
+
+
 def inner(function: _Function) -> _Function:
     """Compiled with the kernel that calls it."""
     compiled: _Function = njit(**KERNEL)(function)

@@ -108,6 +108,6 @@ def test_kernel_on_the_events_of_a_tape_of_steps_tells_what_the_exchange_tells()
         events, extremes = by_exchange(world, seed)
         kernel = by_kernel(world, seed)
         assert kernel.told() == events, f"seed {seed}"
-        assert kernel.extremes == extremes, f"seed {seed}"
+        assert kernel.extremes() == extremes, f"seed {seed}"
         liquidations += sum(isinstance(event, LiquidationStarted) for event in events)
     assert liquidations >= 30

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.pricing._kernels import exact_inner, exact_kernel
+from tidegate.pricing._kernels import exact_inline, exact_inner, exact_kernel
 from tidegate.simulation.kernel import _layout as at
 from tidegate.simulation.kernel._liquidation import judge
 from tidegate.simulation.kernel._money import (
@@ -158,11 +158,9 @@ def _price(world: Any, i: int, low: int, high: int) -> None:
 
 @exact_inner
 def _happen(world: Any, event: Any) -> None:
-    """Any event of the tape (kind, who, a, b) but a mark and a judgement."""
+    """Any event of the tape (kind, who, a, b) but marks, quotes, judgements."""
     kind, i, a, b = event
-    if kind == at.QUOTE:
-        world.instruments[i, at.MID] = a
-    elif kind == at.TRADE:
+    if kind == at.TRADE:
         match(world, i, a, b)
     elif kind == at.RANGE:
         _price(world, i, a, b)
@@ -203,9 +201,10 @@ def _first(world: Any, until_ms: int, ts_ms: int, kind: int) -> int:
     return STOPS_NEXT if until_ms == due_ms else REQUEST_NEXT
 
 
-@exact_inner
+@exact_inline
 def _mark(world: Any, i: int, ticks: int) -> Any:
-    """A mark moves. The venues to judge (first, past): its own, or all where more has changed."""
+    """A mark moves. The venues to judge (first, past): its own where it may be in need, or all
+    where more has changed than this mark."""
     position = world.instruments[i]
     position[at.MARKED], position[at.LOW], position[at.HIGH] = ticks, ticks, ticks
     held = position[at.LOTS] != 0
@@ -214,7 +213,20 @@ def _mark(world: Any, i: int, ticks: int) -> Any:
     if world.scalars[at.TOUCHED] != 0:
         return 0, world.venues.shape[0]
     venue = position[at.VENUE]
-    return venue, venue + held
+    account = world.venues[venue]
+    health = account[at.BALANCE] + account[at.VALUES] - account[at.COSTS] - account[at.REQUIRED]
+    need = held and (health < 0 or health < account[at.LEVEL])
+    return venue, venue + need
+
+
+@exact_inline
+def _passes_by(world: Any, i: int, ticks: int, lots: int) -> bool:
+    """Whether a trade of the market meets no order of ours."""
+    side = 0 if lots > 0 else 1
+    if world.instruments[i, at.RESTING_SELLS + side] == 0:
+        return True
+    price = world.resting[i, side, 0, at.REST_TICKS]
+    return bool((price < ticks) if side else (price > ticks))
 
 
 @exact_kernel
@@ -258,9 +270,12 @@ def play(events: Any, world: Any, until_ms: int, stops: int) -> int:
                 first, past = _mark(world, events.who[cursor], events.a[cursor])
             elif kind == at.JUDGE:
                 past = world.venues.shape[0]
+            elif kind == at.QUOTE:
+                world.instruments[events.who[cursor], at.MID] = events.a[cursor]
             else:
                 who, a, b = events.who[cursor], events.a[cursor], events.b[cursor]
-                _happen(world, (kind, who, a, b))
+                if kind != at.TRADE or not _passes_by(world, who, a, b):
+                    _happen(world, (kind, who, a, b))
             if first < past:
                 judge(world, first, past, kind == at.JUDGE)
             cursor += 1

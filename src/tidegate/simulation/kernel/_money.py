@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.pricing._kernels import exact_inner
+from tidegate.pricing._kernels import exact_inline, exact_inner
 from tidegate.simulation.kernel import _layout as at
 
 MICRO = 1_000_000
 
 
-@exact_inner
+@exact_inline
 def ceil_div(numerator: int, denominator: int) -> int:
     """Integer quotient rounded up."""
     return -((-numerator) // denominator)
@@ -81,7 +81,7 @@ def pay(world: Any, venue: int, quanta: int) -> None:
         trap(world, at.BEYOND_RANGE)
 
 
-@exact_inner
+@exact_inline
 def value(world: Any, i: int, lots: int, ticks: int) -> int:
     """Signed value in quanta, rounded down."""
     product, per = lots * ticks * world.instruments[i, at.UNIT], world.instruments[i, at.PER]
@@ -95,7 +95,7 @@ def entry_cost(world: Any, i: int, lots: int, ticks: int) -> int:
     return ceil_div(lots * ticks * unit, per)
 
 
-@exact_inner
+@exact_inline
 def tier_at(world: Any, i: int, notional: int) -> int:
     """Place of the tier with floor < notional <= cap; the last one has no cap."""
     tier = 0
@@ -104,7 +104,7 @@ def tier_at(world: Any, i: int, notional: int) -> int:
     return tier
 
 
-@exact_inner
+@exact_inline
 def maintenance(world: Any, i: int, notional: int) -> int:
     """Maintenance requirement in quanta, rounded up."""
     tier = tier_at(world, i, notional)
@@ -112,7 +112,7 @@ def maintenance(world: Any, i: int, notional: int) -> int:
     return ceil_div(required, world.tiers[i, tier, at.TIER_PER])
 
 
-@exact_inner
+@exact_inline
 def revalue(world: Any, i: int) -> None:
     """Bring a position's value and requirement at its adverse extreme, and its venue's sums, up
     to date."""

@@ -58,7 +58,8 @@ class CompiledExchange:
         self._numbers = {name: i for i, name in enumerate(tape.instruments)}
         self._events = at.Events(tape.ts_ms, tape.kind, tape.who, tape.a, tape.b)
         self._told: list[Told] = []
-        self.extremes: list[Extreme] = []
+        self._rows: list[list[int]] = []
+        self._extremes: list[Extreme] = []
 
     @property
     def now_ms(self) -> int:
@@ -126,8 +127,14 @@ class CompiledExchange:
 
     def told(self) -> list[Told]:
         """What happened since it was last asked for."""
+        self._name()
         told, self._told = self._told, []
         return told
+
+    def extremes(self) -> list[Extreme]:
+        """Accounts at the adverse extremes of all judgements on the tape, where they are told."""
+        self._name()
+        return self._extremes
 
     def account(self, venue: str) -> Account:
         """The venue's own statement of our account."""
@@ -157,12 +164,17 @@ class CompiledExchange:
         return dict(zip(self._names.instruments, marks, strict=True))
 
     def _read(self) -> None:
-        rows = self._world.log[: self._world.scalars[at.ROWS]].tolist()
+        rows = int(self._world.scalars[at.ROWS])
+        self._rows += self._world.log[:rows].tolist() if rows else []
         self._world.scalars[at.ROWS] = 0
+
+    def _name(self) -> None:
+        """Events of the rows read so far; not made before somebody asks for them."""
+        rows, self._rows = self._rows, []
         for row in rows:
             told = self._names.told(row)
             if isinstance(told, Extreme):
-                self.extremes.append(told)
+                self._extremes.append(told)
             else:
                 self._told.append(told)
 
