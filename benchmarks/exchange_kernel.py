@@ -31,7 +31,7 @@ from benchmarks.side_by_side.exchanges import (
 from benchmarks.side_by_side.machine import description, use_one_thread, version
 from benchmarks.side_by_side.timing import Run, Timing
 
-ROUNDS, EVENTS, QUICK_EVENTS = 5, 4_000_000, 20_000
+ROUNDS, EVENTS, QUICK_EVENTS = 5, 4_000_000, 6_000
 AIM_PER_S, AIM_HFT, AIM_NAUTILUS = 20e6, 3.0, 100.0
 OURS, DECIDED = "Tidegate", "Tidegate, Python every 1,000"
 TWIN, LOOP = "plain twin", "plain loop"
