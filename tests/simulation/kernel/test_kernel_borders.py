@@ -113,6 +113,14 @@ def test_terms_beyond_the_subset_are_refused_by_name() -> None:
         CompiledExchange(tape(), ways, 1)
 
 
+def test_venue_with_more_instruments_than_sums_have_room_for_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compiled.tables, "POSITIONS_MAX", 0)
+    with pytest.raises(InputError, match="hyper: expected at most 0 instruments"):
+        exchange()
+
+
 def test_tape_of_steps_with_what_the_kernel_does_not_play_is_refused() -> None:
     told = replace(steps(), stable_micro={"USDC": [MICRO] * (STEPS + 1)})
     with pytest.raises(InputError, match="plays no deleveraging"):

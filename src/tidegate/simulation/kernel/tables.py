@@ -25,6 +25,8 @@ from tidegate.simulation.terms import ExchangeTerms
 
 LOG_ROWS = 1 << 14
 PRODUCT_MAX, WHOLE_IN_FLOAT, LOTS_CAP = 2**62, 2**53, 2**31 - 1
+# So many positions' values sum to less than a third of 2^63, with the balance.
+POSITIONS_MAX = 64
 # A fill may be this many times the tape's highest price before the run is stopped.
 ROOM = 4
 Rule = HyperliquidCross | BinanceUsdm
@@ -168,6 +170,8 @@ def _venue_rows(tape: EventTape, terms: ExchangeTerms, rules: Mapping[str, Rule]
     accruing = [list(rules).index(venue) for venue in terms.idle_yield_annual]
     for index, (venue, rule) in enumerate(rules.items()):
         code = at.HYPERLIQUID if isinstance(rule, HyperliquidCross) else at.BINANCE
+        most = f"expected at most {POSITIONS_MAX} instruments"
+        _need(owners.count(venue) <= POSITIONS_MAX, venue, most)
         first = owners.index(venue) if venue in owners else 0
         share = terms.idle_yield_annual.get(venue, Fraction(0)) * DAY_MS / YEAR_MS
         _need(abs(share) <= 1, venue, "expected less than a balance of interest a day")
