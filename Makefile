@@ -17,6 +17,8 @@ PIP := -m pip --disable-pip-version-check -qq
 PLACE := $(shell pwd -P | cksum | cut -d ' ' -f 1)
 STAMP := .venv/ready-$(PLACE)
 PEERS_STAMP := .venv/peers-$(PLACE)
+# Peers that need older libraries than the tests do, and so an environment of their own.
+EXCHANGE_STAMP := .venv-exchange/ready-$(PLACE)
 WORKERS ?= 2
 
 help:  ## List the targets
@@ -47,9 +49,13 @@ mutation: $(STAMP)  ## Count the wrong changes that tests notice (ROOMS=..., MIN
 bench: $(STAMP)  ## Run every benchmark; the peers measured beside ours are added to .venv first
 	@$(MAKE) --no-print-directory $(PEERS_STAMP) || echo 'Not every peer can be added here;' \
 		'the benchmark lists those that are missing.' >&2
+	@$(MAKE) --no-print-directory $(EXCHANGE_STAMP) || echo 'The peers of the exchange cannot be' \
+		'added here; its benchmark lists them as missing.' >&2
 	@ls benchmarks/*.py >/dev/null 2>&1 || echo 'No benchmark is here yet.'
 	@for file in $$(ls benchmarks/*.py 2>/dev/null); do \
-		echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+		echo "== $$file"; python=$(BIN)/python; \
+		case $$file in *exchange*) test -e $(EXCHANGE_STAMP) && python=.venv-exchange/bin/python;; esac; \
+		$$python "$$file" || exit 1; done
 
 # The oldest supported Python chooses, so that what it pins runs on the newer ones too.
 PIN := CUSTOM_COMPILE_COMMAND='make lock' .venv-lock/bin/pip-compile --quiet --upgrade \
@@ -62,10 +68,11 @@ lock:  ## Pin every dependency anew, with hashes; the peers apart, in requiremen
 	@$(PIN) --extra dev --output-file requirements.lock pyproject.toml
 	@$(PIN) --extra bench --constraint requirements.lock \
 		--output-file requirements-bench.lock pyproject.toml
+	@$(PIN) --extra bench-exchange --output-file requirements-bench-exchange.lock pyproject.toml
 	@rm -rf .venv-lock
 
 clean:  ## Remove the environment, builds and caches
-	@rm -rf .venv .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	@rm -rf .venv .venv-exchange .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -84,4 +91,13 @@ $(STAMP): requirements.lock pyproject.toml
 $(PEERS_STAMP): requirements-bench.lock $(STAMP)
 	@echo 'Adding the peers to .venv (once, a minute) ...' >&2
 	@$(BIN)/python $(PIP) install --require-hashes -r requirements-bench.lock
+	@touch $@
+
+$(EXCHANGE_STAMP): requirements-bench-exchange.lock $(STAMP)
+	@$(call need_python)
+	@echo 'Setting up .venv-exchange (once, some minutes) ...' >&2
+	@$(PYTHON) -m venv --clear .venv-exchange
+	@.venv-exchange/bin/python $(PIP) install --require-hashes -r requirements-bench-exchange.lock
+	@.venv-exchange/bin/python -c 'import pathlib, site; \
+		pathlib.Path(site.getsitepackages()[0], "tidegate.pth").write_text("$(CURDIR)/src\n")'
 	@touch $@

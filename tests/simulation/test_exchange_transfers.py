@@ -11,6 +11,7 @@ from tests.simulation.small_market import HYPER, PASSAGES, START, STEPS, VENUES,
 from tidegate.model.events import TransferLanded, TransferRefused, TransferSent
 from tidegate.model.times import MINUTE_MS
 from tidegate.model.units import MICRO
+from tidegate.simulation.books import draw
 from tidegate.simulation.tape import Freeze
 
 END = START + STEPS * MINUTE_MS
@@ -38,7 +39,7 @@ def test_transfer_debits_now_and_credits_later_the_amount_less_fee_and_conversio
     assert sent.fee_quanta == MICRO
     landed = [e for e in book.at_step(STEPS) if isinstance(e, TransferLanded)]
     passage = PASSAGES[ends]
-    latency_ms = int(1_000 * passage.latency_quantile_s(book.exchange._draw(sent.id)))
+    latency_ms = int(1_000 * passage.latency_quantile_s(draw(seed, sent.id)))
     if START + latency_ms > END:
         assert not landed
         assert wallet(book, destination) == 0
@@ -134,7 +135,7 @@ def test_freeze_does_not_stop_trading() -> None:
 
 
 def test_latency_is_drawn_from_seed_and_name_alone() -> None:
-    draws = {desk(seed=seed).exchange._draw("t1") for seed in range(50)}
+    draws = {draw(seed, "t1") for seed in range(50)}
     assert len(draws) == 50
-    assert all(0 < draw < 1 for draw in draws)
-    assert desk(seed=3).exchange._draw("t1") == desk(seed=3).exchange._draw("t1")
+    assert all(0 < drawn < 1 for drawn in draws)
+    assert draw(3, "t1") == draw(3, "t1")

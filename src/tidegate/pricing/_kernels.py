@@ -36,6 +36,10 @@ KERNEL: Any = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
 INLINE: Any = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True}
 # Sums may be reordered where no answer hangs on their last bit: that vectorises them.
 SUMMING: Any = KERNEL | {"fastmath": FASTMATH | {"reassoc", "arcp"}}
+# Nothing is contracted where an answer must be that of plain Python to the last bit.
+EXACT: Any = KERNEL | {"fastmath": False}
+# Python calls no inner function: leaving its way in out halves the time to compile it.
+UNCALLED: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 
 def kernel(function: _Function) -> _Function:
@@ -46,6 +50,23 @@ def kernel(function: _Function) -> _Function:
 def summing_kernel(function: _Function) -> _Function:
     """As `kernel`, with sums in any order."""
     return _kept(function, SUMMING)
+
+
+def exact_kernel(function: _Function) -> _Function:
+    """As `kernel`, with every operation rounded as plain Python rounds it."""
+    return _kept(function, EXACT)
+
+
+def exact_inner(function: _Function) -> _Function:
+    """As `inner`, with every operation rounded as plain Python rounds it."""
+    compiled: _Function = njit(**EXACT, **UNCALLED)(function)
+    return compiled
+
+
+def exact_inline(function: _Function) -> _Function:
+    """As `exact_inner`, and always made part of its caller: for the few steps of a hot loop."""
+    compiled: _Function = njit(**EXACT, **UNCALLED, forceinline=True)(function)
+    return compiled
 
 
 def inner(function: _Function) -> _Function:

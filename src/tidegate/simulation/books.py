@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from tidegate.model.account import FLAT, Position, fill_position
 from tidegate.model.actions import Transfer
@@ -60,6 +61,12 @@ class Parcel:
     transfer: Transfer
     quanta: int
     due_ms: int
+
+
+def draw(seed: int, transfer: str) -> float:
+    """A number in (0, 1) from a seed and a transfer's name, the same on every run."""
+    digest = sha256(f"{seed}:{transfer}".encode()).digest()
+    return (int.from_bytes(digest[:7]) + 1) / (2**56 + 2)
 
 
 def in_order(parcels: Iterable[Parcel]) -> list[Parcel]:

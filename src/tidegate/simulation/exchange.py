@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from hashlib import sha256
 
 from tidegate.costs.financing import Passage, accrued_yield
 from tidegate.costs.options import fee_notional, fill_at, notional_usd
@@ -42,7 +41,7 @@ from tidegate.model.events import (
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import MICRO, RATE_E12, ceil_div
-from tidegate.simulation.books import Book, Parcel, held_back, in_order, taken
+from tidegate.simulation.books import Book, Parcel, draw, held_back, in_order, taken
 from tidegate.simulation.delivery import check_expiries, due, expired
 from tidegate.simulation.tape import Deleveraging, DeliveryPrice, Tape
 from tidegate.simulation.terms import ExchangeTerms
@@ -178,7 +177,7 @@ class Exchange:
         passage = self._terms.passages[transfer.source, transfer.destination]
         self._books[transfer.source].pay(transfer.asset, -transfer.quanta)
         travelling = transfer.quanta - passage.fee_quanta
-        latency_ms = int(1000 * passage.latency_quantile_s(self._draw(transfer.id)))
+        latency_ms = int(1000 * passage.latency_quantile_s(draw(self._seed, transfer.id)))
         due_ms = self._tape.thaws_ms(transfer.destination, self.now_ms + latency_ms)
         self._parcels = in_order((*self._parcels, Parcel(transfer, travelling, due_ms)))
         ends = transfer.source, transfer.destination, transfer.asset
@@ -194,11 +193,6 @@ class Exchange:
         sent = gone.transfer
         self._books[sent.source].pay(sent.asset, gone.quanta)
         return [TransferReturned(self.now_ms, sent.id, sent.source, sent.asset, gone.quanta)]
-
-    def _draw(self, name: str) -> float:
-        """A number in (0, 1) from the seed and a transfer's name, the same on every run."""
-        digest = sha256(f"{self._seed}:{name}".encode()).digest()
-        return (int.from_bytes(digest[:7]) + 1) / (2**56 + 2)
 
     def _refusal(self, order: Order, instrument: Instrument, mid: int) -> str | None:
         book = self._books[instrument.venue]
