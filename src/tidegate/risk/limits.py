@@ -3,7 +3,8 @@
 
 None can be skipped and no caller is trusted. The whole account is judged after the worst subset
 of the plan's fills, never the change alone. A plan that only reduces must leave no account worse;
-a plan that raises risk must leave every account able to survive the outer stress.
+one that raises risk must leave each account that it touches able to survive the outer stress. One
+that it leaves alone is judged by the alarm and not here.
 """
 
 from __future__ import annotations
