@@ -15,8 +15,7 @@ from tidegate.execution.bookkeeping import Past
 from tidegate.execution.record import EVENTS, Record, Writes
 from tidegate.execution.recovery import recover_run
 from tidegate.journal.frames import HEADER, Frame
-from tidegate.journal.reader import read_frames
-from tidegate.journal.writer import Journal, partial_path
+from tidegate.journal.writer import Journal
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import Quote
@@ -171,8 +170,7 @@ def resume_file(
 ) -> Resumed:
     """Go on with the unsealed journal of `path` as `resume` does; a torn last frame is cut off.
     Raises `InputError` on any other damage too, and while another process writes it."""
-    journal = Journal.resume(path, cut=True)
-    frames = read_frames(partial_path(path), sealed=False)
+    journal, frames = Journal.resume_reading(path, cut=True)
     try:
         return resume(frames, journal, now_ms, mandate, changed_by)
     except InputError:

@@ -9,7 +9,7 @@ refused with the frame's number and byte offset, for a person to judge.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -111,10 +111,21 @@ def recover(path: str | os.PathLike[str]) -> int:
     Nothing else is ever cut: any other damage, and a file without a whole header frame, raise
     `InputError` and leave the file as it was.
     """
+    frames = read_recovered(path)
+    while True:
+        try:
+            next(frames)
+        except StopIteration as ended:
+            return int(ended.value)
+
+
+def read_recovered(path: str | os.PathLike[str]) -> Generator[Frame, None, int]:
+    """Yield the frames of a journal that is not sealed, each checked, and then do as `recover`."""
     chain, end_bytes = _Chain(), 0
     try:
         for frame in _walk(Path(path), chain):
             end_bytes = frame.end_bytes
+            yield frame
     except _TornTail:
         if chain.sequence == 0:
             raise _refused(path, chain, 0, "a whole header frame") from None

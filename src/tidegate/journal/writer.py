@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,7 @@ from tidegate.journal.frames import (
     kind_tag,
 )
 from tidegate.journal.merkle import MerkleTree
-from tidegate.journal.reader import read_content, read_frames, recover
+from tidegate.journal.reader import read_content, read_frames, read_recovered
 from tidegate.model.errors import InputError, InvariantError, ensure
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -139,18 +140,22 @@ class Journal:
         `cut`, as `recover` does), when it is sealed already, and while another process writes it:
         nothing is cut off a journal that is being written.
         """
+        journal, frames = cls.resume_reading(path, cut=cut)
+        deque(frames, maxlen=0)
+        return journal
+
+    @classmethod
+    def resume_reading(
+        cls, path: str | os.PathLike[str], *, cut: bool = False
+    ) -> tuple[Journal, Iterator[Frame]]:
+        """As `resume`, for who needs the frames as well: the journal, and its frames as they are
+        read. It takes none before the last of them was given out."""
         final, partial = Path(path), partial_path(Path(path))
         file = _open_partial(partial, "r+b")
         journal = cls(_File(file), final, durable=True)
-        try:
-            if cut:
-                recover(partial)
-            journal._adopt(read_frames(partial, sealed=False), str(partial))
-            file.seek(0, os.SEEK_END)
-        except BaseException:
-            file.close()
-            raise
-        return journal
+        journal._open = False
+        frames = read_recovered(partial) if cut else read_frames(partial, sealed=False)
+        return journal, journal._read_through(frames, file, str(partial))
 
     @classmethod
     def in_memory(cls, header: Mapping[str, object]) -> Journal:
@@ -172,7 +177,7 @@ class Journal:
         """Go on with an unsealed journal whose whole bytes, without a torn tail, stand before the
         sink's end. Raises `InputError` on any damage and when it is sealed already."""
         journal = cls(sink, None, durable=True)
-        journal._adopt(read_content(content), "content")
+        deque(journal._adopted(read_content(content), "content"), maxlen=0)
         return journal
 
     @property
@@ -240,7 +245,9 @@ class Journal:
 
     def _put(self, frames: bytes, digests: Sequence[bytes]) -> None:
         if not self._open:
-            raise InvariantError("a journal takes no frame after its seal, close or failure")
+            raise InvariantError(
+                "a journal takes no frame while it is read, nor after its seal, close or failure"
+            )
         try:
             self._sink.write(frames)
             if self._durable:
@@ -268,7 +275,16 @@ class Journal:
             raise FrameError(f"kind {kind!r} is written by the journal itself")
         return self._tags.setdefault(kind, kind_tag(kind))
 
-    def _adopt(self, frames: Iterator[Frame], where: str) -> None:
+    def _read_through(self, frames: Iterator[Frame], file: BinaryIO, where: str) -> Iterator[Frame]:
+        try:
+            yield from self._adopted(frames, where)
+            file.seek(0, os.SEEK_END)
+            self._open = True
+        except BaseException:
+            file.close()
+            raise
+
+    def _adopted(self, frames: Iterator[Frame], where: str) -> Iterator[Frame]:
         for frame in frames:
             if frame.kind == HEADER:
                 self._durable = frame.value()["durability"] == FSYNC
@@ -278,6 +294,7 @@ class Journal:
                 )
                 raise InputError(where, f"frame {frame.sequence}", expected)
             self._link(frame.digest)
+            yield frame
 
 
 def encode_payload(payload: object) -> bytes:
