@@ -19,6 +19,7 @@ from tidegate import __version__
 from tidegate.engine import observe_arguments
 from tidegate.engine.plan import arguments
 from tidegate.history import forecast_arguments
+from tidegate.history.intake.data_arguments import data_commands
 from tidegate.model.errors import InputError
 
 app = typer.Typer(
@@ -389,6 +390,9 @@ def audit_follow(
 
     if not keep_up(journal, public_key, anchor or [], trusted, as_json=json):
         raise typer.Exit(1)
+
+
+app.add_typer(data_commands(data_folder), name="data")
 
 
 world_app = typer.Typer(no_args_is_help=True, help="Policies on generated markets, in pairs.")
