@@ -77,7 +77,7 @@ def refuses(root: Path, funding_too: bool) -> bool:
 
 
 @given(flaw=st.sampled_from(sorted(BAR_FLAWS)), drop=st.sampled_from([-1, 0, 4, BARS - 1]))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_bars_are_refused_by_the_check_exactly_where_their_reader_refuses_them(
     flaw: str, drop: int
 ) -> None:
@@ -92,7 +92,7 @@ def test_bars_are_refused_by_the_check_exactly_where_their_reader_refuses_them(
 
 
 @given(flaw=st.sampled_from(sorted(PRINT_FLAWS)), drop=st.sampled_from([-1, 0, 4, BARS - 1]))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_prints_are_refused_by_the_check_exactly_where_their_reader_refuses_them(
     flaw: str, drop: int
 ) -> None:
@@ -312,6 +312,13 @@ def test_damaged_file_is_a_finding_and_the_others_are_checked(folder: Path) -> N
     assert planted.BINANCE in {file.file for file in report.files}
 
 
+def test_coin_that_a_table_has_no_row_of_is_named(sound: Path) -> None:
+    """A coin that was asked for and is not there is never silence."""
+    found = by_kind(check_folder(sound, None, frozenset({"BTC", "DOGE"})))["absent"]
+    assert {f.series for f in found} == {"DOGE"}
+    assert {planted.BINANCE, planted.HYPERLIQUID, planted.FUNDING} <= {f.file for f in found}
+
+
 def test_folder_without_a_table_is_refused_in_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["data", "check", str(tmp_path)])
     assert isinstance(result.exception, InputError)
@@ -344,6 +351,7 @@ def test_real_history_of_seven_months_is_sound_and_its_known_hole_is_refused(
     sound = check_folder(data_root, Window(start, end), coins)
     read = {planted.BINANCE, planted.MARKS, planted.HYPERLIQUID, planted.HYPERLIQUID_FUNDING}
     assert not [f.line for f in sound.findings if f.refused and f.file in read]
-    whole = check_folder(data_root, None, frozenset({"BTC"}))
+    window = Window(end + 61 * 24 * HOUR_MS, end + 290 * 24 * HOUR_MS)
+    whole = check_folder(data_root, window, frozenset({"BTC"}))
     holes = [f for f in by_kind(whole)["hole"] if f.file == planted.BINANCE]
     assert "first missing bar opens at 2025-07-01T00:00:00Z, 17472 missing" in holes[0].words

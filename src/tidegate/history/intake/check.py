@@ -56,7 +56,7 @@ def check_folder(
             continue
         report, flaws = _check_table(table, series, window)
         files.append(report)
-        findings += flaws
+        findings += [*flaws, *_absent(table, series, coins)]
         kept[table.kind] += [one for one in series if one.ts_ms.size]
     findings += across_findings(kept["bars"], kept["funding"])
     return Report((*files, *_others(root)), tuple(findings))
@@ -64,6 +64,13 @@ def check_folder(
 
 def _of_coins(series: Sequence[Series], coins: frozenset[str]) -> tuple[Series, ...]:
     return tuple(one for one in series if not coins or one.coin in coins)
+
+
+def _absent(table: Table, series: Sequence[Series], coins: frozenset[str]) -> Iterator[Finding]:
+    """A warning for each coin asked for that a table has no row of: a run may need it or not."""
+    for coin in sorted(coins - {one.coin for one in series}) if table.kind != "index" else ():
+        words = "no row of it, in the window if there is one"
+        yield Finding(table.file, coin, table.keys[0], 0, "absent", words, False)
 
 
 def _check_table(
