@@ -16,10 +16,13 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
+from tidegate.audit import audit_arguments
 from tidegate.engine import observe_arguments
 from tidegate.engine.plan import arguments
 from tidegate.history import forecast_arguments
+from tidegate.history.intake.data_arguments import data_commands
 from tidegate.model.errors import InputError
+from tidegate.simulation.fit_command import EXAMPLE, fit
 
 app = typer.Typer(
     add_completion=False,
@@ -91,14 +94,6 @@ def backtest(
     words = (mandate, data_folder(), start, end)
     request = parse_request(words, policy or [], freeze or [], (seed, jobs))
     run_study(request, out, as_json=json)
-
-
-Anchors = Annotated[
-    list[str] | None,
-    typer.Option("--anchor", help="FILE, git:FOLDER or git+push:FOLDER; repeatable."),
-]
-JournalFile = Annotated[Path, typer.Argument(help="A journal, sealed or still .partial.")]
-Public = Annotated[str, typer.Option("--public-key", help="NAME+ID+BASE64, or its file.")]
 
 
 @app.command(epilog="Example: tidegate verify out/carry")
@@ -336,59 +331,8 @@ def _given(folder: Path | None) -> Path:
     return folder
 
 
-audit_app = typer.Typer(no_args_is_help=True, help="Signed checkpoints that others can hold.")
-app.add_typer(audit_app, name="audit")
-
-
-@audit_app.command(
-    "key", epilog="Example: tidegate audit key ~/audit.key --origin example.com/book"
-)
-def audit_key(
-    key: Annotated[Path, typer.Argument(help="New file for the private key, mode 0600.")],
-    origin: Annotated[str, typer.Option(help="The log's name, such as example.com/book.")],
-    json: Json = False,
-) -> None:
-    """Make a key that signs checkpoints; print the public one, to be given to everybody."""
-    from tidegate.audit.commands import new_key
-
-    new_key(key, origin, as_json=json)
-
-
-@audit_app.command(
-    "checkpoint",
-    epilog="Example: tidegate audit checkpoint book.partial --key ~/audit.key "
-    "--anchor /mnt/other/book.checkpoints --anchor git:../book-checkpoints",
-)
-def audit_checkpoint(
-    journal: JournalFile,
-    key: Annotated[str, typer.Option(help="File of the private key (0600), or fd:N.")],
-    anchor: Anchors = None,
-    json: Json = False,
-) -> None:
-    """Sign a journal's size and root and publish them; exit 1 if an anchor knows another past."""
-    from tidegate.audit.commands import checkpoint
-
-    if not checkpoint(journal, key, anchor or [], as_json=json):
-        raise typer.Exit(1)
-
-
-@audit_app.command(
-    "follow",
-    epilog="Example: tidegate audit follow book.partial --public-key book.pub "
-    "--anchor git:book-checkpoints --trusted book.trusted",
-)
-def audit_follow(
-    journal: JournalFile,
-    public_key: Public,
-    trusted: Annotated[Path, typer.Option(help="File that keeps the last trusted checkpoint.")],
-    anchor: Anchors = None,
-    json: Json = False,
-) -> None:
-    """Refuse a journal that does not extend what was seen of it before; exit 1 if so."""
-    from tidegate.audit.commands import keep_up
-
-    if not keep_up(journal, public_key, anchor or [], trusted, as_json=json):
-        raise typer.Exit(1)
+app.add_typer(audit_arguments.commands, name="audit")
+app.add_typer(data_commands(data_folder), name="data")
 
 
 world_app = typer.Typer(no_args_is_help=True, help="Policies on generated markets, in pairs.")
@@ -462,6 +406,9 @@ def chain(
     from tidegate.backtest.trial.commands import write_world_chain
 
     write_world_chain((crisis, seed), at or [1.0], coin, out, as_json=json)
+
+
+world_app.command(epilog=EXAMPLE)(fit)
 
 
 def main() -> None:

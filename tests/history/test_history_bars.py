@@ -180,7 +180,7 @@ def test_a_file_that_is_no_parquet_is_refused_and_named(tmp_path: Path) -> None:
     ("asked", "expected"),
     [
         (("hyperliquid", "DOGE", "last"), r"expected a coin of the file \(BTC\), got 'DOGE'"),
-        (("nasdaq", "BTC", "last"), "expected one of binance, binance-spot, hyperliquid"),
+        (("nasdaq", "BTC", "last"), "expected one of binance, binance-spot, bybit, deribit, hyper"),
         (("hyperliquid", "BTC", "mark"), "hyperliquid has no bars of kind 'mark'"),
         (("binance-spot", "SOLUSDT", "last"), "expected one of BTCUSDT, ETHUSDT"),
     ],

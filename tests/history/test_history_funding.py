@@ -119,8 +119,8 @@ def test_funding_of_an_unknown_venue_or_symbol_is_refused_with_what_there_is(
 ) -> None:
     """The line says what could have been asked for."""
     write_rows(tmp_path / FUNDING_FILE, SOUND, FUNDING_COLUMNS)
-    with pytest.raises(InputError, match="expected one of binance, hyperliquid, got 'okx'"):
-        read_funding(tmp_path, "okx", "BTC", WINDOW)
+    with pytest.raises(InputError, match=r"expected one of binance, bybit, .* got 'gate'"):
+        read_funding(tmp_path, "gate", "BTC", WINDOW)
     with pytest.raises(InputError, match=r"expected a coin of the file \(BTC\), got 'ETH'"):
         read_funding(tmp_path, "hyperliquid", "ETH", WINDOW)
 

@@ -20,6 +20,8 @@ LONG_FILES: dict[str, int] = {}
 MANY_PARAMETERS: dict[str, int] = {
     "src/tidegate/cli.py::backtest": 9,
     "src/tidegate/history/forecast_arguments.py::command.forecast": 9,
+    "src/tidegate/history/intake/data_arguments.py::_import": 7,
+    "src/tidegate/history/intake/data_arguments.py::_fetch": 8,
 }
 
 

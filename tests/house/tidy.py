@@ -54,8 +54,12 @@ NETWORK_MODULES = frozenset(
     requests httpx aiohttp websockets ccxt web3
     """.split()
 )
-# Only these may open a connection or a port, both on loopback alone; SECURITY.md says so too.
-NETWORK_DOORS = frozenset({"src/tidegate/venues/paper_server.py", "src/tidegate/venues/remote.py"})
+# Only these may open a connection or a port: the paper server and its gateway on loopback alone,
+# the third towards venues' public history when a user asks for it; SECURITY.md says so too.
+NETWORK_DOORS = frozenset(
+    f"src/tidegate/{path}.py"
+    for path in ("venues/paper_server", "venues/remote", "history/intake/public_http")
+)
 IMPURE_METHODS = frozenset(
     """
     now utcnow today fromtimestamp read_text write_text read_bytes write_bytes mkdir unlink

@@ -91,6 +91,10 @@ BAR_SOURCES = (
         _BASES,
     ),
     BarSource("hyperliquid", "last", "ohlcv/hyperliquid_perp_1h.parquet", HOUR_MS, "coin"),
+    *(
+        BarSource(venue, "last", f"ohlcv/{venue}_perp_1h.parquet", HOUR_MS, "symbol")
+        for venue in ("bybit", "okx", "deribit")
+    ),
 )
 
 

@@ -51,11 +51,17 @@ class FundingSource:
     match: tuple[tuple[str, str], ...] = ()
 
 
+def _centralised(venue: str, margin: str) -> FundingSource:
+    file = "funding/funding_cex.parquet"
+    return FundingSource(file, "symbol", (("venue", venue), ("margin", margin)))
+
+
 FUNDING_SOURCES: Mapping[str, FundingSource] = MappingProxyType(
     {
-        "binance": FundingSource(
-            "funding/funding_cex.parquet", "symbol", (("venue", "binance"), ("margin", "linear"))
-        ),
+        "binance": _centralised("binance", "linear"),
+        "bybit": _centralised("bybit", "linear"),
+        "okx": _centralised("okx", "linear"),
+        "deribit": _centralised("deribit", "inverse"),
         "hyperliquid": FundingSource("funding/funding_hyperliquid.parquet", "coin"),
     }
 )

@@ -22,7 +22,7 @@ _THREADS = 2
 _NUMERIC = re.compile(r"DOUBLE|FLOAT|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(.*\)")
 _ZONED = "TIMESTAMP WITH TIME ZONE"
 # Partition columns must not be read out of the folder names above the file.
-_SCAN = "read_parquet(?, hive_partitioning=false)"
+SCAN = "read_parquet(?, hive_partitioning=false)"
 _SHOWN_KEYS = 6
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": _THREADS,
@@ -62,11 +62,11 @@ def read_columns(
     """
     casts = "".join(f', CAST("{name}" AS DOUBLE) AS "{name}"' for name in numbers)
     query = (
-        f"SELECT epoch_us(ts) AS ts_us{casts} FROM {_SCAN} WHERE {_filter(selection)}"
+        f"SELECT epoch_us(ts) AS ts_us{casts} FROM {SCAN} WHERE {_filter(selection)}"
         " AND epoch_ms(ts) >= ? AND epoch_ms(ts) < ? ORDER BY ts_us"
     )
     parameters: list[str | int] = [*_values(selection), window.start_ms, window.end_ms]
-    rows = _fetch(selection, numbers, query, parameters)
+    rows = fetch_rows(selection, numbers, query, parameters)
     if rows["ts_us"].size == 0:
         _ensure_symbol_known(selection)
     ts_ms = _whole_milliseconds(selection, rows["ts_us"])
@@ -75,16 +75,16 @@ def read_columns(
 
 def first_stamp_ms(selection: Selection) -> int | None:
     """The first stamp (ms UTC) of the selected rows, or None where there are none."""
-    query = f"SELECT epoch_ms(min(ts)) AS t FROM {_SCAN} WHERE {_filter(selection)}"
-    first = _fetch(selection, (), query, list(_values(selection)))["t"]
+    query = f"SELECT epoch_ms(min(ts)) AS t FROM {SCAN} WHERE {_filter(selection)}"
+    first = fetch_rows(selection, (), query, list(_values(selection)))["t"]
     return None if np.ma.getmaskarray(first).any() else int(first[0])
 
 
 def text_values(root: Path, name: str, column: str) -> tuple[str, ...]:
     """The different values of a text column of a file, sorted. Raises: `InputError`."""
     everything = Selection(root, name, (), column)
-    query = f'SELECT DISTINCT "{column}" AS k FROM {_SCAN} ORDER BY k'
-    return tuple(str(key) for key in _fetch(everything, (), query, [])["k"])
+    query = f'SELECT DISTINCT "{column}" AS k FROM {SCAN} ORDER BY k'
+    return tuple(str(key) for key in fetch_rows(everything, (), query, [])["k"])
 
 
 def freeze(*arrays: IntArray | FloatArray | None) -> None:
@@ -102,9 +102,14 @@ def _values(selection: Selection) -> tuple[str, ...]:
     return tuple(value for _, value in selection.match)
 
 
-def _fetch(
+def fetch_rows(
     selection: Selection, numbers: tuple[str, ...], query: str, parameters: list[str | int]
 ) -> dict[str, NDArray[np.generic]]:
+    """What a query over the selection's file gives, its path the first parameter.
+
+    The file must have `ts` in UTC, the text columns that the selection matches and the numbers;
+    whatever else it is, or is damaged, raises `InputError`.
+    """
     path = selection.root / selection.name
     if not path.is_file():
         raise InputError(selection.where, "file", f"expected it under {selection.root}, not found")
@@ -112,7 +117,7 @@ def _fetch(
     pattern = re.sub(r"([*?\[])", r"[\1]", str(path))
     try:
         with connect() as database:
-            described = database.execute(f"DESCRIBE SELECT * FROM {_SCAN}", [pattern]).fetchall()
+            described = database.execute(f"DESCRIBE SELECT * FROM {SCAN}", [pattern]).fetchall()
             _ensure_columns(selection, numbers, {row[0]: row[1] for row in described})
             return database.execute(query, [pattern, *parameters]).fetchnumpy()
     except duckdb.Error as error:
@@ -140,8 +145,8 @@ def _ensure_symbol_known(selection: Selection) -> None:
     column, value = selection.match[0]
     rest = Selection(selection.root, selection.name, selection.match[1:], selection.symbol)
     condition = _filter(rest) or "true"
-    query = f'SELECT DISTINCT "{column}" AS k FROM {_SCAN} WHERE {condition} ORDER BY k'
-    found = [str(key) for key in _fetch(rest, (), query, list(_values(rest)))["k"]]
+    query = f'SELECT DISTINCT "{column}" AS k FROM {SCAN} WHERE {condition} ORDER BY k'
+    found = [str(key) for key in fetch_rows(rest, (), query, list(_values(rest)))["k"]]
     listed = ", ".join(found[:_SHOWN_KEYS]) + (", ..." if len(found) > _SHOWN_KEYS else "")
     expected = f"expected a {column} of the file ({listed}), got {value!r}"
     raise InputError(selection.where, selection.symbol, expected)
