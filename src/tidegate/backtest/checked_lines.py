@@ -8,8 +8,10 @@ no other line with it. Nothing is forced to disk: a power cut may lose the last 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,8 @@ from tidegate.model.errors import ensure
 
 DIGITS = 16
 WAIT_S, POLL_S = 2.0, 0.02
+# What a first line looks like that was cut short.
+_TORN = re.compile(rb"[0-9a-f]{0,15}|[0-9a-f]{16}(?: [^\n]*)?")
 
 
 def checked_line(payload: bytes) -> bytes:
@@ -41,7 +45,8 @@ def read_lines(content: bytes) -> tuple[list[bytes], list[int]]:
 @contextmanager
 def locked_lines(path: Path, wait_s: float = WAIT_S) -> Iterator[BinaryIO]:
     """The file, made where it is absent, with its torn end cut, for this writer alone; raises
-    `BlockingIOError` where another holds it for longer, and `OSError`."""
+    `BlockingIOError` where another holds it for longer, and `OSError`, also for a file of
+    something else, which is left as it is."""
     with path.open("a+b", buffering=0) as file:
         until = time.monotonic() + wait_s
         while True:
@@ -55,6 +60,8 @@ def locked_lines(path: Path, wait_s: float = WAIT_S) -> Iterator[BinaryIO]:
         file.seek(0)
         content = file.read()
         if (sound := _sound_length(content)) < len(content):
+            if not sound and not _TORN.fullmatch(content):
+                raise OSError(errno.EINVAL, "it holds something else")
             file.truncate(sound)
         file.seek(0)
         yield file

@@ -121,7 +121,7 @@ def count_trials(path: Path, made: Iterable[Trial]) -> Ledger:
         before = read_trials(path)
         for trial in before.trials:
             new.pop(trial.id, None)
-        told = f"{path}: trials: {len(new)} were not counted ({error.strerror or error})"
+        told = f"{path}: trials: not counted: {len(new)} ({error.strerror})"
         return Ledger(path, (*before.trials, *new.values()), told)
     return Ledger(path, (*had, *new.values()), trouble)
 
