@@ -51,11 +51,17 @@ IMPURE_CALLS = frozenset("open input print exec eval compile __import__ breakpoi
 NETWORK_MODULES = frozenset(
     """
     socket ssl socketserver asyncio http urllib ftplib smtplib xmlrpc webbrowser
-    requests httpx aiohttp websockets ccxt web3
+    requests httpx aiohttp websockets ccxt web3 dask distributed
     """.split()
 )
-# Only these may open a connection or a port, both on loopback alone; SECURITY.md says so too.
-NETWORK_DOORS = frozenset({"src/tidegate/venues/paper_server.py", "src/tidegate/venues/remote.py"})
+# Only these may open a connection or a port, the venues' on loopback alone, as SECURITY.md says.
+NETWORK_DOORS = frozenset(
+    {
+        "src/tidegate/venues/paper_server.py",
+        "src/tidegate/venues/remote.py",
+        "src/tidegate/backtest/sweep/cluster.py",
+    }
+)
 IMPURE_METHODS = frozenset(
     """
     now utcnow today fromtimestamp read_text write_text read_bytes write_bytes mkdir unlink

@@ -20,49 +20,50 @@ WHERE = "tidegate backtest"
 CORES = min(os.cpu_count() or 1, 64)
 
 
+MandateFile = Annotated[Path | None, typer.Argument(help="The mandate, a TOML file.")]
+Start = Annotated[str | None, typer.Option("--from", help="First day, or a UTC time.")]
+End = Annotated[str | None, typer.Option("--to", help="Last day (included), or a UTC time.")]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option(help="tidegate, cash, fixed, threshold, or threshold=4.5; repeatable."),
+]
+Freezes = Annotated[
+    list[str] | None,
+    typer.Option(help="VENUE:FROM:TO, when no money leaves or is credited; repeatable."),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="New folder for report, results and journals; or a sweep's.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of the settlement latencies; 1 if not said.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "--workers", min=1, max=64, help="Processes to run on.")
+]
+Sweep = Annotated[
+    Path | None, typer.Option(help="A grid of runs, a TOML file; see docs/sweeps.md.")
+]
+Cluster = Annotated[
+    str | None, typer.Option(help="Run the sweep on Dask: a scheduler's address, or local.")
+]
+Trials = Annotated[bool, typer.Option("--trials", help="List the runs counted so far instead.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
 def command(data_folder: Callable[[], Path]) -> Callable[..., None]:
     """The command for a command line that knows where data lies."""
 
     def backtest(
-        mandate: Annotated[Path | None, typer.Argument(help="The mandate, a TOML file.")] = None,
-        start: Annotated[
-            str | None, typer.Option("--from", help="First day, or a UTC time.")
-        ] = None,
-        end: Annotated[
-            str | None, typer.Option("--to", help="Last day (included), or a UTC time.")
-        ] = None,
-        policy: Annotated[
-            list[str] | None,
-            typer.Option(help="tidegate, cash, fixed, threshold, or threshold=4.5; repeatable."),
-        ] = None,
-        freeze: Annotated[
-            list[str] | None,
-            typer.Option(help="VENUE:FROM:TO, when no money leaves or is credited; repeatable."),
-        ] = None,
-        out: Annotated[
-            Path | None,
-            typer.Option(help="New folder for report, results and journals; or a sweep's."),
-        ] = None,
-        seed: Annotated[
-            int | None, typer.Option(help="Seed of the settlement latencies; 1 if not said.")
-        ] = None,
-        jobs: Annotated[
-            int,
-            typer.Option("--jobs", "--workers", min=1, max=64, help="Processes to run on."),
-        ] = CORES,
-        sweep: Annotated[
-            Path | None, typer.Option(help="A grid of runs, a TOML file; see docs/sweeps.md.")
-        ] = None,
-        cluster: Annotated[
-            str | None,
-            typer.Option(help="Run the sweep on Dask: a scheduler's address, or local."),
-        ] = None,
-        trials: Annotated[
-            bool, typer.Option("--trials", help="List the runs counted so far instead.")
-        ] = False,
-        json: Annotated[
-            bool, typer.Option("--json", help="One JSON document on standard output.")
-        ] = False,
+        mandate: MandateFile = None,
+        start: Start = None,
+        end: End = None,
+        policy: Policies = None,
+        freeze: Freezes = None,
+        out: Out = None,
+        seed: Seed = None,
+        jobs: Jobs = CORES,
+        sweep: Sweep = None,
+        cluster: Cluster = None,
+        trials: Trials = False,
+        json: Json = False,
     ) -> None:
         """Run policies over real history with true margin, funding and settlement that takes time.
 
@@ -84,9 +85,8 @@ def command(data_folder: Callable[[], Path]) -> Callable[..., None]:
         from tidegate.backtest.commands import parse_request, run_study
 
         words = (mandate, data_folder(), start, end)
-        request = parse_request(
-            words, policy or [], freeze or [], (1 if seed is None else seed, jobs)
-        )
+        numbers = (1 if seed is None else seed, jobs)
+        request = parse_request(words, policy or [], freeze or [], numbers)
         run_study(request, out, as_json=json)
 
     return backtest

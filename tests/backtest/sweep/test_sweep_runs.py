@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -27,6 +28,7 @@ from tidegate.backtest.sweep.grid import read_grid
 from tidegate.backtest.sweep.strain import strained
 from tidegate.backtest.sweep.table import table_bytes
 from tidegate.backtest.sweep.task import OTHER_CODE, OTHER_DATA, Played, Result, Task, play_task
+from tidegate.cli import main
 from tidegate.model.errors import InputError
 from tidegate.model.times import HOUR_MS
 
@@ -240,3 +242,41 @@ def test_daily_returns_are_whole_days_above_the_hurdle_and_ruin_earns_nothing(gr
     series = Series(ts_ms=[start + hour * HOUR_MS for hour in hours], equity=equity)
     expected = [0.01 - free, 1_000 / 101_000 - free, -1 - free, -free]
     assert daily_excess(series, mandate) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["m.toml", "--sweep", "g.toml"], "--sweep: expected mandate, window, policies"),
+        (["--sweep", "g.toml", "--seed", "1"], "--sweep: expected mandate, window, policies"),
+        (["--sweep", "none.toml"], "--sweep: none.toml: expected a readable TOML file"),
+        ([], "arguments: expected MANDATE, --from and --to, or --sweep"),
+        (
+            ["m.toml", "--from", "2024-01-10", "--to", "2024-01-10", "--cluster", "local"],
+            "--cluster: expected it with --sweep",
+        ),
+    ],
+)
+def test_words_that_do_not_go_together_are_one_line_and_exit_2(
+    words: list[str],
+    complaint: str,
+    world: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TIDEGATE_DATA", str(world))
+    monkeypatch.setattr(sys, "argv", ["tidegate", "backtest", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert complaint in line
+
+
+def test_cluster_that_is_none_is_refused_and_leaves_nothing(
+    grid: Path, world: Path, tmp_path: Path
+) -> None:
+    request = SweepRequest(grid, world, tmp_path / "out", 1, "nonsense")
+    with pytest.raises(InputError, match="--cluster: nonsense: expected a Dask scheduler"):
+        run_sweep(request, as_json=False)
+    assert not (tmp_path / "out").exists()

@@ -7,6 +7,7 @@ behind a certificate of its own; the safety of another is its owner's.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -96,6 +97,8 @@ def _connected(place: Any, address: str) -> Any:
     import distributed
 
     try:
+        if place == address:
+            asyncio.run(_reach(address))
         client = distributed.Client(place, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         expected = f"expected a Dask scheduler such as tcp://host:8786 ({type(error).__name__})"
@@ -106,3 +109,12 @@ def _connected(place: Any, address: str) -> Any:
         client.close()
         raise InputError(FIELD, address, "expected at least one worker") from None
     return client
+
+
+async def _reach(address: str) -> None:
+    """Whether anybody answers, before a client is made that would not end quietly."""
+    import distributed
+
+    given = distributed.Security().get_connection_args("client")
+    comm = await distributed.comm.connect(address, timeout=CONNECT_S, **given)
+    comm.abort()

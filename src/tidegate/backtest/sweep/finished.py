@@ -44,6 +44,7 @@ def finished_in(folder: Path | None) -> Iterator[Finished]:
         return
     path = folder / FINISHED
     _require_ours(folder, path)
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = locked_lines(path, wait_s=0.0)
@@ -55,6 +56,13 @@ def finished_in(folder: Path | None) -> Iterator[Finished]:
         raise InputError("--out", str(folder), f"cannot write: {error.strerror}") from None
     try:
         yield Finished(file, _results(path, file.read()))
+    except BaseException:
+        # What came to nothing leaves nothing.
+        if not path.stat().st_size:
+            path.unlink()
+            if new:
+                folder.rmdir()
+        raise
     finally:
         lock.__exit__(None, None, None)
 
