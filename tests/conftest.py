@@ -53,6 +53,12 @@ def cases_root() -> Path:
     return shared_folder("TIDEGATE_CASES", "../shared/cases")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def trials_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Runs of the tests are no trials of whoever runs them."""
+    os.environ["TIDEGATE_TRIALS"] = str(tmp_path_factory.mktemp("trials") / "trials.jsonl")
+
+
 def pytest_configure() -> None:
     soak.configure()
 

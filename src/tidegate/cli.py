@@ -17,6 +17,7 @@ import typer
 
 from tidegate import __version__
 from tidegate.audit import audit_arguments
+from tidegate.backtest import arguments as backtest_arguments
 from tidegate.engine import observe_arguments
 from tidegate.engine.plan import arguments
 from tidegate.history import forecast_arguments
@@ -65,35 +66,7 @@ def _root(
     """Options that stand before the command."""
 
 
-@app.command(
-    epilog="Example: tidegate backtest examples/carry.toml --from 2024-09-05 --to 2025-03-31 "
-    "--freeze binance:2024-11-10:2024-11-13 --out out/freeze"
-)
-def backtest(
-    mandate: Annotated[Path, typer.Argument(help="The mandate, a TOML file.")],
-    start: Annotated[str, typer.Option("--from", help="First day, or a UTC time.")],
-    end: Annotated[str, typer.Option("--to", help="Last day (included), or a UTC time.")],
-    policy: Annotated[
-        list[str] | None,
-        typer.Option(help="tidegate, cash, fixed, threshold, or threshold=4.5; repeatable."),
-    ] = None,
-    freeze: Annotated[
-        list[str] | None,
-        typer.Option(help="VENUE:FROM:TO, when no money leaves or is credited; repeatable."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="New folder for report, results and journals.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the settlement latencies.")] = 1,
-    jobs: Jobs = CORES,
-    json: Json = False,
-) -> None:
-    """Run policies over real history with true margin, funding and settlement that takes time."""
-    from tidegate.backtest.commands import parse_request, run_study
-
-    words = (mandate, data_folder(), start, end)
-    request = parse_request(words, policy or [], freeze or [], (seed, jobs))
-    run_study(request, out, as_json=json)
+app.command(epilog=backtest_arguments.EXAMPLE)(backtest_arguments.command(data_folder))
 
 
 @app.command(epilog="Example: tidegate verify out/carry")

@@ -51,14 +51,20 @@ IMPURE_CALLS = frozenset("open input print exec eval compile __import__ breakpoi
 NETWORK_MODULES = frozenset(
     """
     socket ssl socketserver asyncio http urllib ftplib smtplib xmlrpc webbrowser
-    requests httpx aiohttp websockets ccxt web3
+    requests httpx aiohttp websockets ccxt web3 dask distributed
     """.split()
 )
 # Only these may open a connection or a port: the paper server and its gateway on loopback alone,
-# the third towards venues' public history when a user asks for it; SECURITY.md says so too.
+# the third towards venues' public history and the fourth towards a cluster, when a user asks for
+# it; SECURITY.md says so too.
 NETWORK_DOORS = frozenset(
     f"src/tidegate/{path}.py"
-    for path in ("venues/paper_server", "venues/remote", "history/intake/public_http")
+    for path in (
+        "venues/paper_server",
+        "venues/remote",
+        "history/intake/public_http",
+        "backtest/sweep/cluster",
+    )
 )
 IMPURE_METHODS = frozenset(
     """

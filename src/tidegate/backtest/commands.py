@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,7 @@ from rich.table import Table
 
 from tidegate.audit.commands import UNPROVED
 from tidegate.backtest.claims import JOURNALS, NOT_RECOMPUTED, RESULTS, folder_checks
-from tidegate.backtest.compare import Request, ResultsFolder, read_specs, run_all
+from tidegate.backtest.compare import Request, ResultsFolder, read_freeze, read_specs, run_all
 from tidegate.backtest.experiment import Experiment
 from tidegate.backtest.manifest import manifest_digest, write_manifest
 from tidegate.backtest.measures import Measures, measure
@@ -29,10 +29,10 @@ from tidegate.backtest.narrow import console_of, fitting
 from tidegate.backtest.report import Study, write_report
 from tidegate.backtest.report_moves import journal_notes
 from tidegate.backtest.run import Outcome
+from tidegate.backtest.trials_command import count_study
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
 from tidegate.model.times import format_time, parse_time_ms
-from tidegate.simulation.tape import Freeze
 
 WIDTH = 140
 COLUMNS = (
@@ -49,10 +49,6 @@ COLUMNS = (
 # What a narrow terminal does without, first to last.
 SPARED = ("transfers", "turnover", "drawdown", "worst health", "carry kept", "leverage")
 Results = tuple[tuple[Outcome, Measures], ...]
-_FREEZE = re.compile(
-    r"(?P<venue>[^:]+):(?P<start>\d{4}-\d\d-\d\d[^:]*(?::\d\d[^:]*)*?)"
-    r":(?P<end>\d{4}-\d\d-\d\d.*)"
-)
 
 
 def parse_request(
@@ -81,23 +77,12 @@ def parse_request(
     )
 
 
-def read_freeze(text: str) -> Freeze:
-    """A freeze from VENUE:FROM:TO; dates include their last day."""
-    found = _FREEZE.fullmatch(text)
-    if found is None:
-        raise InputError("--freeze", text, "expected VENUE:FROM:TO, two dates or UTC times")
-    start_ms = parse_time_ms(found["start"], "--freeze", "FROM")
-    end_ms = parse_time_ms(found["end"], "--freeze", "TO", end_of_day=True)
-    if end_ms <= start_ms:
-        raise InputError("--freeze", text, "expected TO after FROM")
-    return Freeze(found["venue"], start_ms, end_ms)
-
-
 def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Measures]:
     """Run, measure, print, and write a folder where one is asked for."""
     if out is None:
         experiment, outcomes, seconds = _timed(request, None)
         measures = [measure(o, experiment.arrangement) for o in outcomes]
+        count_study(request, experiment, outcomes)
     else:
         with ResultsFolder(out) as folder:
             (folder / JOURNALS).mkdir()
@@ -107,7 +92,9 @@ def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Meas
             text = json.dumps(document, indent=1, sort_keys=True)
             (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
             results = tuple(zip(outcomes, measures, strict=True))
+            known = count_study(request, experiment, outcomes)
             page = study(request, experiment, results, folder / JOURNALS)
+            page = replace(page, trials=max(known.window, len(results)))
             write_report(folder / "report.html", page)
             write_manifest(folder)
     if as_json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -22,10 +23,15 @@ from tidegate.backtest.run import Outcome
 from tidegate.backtest.workers import workers
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
+from tidegate.model.times import parse_time_ms
 from tidegate.simulation.tape import Freeze
 
 POLL_S = 0.2
 Shares = Callable[[Sequence[float]], None]
+_FREEZE = re.compile(
+    r"(?P<venue>[^:]+):(?P<start>\d{4}-\d\d-\d\d[^:]*(?::\d\d[^:]*)*?)"
+    r":(?P<end>\d{4}-\d\d-\d\d.*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,18 @@ def _leverage(name: str, text: str) -> float:
         expected = "expected NAME or, for fixed and threshold, NAME=LEVERAGE above 0"
         raise InputError("--policy", f"{name}={text}", expected)
     return value
+
+
+def read_freeze(text: str) -> Freeze:
+    """A freeze from VENUE:FROM:TO; dates include their last day."""
+    found = _FREEZE.fullmatch(text)
+    if found is None:
+        raise InputError("--freeze", text, "expected VENUE:FROM:TO, two dates or UTC times")
+    start_ms = parse_time_ms(found["start"], "--freeze", "FROM")
+    end_ms = parse_time_ms(found["end"], "--freeze", "TO", end_of_day=True)
+    if end_ms <= start_ms:
+        raise InputError("--freeze", text, "expected TO after FROM")
+    return Freeze(found["venue"], start_ms, end_ms)
 
 
 def run_all(

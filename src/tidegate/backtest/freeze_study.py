@@ -21,7 +21,7 @@ import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from tidegate.backtest.commands import read_freeze
+from tidegate.backtest.compare import read_freeze
 from tidegate.backtest.experiment import JOINT, Experiment, Spec, prepare, run
 from tidegate.backtest.measures import measure, time_average
 from tidegate.backtest.narrow import console_of

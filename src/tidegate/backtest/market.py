@@ -50,7 +50,6 @@ def load_market(root: Path, arrangement: Arrangement, window: Window, where: str
     bars: dict[InstrumentId, Bars] = {}
     marks: dict[InstrumentId, Bars | None] = {}
     funding: dict[InstrumentId, FundingPrints | None] = {}
-    files: set[str] = set()
     for name, terms in said.items():
         instrument = arrangement.terms.instruments[name]
         interval_ms = INTERVALS_MS[terms.bars]
@@ -59,16 +58,25 @@ def load_market(root: Path, arrangement: Arrangement, window: Window, where: str
             root, instrument.venue, instrument.symbol, interval_ms, window, days
         )
         marks[name] = _marks(root, instrument.venue, instrument.symbol, terms, window, where)
-        files.update(bar_files(instrument.venue, "last", interval_ms))
         spot = isinstance(instrument, Spot)
         funding[name] = None if spot else _funding(root, name, window)
-        if not spot:
-            files.add(funding_file(instrument.venue))
-        if marks[name] is not None:
-            files.update(bar_files(instrument.venue, "mark"))
-        files.update(VenueTables(root).table_files(instrument.venue))
-    digest = digest_files(root, sorted(files))
+    digest = market_digest(root, arrangement)
     return Market(window, step_ms, bars, marks, funding, reference, digest)
+
+
+def market_digest(root: Path, arrangement: Arrangement) -> str:
+    """Digest of the files that `load_market` reads, without reading what is in them; raises
+    `InputError` for one that is missing."""
+    files: set[str] = set()
+    for name, terms in _said(arrangement).items():
+        venue = name.partition(":")[0]
+        files.update(bar_files(venue, "last", INTERVALS_MS[terms.bars]))
+        if not isinstance(arrangement.terms.instruments[name], Spot):
+            files.add(funding_file(venue))
+        if terms.mark.value == "mark":
+            files.update(bar_files(venue, "mark"))
+        files.update(VenueTables(root).table_files(venue))
+    return digest_files(root, sorted(files))
 
 
 def _said(arrangement: Arrangement) -> dict[InstrumentId, Terms]:

@@ -26,13 +26,13 @@ def workers(
     pool = ProcessPoolExecutor(processes, context, start, given)  # type: ignore[arg-type]
 
     def submit(*call: object) -> Future[object]:
-        with _interrupt_waits():
+        with interrupt_waits():
             return pool.submit(*call)  # type: ignore[arg-type]
 
     try:
         yield submit
     except BaseException:
-        with _interrupt_waits():
+        with interrupt_waits():
             for child in multiprocessing.active_children():
                 if child not in others:
                     child.terminate()
@@ -42,7 +42,7 @@ def workers(
 
 
 @contextmanager
-def _interrupt_waits() -> Iterator[None]:
+def interrupt_waits() -> Iterator[None]:
     """Ctrl-C is told after the body. A process started in it inherits the mask before it imports
     anything, and never hears of Ctrl-C; the mask alone would not do here, since the kernel may
     choose another thread."""

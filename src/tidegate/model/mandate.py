@@ -245,8 +245,18 @@ def read_plan_mandate(text: str, where: str) -> Mandate:
     return _checked(text, where, _PLAN_CHECKS)
 
 
+def mandate_of(tables: dict[str, Any], where: str) -> Mandate:
+    """As `read_mandate`, from tables that were read already."""
+    return _converted(tables, where, _CHECKS)
+
+
 def _checked(text: str, where: str, checks: tuple[Callable[[Mandate, str], None], ...]) -> Mandate:
-    raw = toml_tables(text, where)
+    return _converted(toml_tables(text, where), where, checks)
+
+
+def _converted(
+    raw: dict[str, Any], where: str, checks: tuple[Callable[[Mandate, str], None], ...]
+) -> Mandate:
     try:
         mandate = msgspec.convert(raw, Mandate)
     except msgspec.ValidationError as error:
