@@ -189,6 +189,29 @@ def test_paced_slices_leave_room_for_what_the_coin_is_off_its_hedge() -> None:
     assert max(sizes_usd(found, BETA_BTC)) <= 25_000 - 18_000 + 61
 
 
+@pytest.mark.parametrize(
+    ("doubt", "most_usd"),
+    [
+        ({}, 25_000),
+        ({BETA_BTC: (0, 10_000)}, 25_000 - 6_000),
+        ({BETA_BTC: (-10_000, 0)}, 25_000 - 6_000),
+        ({BETA_BTC: (-10_000, 0), ALPHA_BTC: (0, 150)}, 25_000 - 9_000),
+        ({BETA_BTC: (-10_000, 0), ALPHA_BTC: (-150, 0)}, 25_000 - 15_000),
+        ({ALPHA_ETH: (-150, 150)}, 25_000),
+        ({BETA_BTC: (-90_000, 0)}, 2_500),
+    ],
+)
+def test_slices_leave_room_for_what_orders_in_doubt_may_leave_unhedged(
+    doubt: dict[str, tuple[int, int]], most_usd: float
+) -> None:
+    """Lots of bitcoin are sixty dollars at alpha and sixty cents at beta."""
+    situation = book({ALPHA_BTC: 2_000, BETA_BTC: -200_000}, Unsettled(lots=doubt))
+    found = planned(situation, base_amounts={ALPHA_BTC: 1.0, BETA_BTC: -1.0}, urgent=True)
+    sizes = sizes_usd(found, ALPHA_BTC)
+    assert max(sizes) <= most_usd * 1.001
+    assert len(sizes) <= sum(sizes) / (most_usd - 61) + 2
+
+
 def test_increase_that_waits_is_no_raise_and_comes_when_nothing_moves_before_it() -> None:
     situation = book({ALPHA_BTC: 300, BETA_BTC: -30_000})
     grown = {ALPHA_ETH: 5.0, BETA_ETH: -5.0}

@@ -8,6 +8,7 @@ exposes at most that much, and money leaves only after what frees it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from math import ceil
 
 import msgspec
@@ -222,16 +223,26 @@ def _slice_count(terms: Terms, situation: Situation, legs: Mapping[InstrumentId,
 
 
 def _naked_room_usd(terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]) -> float:
-    """The naked limit, from which what a coin is off its hedge already takes its part, down to the
-    smallest trade."""
+    """The naked limit, from which what a coin may be off its hedge already takes its part, down to
+    the smallest trade. An order that nobody answered for may have filled, or not."""
     limits = terms.mandate.limits
     limit = limits.naked_usd
     name = next(iter(legs))
-    off = abs(float(net_coins(terms, situation)[terms.instruments[name].base]))
+    off = float(_off_hedge(terms, situation, terms.instruments[name].base))
     off_usd = off * terms.instruments[name].price(situation.marks[name])
     if off_usd > limits.minimum_trade_usd:
         limit = max(limit - off_usd, limits.minimum_trade_usd, 0.1 * limit)
     return limit
+
+
+def _off_hedge(terms: Terms, situation: Situation, coin: str) -> Decimal:
+    """The most coins that may stand unhedged, whichever of what is unsettled has filled."""
+    least = most = net_coins(terms, situation)[coin]
+    for name, (low, high) in situation.unsettled.lots.items():
+        instrument = terms.instruments[name]
+        if instrument.base == coin:
+            least, most = least + low * instrument.lot, most + high * instrument.lot
+    return max(abs(least), abs(most))
 
 
 def _spot_first(terms: Terms, name: InstrumentId) -> tuple[bool, str]:

@@ -114,7 +114,8 @@ def _connected(place: Any, address: str) -> Any:
 async def _reach(address: str) -> None:
     """Whether anybody answers, before a client is made that would not end quietly."""
     import distributed
+    from distributed.comm.core import connect
 
     given = distributed.Security().get_connection_args("client")
-    comm = await distributed.comm.connect(address, timeout=CONNECT_S, **given)
+    comm = await connect(address, timeout=CONNECT_S, **given)
     comm.abort()
