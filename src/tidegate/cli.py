@@ -78,9 +78,10 @@ def backtest(
         list[str] | None,
         typer.Option(help="VENUE:FROM:TO, when no money leaves or is credited; repeatable."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="New folder for report, results and journals.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for report and journals.")] = None,
+    honest: Annotated[
+        bool, typer.Option(help="Also costs x2, x3, latency x2, other sizes.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the settlement latencies.")] = 1,
     jobs: Jobs = CORES,
     json: Json = False,
@@ -90,7 +91,7 @@ def backtest(
 
     words = (mandate, data_folder(), start, end)
     request = parse_request(words, policy or [], freeze or [], (seed, jobs))
-    run_study(request, out, as_json=json)
+    run_study(request, out, as_json=json, honest=honest)
 
 
 Anchors = Annotated[

@@ -28,6 +28,7 @@ from tidegate.backtest.measures import Measures, measure
 from tidegate.backtest.narrow import console_of, fitting
 from tidegate.backtest.report import Study, write_report
 from tidegate.backtest.report_moves import journal_notes
+from tidegate.backtest.report_stress import Stressed, judged, stressed_runs
 from tidegate.backtest.run import Outcome
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
@@ -93,8 +94,13 @@ def read_freeze(text: str) -> Freeze:
     return Freeze(found["venue"], start_ms, end_ms)
 
 
-def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Measures]:
-    """Run, measure, print, and write a folder where one is asked for."""
+def run_study(
+    request: Request, out: Path | None, *, as_json: bool, honest: bool = False
+) -> list[Measures]:
+    """Run, measure, print, and write a folder where one is asked for; `honest` adds runs at harder
+    terms to its report."""
+    if honest and out is None:
+        raise InputError("--honest", "--out", "expected a folder: its report shows these runs")
     if out is None:
         experiment, outcomes, seconds = _timed(request, None)
         measures = [measure(o, experiment.arrangement) for o in outcomes]
@@ -107,7 +113,8 @@ def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Meas
             text = json.dumps(document, indent=1, sort_keys=True)
             (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
             results = tuple(zip(outcomes, measures, strict=True))
-            page = study(request, experiment, results, folder / JOURNALS)
+            harder = stressed_runs(experiment, judged(measures)) if honest else ()
+            page = study(request, experiment, results, folder / JOURNALS, harder)
             write_report(folder / "report.html", page)
             write_manifest(folder)
     if as_json:
@@ -208,7 +215,13 @@ def verify_folder(folder: Path, *, as_json: bool) -> bool:
     return all(check.passed for _, check in checks)
 
 
-def study(request: Request, experiment: Experiment, results: Results, journals: Path) -> Study:
+def study(
+    request: Request,
+    experiment: Experiment,
+    results: Results,
+    journals: Path,
+    harder: tuple[Stressed, ...] = (),
+) -> Study:
     """What the report shows."""
     engine = journals / "tidegate.journal"
     return Study(
@@ -221,5 +234,7 @@ def study(request: Request, experiment: Experiment, results: Results, journals: 
         results=results,
         trials=len(results),
         notes=journal_notes(engine) if engine.is_file() else (),
+        tape=experiment.tape,
+        stressed=harder,
         facts=(("Python", platform.python_version()), ("processes", str(request.jobs))),
     )

@@ -41,6 +41,7 @@ td{overflow-wrap:break-word}.k{white-space:nowrap}.whole{max-height:none}
 pre{overflow:auto;background:var(--card);padding:12px;border-radius:6px;font-size:12.5px}
 summary{cursor:pointer;margin:10px 0}
 .chart{min-height:200px}li{max-width:90ch;margin:3px 0}
+@media(max-width:700px){main{padding:16px 14px 48px}td:not(.n):not(.k){min-width:26ch}}
 @media print{.scroll{max-height:none;overflow:visible}}
 """
 

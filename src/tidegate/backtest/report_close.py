@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When an account was near its end, and why it lived: what would have been had nothing been done.
+
+An approach is judged as the exchange judged it, at the adverse extremes of its step and by the
+exact rule. The account of a day before is put in its place, once as it was and once with the money
+that came and went since; what lies between the three is what the transfers and the cuts were worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from tidegate.backtest.arrangement import Arrangement
+from tidegate.backtest.measures import NEAR_RATIO, SAFE_RATIO, quanta_usd
+from tidegate.backtest.report_summary import dollars, minute
+from tidegate.backtest.run import Outcome
+from tidegate.engine.page import Columns, table
+from tidegate.ledger.book import Ledger
+from tidegate.model.account import Account
+from tidegate.model.events import Event, LiquidationStarted, TransferLanded, TransferSent
+from tidegate.model.instruments import InstrumentId
+from tidegate.model.times import DAY_MS
+from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.tape import Tape
+
+LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """One account at its lowest: health is equity over maintenance, and `before` its highest in the
+    day before (None: nothing was margined). `idle` is the health had nothing been done for a day,
+    `moved` had only the money moved; None where nothing was margined a day before. Amounts are what
+    landed, left and was cut within the day, in USD."""
+
+    ts_ms: int
+    venue: str
+    equity_usd: float
+    maintenance_usd: float
+    before: float | None
+    idle: float | None
+    moved: float | None
+    landed_usd: float
+    left_usd: float
+    cut_usd: float
+    died: bool
+
+    @property
+    def health(self) -> float:
+        """Equity over maintenance."""
+        return self.equity_usd / self.maintenance_usd
+
+    @property
+    def near(self) -> bool:
+        """Whether it counts as a near-liquidation."""
+        return self.health < NEAR_RATIO
+
+    def why(self) -> str:
+        """Why the account lived, by rule."""
+        above = dollars(self.equity_usd - self.maintenance_usd)
+        if self.died:
+            return "it did not: the venue took it over"
+        if self.idle is None:
+            return f"buffer: {above} above maintenance; nothing was margined a day before"
+        if self.idle >= 1.0:
+            return f"buffer: {above} above maintenance; it would have lived with nothing done"
+        if self.moved is not None and self.moved >= 1.0:
+            return "the money that landed: without it the venue would have taken the account over"
+        if self.cut_usd > 0.0:
+            with_money = " and the money together" if self.landed_usd > self.left_usd else ""
+            return f"the cuts{with_money}: without them the venue would have taken it over"
+        return "what was traded in the day before; neither money nor cuts alone"
+
+
+def lowest(extremes: Sequence[Extreme]) -> tuple[Extreme, ...]:
+    """The lowest point of every near-liquidation, as `near_liquidations` counts them, and beside
+    them the lowest others up to `LISTED` in all, a day apart in one account; in time order."""
+    margined = [e for e in extremes if e.maintenance > 0]
+    found = list(_near(margined))
+    for extreme in sorted(margined, key=_ratio):
+        if len(found) >= LISTED:
+            break
+        own = [f for f in found if f.venue == extreme.venue]
+        if all(abs(f.ts_ms - extreme.ts_ms) >= DAY_MS for f in own):
+            found.append(extreme)
+    return tuple(sorted(found, key=lambda e: (e.ts_ms, e.venue)))
+
+
+def _ratio(extreme: Extreme) -> float:
+    return extreme.equity / extreme.maintenance
+
+
+def _near(margined: Sequence[Extreme]) -> Iterator[Extreme]:
+    falls: dict[str, Extreme] = {}
+    for extreme in margined:
+        ratio = _ratio(extreme)
+        if ratio > SAFE_RATIO:
+            if extreme.venue in falls:
+                yield falls.pop(extreme.venue)
+        elif extreme.venue in falls:
+            falls[extreme.venue] = min(falls[extreme.venue], extreme, key=_ratio)
+        elif ratio < NEAR_RATIO:
+            falls[extreme.venue] = extreme
+    yield from falls.values()
+
+
+def approaches(outcome: Outcome, arrangement: Arrangement, tape: Tape) -> tuple[Approach, ...]:
+    """The approaches of a run, in time order."""
+    points = lowest(outcome.extremes)
+    wanted = {(e.ts_ms - back, e.venue) for e in points for back in (0, DAY_MS)}
+    accounts = _accounts(outcome.events, arrangement, sorted(wanted))
+    return tuple(_approach(outcome, arrangement, tape, point, accounts) for point in points)
+
+
+Accounts = Mapping[tuple[int, str], Account]
+
+
+def _accounts(
+    events: Sequence[Event], arrangement: Arrangement, wanted: Sequence[tuple[int, str]]
+) -> Accounts:
+    """Accounts after all events up to each time, out of one fold."""
+    terms = arrangement.terms
+    ledger = Ledger(terms.instruments, arrangement.stable_price_micro, arrangement.coin_marks)
+    found, index = {}, 0
+    for ts_ms, venue in wanted:
+        while index < len(events) and events[index].ts_ms <= ts_ms:
+            ledger.post(events[index])
+            index += 1
+        found[ts_ms, venue] = ledger.account(venue)
+    return found
+
+
+def _approach(
+    outcome: Outcome, arrangement: Arrangement, tape: Tape, point: Extreme, accounts: Accounts
+) -> Approach:
+    at, venue = point.ts_ms, point.venue
+    asset = arrangement.mandate.venue[venue].collateral
+    now, past = accounts[at, venue], accounts[at - DAY_MS, venue]
+    landed, left = _moved(outcome.events, venue, asset, at)
+    health = _judge(arrangement, tape, at)
+    moved = Account(
+        venue, {**past.balances, asset: _balance(past, asset) + landed - left}, past.positions
+    )
+    before = [
+        _ratio(e)
+        for e in outcome.extremes
+        if e.venue == venue and e.maintenance > 0 and at - DAY_MS <= e.ts_ms < at
+    ]
+
+    def usd(quanta: int) -> float:
+        return quanta_usd(quanta, asset, arrangement)
+
+    return Approach(
+        ts_ms=at,
+        venue=venue,
+        equity_usd=usd(point.equity),
+        maintenance_usd=usd(point.maintenance),
+        before=max(before, default=None),
+        idle=health(past),
+        moved=health(moved),
+        landed_usd=usd(landed),
+        left_usd=usd(left),
+        cut_usd=usd(_cut(arrangement, tape, at, past, now)),
+        died=any(
+            isinstance(e, LiquidationStarted) and (e.venue, e.ts_ms) == (venue, at)
+            for e in outcome.events
+        ),
+    )
+
+
+def _balance(account: Account, asset: str) -> int:
+    return account.balances.get(asset, 0)
+
+
+def _moved(events: Sequence[Event], venue: str, asset: str, at: int) -> tuple[int, int]:
+    """Quanta of collateral that landed at a venue and left it within the day."""
+    landed = left = 0
+    for event in events:
+        if not at - DAY_MS < event.ts_ms <= at:
+            continue
+        if isinstance(event, TransferLanded) and (event.destination, event.asset) == (venue, asset):
+            landed += event.quanta
+        if isinstance(event, TransferSent) and (event.source, event.asset) == (venue, asset):
+            left += event.quanta
+    return landed, left
+
+
+def _judge(arrangement: Arrangement, tape: Tape, at: int) -> Callable[[Account], float | None]:
+    """Health of an account in the step that begins at a time, each position at its own extreme."""
+    step = tape.step_at(at)
+    before = {
+        name: track.mark_close[step - 1] if step else track.open[0]
+        for name, track in tape.tracks.items()
+    }
+    highest = {
+        name: track.mark_high[step]
+        for name, track in tape.tracks.items()
+        if name not in arrangement.terms.instruments
+    }
+
+    def health(account: Account) -> float | None:
+        marks = {**before, **highest}
+        for name, position in account.positions.items():
+            track = tape.tracks[name]
+            marks[name] = (track.mark_low if position.lots > 0 else track.mark_high)[step]
+        rule = arrangement.terms.rule(account.venue, at)
+        equity, maintenance = rule.health_at(account, marks)
+        return equity / maintenance if maintenance > 0 else None
+
+    return health
+
+
+def _cut(arrangement: Arrangement, tape: Tape, at: int, past: Account, now: Account) -> int:
+    """Notional, in quanta, by which positions are smaller than a day before."""
+    return sum(
+        _notional(arrangement, tape, at, name, _less(past, now, name)) for name in past.positions
+    )
+
+
+def _less(past: Account, now: Account, name: InstrumentId) -> int:
+    lots = past.positions[name].lots
+    left = now.positions[name].lots if name in now.positions else 0
+    same = left if (left > 0) == (lots > 0) else 0
+    return max(0, abs(lots) - abs(same))
+
+
+def _notional(arrangement: Arrangement, tape: Tape, at: int, name: str, lots: int) -> int:
+    track, step = tape.tracks[name], tape.step_at(at)
+    return arrangement.terms.instruments[name].notional(lots, track.open[step]) if lots else 0
+
+
+COLUMNS = Columns(
+    (
+        *("time UTC", "account", "health", "a day's highest", "landed, USD", "left, USD"),
+        *("cut, USD", "health, nothing done", "money alone", "why it lived"),
+    ),
+    numeric=range(2, 9),
+)
+
+
+def close_section(found: Sequence[Approach] | None, label: str) -> str:
+    """The approaches as a section of the report; None where prices are not at hand."""
+    title = '<h2 id="close">When it was close to dying, and why it did not</h2>\n'
+    if found is None:
+        return title + "<p>Not computed: the study holds no prices.</p>"
+    if not found:
+        return title + "<p>No account was ever margined.</p>"
+    near, died = sum(a.near for a in found), sum(a.died for a in found)
+    least = min(found, key=lambda a: a.health)
+    count = f"{near or 'No'} near-liquidation{'' if near <= 1 else 's'}"
+    ended = f", {died} of them to the end" if died else ""
+    said = (
+        f"<p>{count}{ended}. The nearest was {least.health:.2f} times maintenance at "
+        f"{escape(least.venue)}, {minute(least.ts_ms)}: {least.why()}.</p>\n"
+    )
+    caption = (
+        f"{label}: every fall of an account's equity below {NEAR_RATIO:g} times maintenance "
+        f"(counted again only after {SAFE_RATIO:g}), and the lowest points beside them up to "
+        f"{LISTED} in all. Judged at the adverse extremes inside the bar. 'Nothing done' puts the "
+        "account of a day before there, 'money alone' the same with what landed and left since; "
+        "funding and yield of that day are in neither. At 1 the venue takes over."
+    )
+    return title + said + table(COLUMNS, [_row(a) for a in found], caption)
+
+
+def _row(a: Approach) -> list[str]:
+    def ratio(value: float | None) -> str:
+        return "none" if value is None else f"{value:,.2f}"
+
+    return [
+        minute(a.ts_ms),
+        a.venue,
+        f"{a.health:,.2f}",
+        ratio(a.before),
+        f"{round(a.landed_usd):,}",
+        f"{round(a.left_usd):,}",
+        f"{round(a.cut_usd):,}",
+        ratio(a.idle),
+        ratio(a.moved),
+        a.why(),
+    ]
