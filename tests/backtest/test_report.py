@@ -110,6 +110,15 @@ def test_text_from_outside_is_escaped_everywhere() -> None:
     assert hostile.text.count("alert(2)") >= 6
 
 
+def test_names_from_outside_are_escaped_where_the_subject_died_too() -> None:
+    name = HOSTILE.replace(" ", "/")
+    plain, hostile = (
+        _Page(render(made_study([died(f"x{end} 8"), lived(f"y{end}")]))) for end in ("", name)
+    )
+    assert hostile.tags == plain.tags
+    assert f"It was liquidated; y{name} lived." in hostile.text
+
+
 def test_run_named_with_markup_stays_text_in_table_and_charts() -> None:
     page = _Page(render(made_study([lived("<b>bold</b>")])))
     assert page.tags == _Page(render(made_study([lived()]))).tags
@@ -302,4 +311,4 @@ def test_real_days_under_three_policies_measure_and_report(data_root: Path) -> N
     assert days[0] < fixed.death_ms < days[1]
     digest = experiment.market.digest
     study = Study(made, "", Window(*days), 1, (), digest, results, len(results))
-    assert "fixed 9" in _Page(render(study)).text
+    assert "fixed 9" in _Page(render(replace(study, tape=experiment.tape))).text

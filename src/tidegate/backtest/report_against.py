@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from tidegate.backtest.measures import Measures
 from tidegate.backtest.report_summary import share, times
@@ -66,7 +67,7 @@ def against_section(subject: Measures, rivals: Sequence[Measures]) -> str:
     if subject.death_ms is not None:
         lived = [m.label for m in rivals if m.death_ms is None]
         told = f"It was liquidated; {', '.join(lived) if lived else 'no other policy'} lived."
-        title += f"<p>{told}</p>\n"
+        title += f"<p>{escape(told)}</p>\n"
     rows = []
     for measure in YARDSTICKS:
         own, found = measure.value(subject), above(subject, rivals, measure)

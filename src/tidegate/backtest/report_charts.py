@@ -27,6 +27,7 @@ Figure = dict[str, Any]
 Results = Sequence[tuple[Outcome, Measures]]
 
 POINTS_MAX = 1_500
+LEGEND_PX = 84
 RATIO_SHOWN_MIN, RATIO_SHOWN_MAX = 0.1, 100.0
 FAMILIES = {
     "tidegate": "#3b82d6",
@@ -328,5 +329,5 @@ def _layout(title: str, height: int) -> Figure:
         "margin": {"l": 76, "r": 16, "t": 28, "b": 44},
         "xaxis": {"type": "date"},
         "yaxis": {"title": {"text": title}},
-        "legend": {"orientation": "h", "y": -0.2},
+        "legend": {"orientation": "h", "y": -LEGEND_PX / height},
     }

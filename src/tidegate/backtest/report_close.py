@@ -8,7 +8,7 @@ that came and went since; what lies between the three is what the transfers and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -20,7 +20,6 @@ from tidegate.engine.page import Columns, table
 from tidegate.ledger.book import Ledger
 from tidegate.model.account import Account
 from tidegate.model.events import Event, LiquidationStarted, TransferLanded, TransferSent
-from tidegate.model.instruments import InstrumentId
 from tidegate.model.times import DAY_MS
 from tidegate.simulation.exchange import Extreme
 from tidegate.simulation.tape import Tape
@@ -32,8 +31,8 @@ LISTED = 5
 class Approach:
     """One account at its lowest: health is equity over maintenance, and `before` its highest in the
     day before (None: nothing was margined). `idle` is the health had nothing been done for a day,
-    `moved` had only the money moved; None where nothing was margined a day before. Amounts are what
-    landed, left and was cut within the day, in USD."""
+    or since the account was first margined within it; `moved` had only the money moved; None where
+    nothing was margined before. Amounts are what landed, left and was cut since, in USD."""
 
     ts_ms: int
     venue: str
@@ -63,7 +62,7 @@ class Approach:
         if self.died:
             return "it did not: the venue took it over"
         if self.idle is None:
-            return f"buffer: {above} above maintenance; nothing was margined a day before"
+            return f"buffer: {above} above maintenance; nothing was margined before"
         if self.idle >= 1.0:
             return f"buffer: {above} above maintenance; it would have lived with nothing done"
         if self.moved is not None and self.moved >= 1.0:
@@ -108,10 +107,20 @@ def _near(margined: Sequence[Extreme]) -> Iterator[Extreme]:
 
 def approaches(outcome: Outcome, arrangement: Arrangement, tape: Tape) -> tuple[Approach, ...]:
     """The approaches of a run, in time order."""
-    points = lowest(outcome.extremes)
-    wanted = {(e.ts_ms - back, e.venue) for e in points for back in (0, DAY_MS)}
+    points = [(point, _since(outcome.extremes, point)) for point in lowest(outcome.extremes)]
+    wanted = {(ts, p.venue) for p, since in points for ts in (p.ts_ms, since)}
     accounts = _accounts(outcome.events, arrangement, sorted(wanted))
-    return tuple(_approach(outcome, arrangement, tape, point, accounts) for point in points)
+    made = _Judge(arrangement, tape, outcome)
+    return tuple(made.approach(p, since, accounts) for p, since in points)
+
+
+def _since(extremes: Sequence[Extreme], point: Extreme) -> int:
+    """A day before a point, or when its account was first margined within that day."""
+    day = point.ts_ms - DAY_MS
+    own = [e for e in extremes if e.venue == point.venue and e.maintenance > 0]
+    if any(e.ts_ms <= day for e in own):
+        return day
+    return min(e.ts_ms for e in own)
 
 
 Accounts = Mapping[tuple[int, str], Account]
@@ -132,103 +141,89 @@ def _accounts(
     return found
 
 
-def _approach(
-    outcome: Outcome, arrangement: Arrangement, tape: Tape, point: Extreme, accounts: Accounts
-) -> Approach:
-    at, venue = point.ts_ms, point.venue
-    asset = arrangement.mandate.venue[venue].collateral
-    now, past = accounts[at, venue], accounts[at - DAY_MS, venue]
-    landed, left = _moved(outcome.events, venue, asset, at)
-    health = _judge(arrangement, tape, at)
-    moved = Account(
-        venue, {**past.balances, asset: _balance(past, asset) + landed - left}, past.positions
-    )
-    before = [
-        _ratio(e)
-        for e in outcome.extremes
-        if e.venue == venue and e.maintenance > 0 and at - DAY_MS <= e.ts_ms < at
-    ]
+class _Judge:
+    """Judges accounts of one run as its exchange did."""
 
-    def usd(quanta: int) -> float:
-        return quanta_usd(quanta, asset, arrangement)
+    def __init__(self, arrangement: Arrangement, tape: Tape, outcome: Outcome) -> None:
+        self._arrangement, self._tape, self._outcome = arrangement, tape, outcome
 
-    return Approach(
-        ts_ms=at,
-        venue=venue,
-        equity_usd=usd(point.equity),
-        maintenance_usd=usd(point.maintenance),
-        before=max(before, default=None),
-        idle=health(past),
-        moved=health(moved),
-        landed_usd=usd(landed),
-        left_usd=usd(left),
-        cut_usd=usd(_cut(arrangement, tape, at, past, now)),
-        died=any(
+    def approach(self, point: Extreme, since: int, accounts: Accounts) -> Approach:
+        """What was at a lowest point, and what would have been by the account of before."""
+        at, venue = point.ts_ms, point.venue
+        asset = self._arrangement.mandate.venue[venue].collateral
+        now, past = accounts[at, venue], accounts[since, venue]
+        landed, left = self._moved(venue, asset, since, at)
+        balance = past.balances.get(asset, 0) + landed - left
+        before = [
+            _ratio(e)
+            for e in self._outcome.extremes
+            if e.venue == venue and e.maintenance > 0 and since <= e.ts_ms < at
+        ]
+        died = any(
             isinstance(e, LiquidationStarted) and (e.venue, e.ts_ms) == (venue, at)
-            for e in outcome.events
-        ),
-    )
+            for e in self._outcome.events
+        )
 
+        def usd(quanta: int) -> float:
+            return quanta_usd(quanta, asset, self._arrangement)
 
-def _balance(account: Account, asset: str) -> int:
-    return account.balances.get(asset, 0)
+        return Approach(
+            ts_ms=at,
+            venue=venue,
+            equity_usd=usd(point.equity),
+            maintenance_usd=usd(point.maintenance),
+            before=max(before, default=None),
+            idle=self.health(past, at),
+            moved=self.health(
+                Account(venue, {**past.balances, asset: balance}, past.positions), at
+            ),
+            landed_usd=usd(landed),
+            left_usd=usd(left),
+            cut_usd=usd(self._cut(past, now, at)),
+            died=died,
+        )
 
-
-def _moved(events: Sequence[Event], venue: str, asset: str, at: int) -> tuple[int, int]:
-    """Quanta of collateral that landed at a venue and left it within the day."""
-    landed = left = 0
-    for event in events:
-        if not at - DAY_MS < event.ts_ms <= at:
-            continue
-        if isinstance(event, TransferLanded) and (event.destination, event.asset) == (venue, asset):
-            landed += event.quanta
-        if isinstance(event, TransferSent) and (event.source, event.asset) == (venue, asset):
-            left += event.quanta
-    return landed, left
-
-
-def _judge(arrangement: Arrangement, tape: Tape, at: int) -> Callable[[Account], float | None]:
-    """Health of an account in the step that begins at a time, each position at its own extreme."""
-    step = tape.step_at(at)
-    before = {
-        name: track.mark_close[step - 1] if step else track.open[0]
-        for name, track in tape.tracks.items()
-    }
-    highest = {
-        name: track.mark_high[step]
-        for name, track in tape.tracks.items()
-        if name not in arrangement.terms.instruments
-    }
-
-    def health(account: Account) -> float | None:
-        marks = {**before, **highest}
+    def health(self, account: Account, at: int) -> float | None:
+        """Health in the step that begins at a time, each position at its own extreme and indices
+        at their highest; None where nothing is margined."""
+        step, tracks = self._tape.step_at(at), self._tape.tracks
+        marks = {
+            name: track.mark_close[step - 1] if step else track.open[0]
+            for name, track in tracks.items()
+        }
+        for name in tracks.keys() - self._arrangement.terms.instruments.keys():
+            marks[name] = tracks[name].mark_high[step]
         for name, position in account.positions.items():
-            track = tape.tracks[name]
+            track = tracks[name]
             marks[name] = (track.mark_low if position.lots > 0 else track.mark_high)[step]
-        rule = arrangement.terms.rule(account.venue, at)
+        rule = self._arrangement.terms.rule(account.venue, at)
         equity, maintenance = rule.health_at(account, marks)
         return equity / maintenance if maintenance > 0 else None
 
-    return health
+    def _moved(self, venue: str, asset: str, since: int, at: int) -> tuple[int, int]:
+        """Quanta of collateral that landed at a venue and left it between two times."""
+        landed = left = 0
+        for event in self._outcome.events:
+            if not since < event.ts_ms <= at:
+                continue
+            match event:
+                case TransferLanded() if (event.destination, event.asset) == (venue, asset):
+                    landed += event.quanta
+                case TransferSent() if (event.source, event.asset) == (venue, asset):
+                    left += event.quanta
+        return landed, left
 
-
-def _cut(arrangement: Arrangement, tape: Tape, at: int, past: Account, now: Account) -> int:
-    """Notional, in quanta, by which positions are smaller than a day before."""
-    return sum(
-        _notional(arrangement, tape, at, name, _less(past, now, name)) for name in past.positions
-    )
-
-
-def _less(past: Account, now: Account, name: InstrumentId) -> int:
-    lots = past.positions[name].lots
-    left = now.positions[name].lots if name in now.positions else 0
-    same = left if (left > 0) == (lots > 0) else 0
-    return max(0, abs(lots) - abs(same))
-
-
-def _notional(arrangement: Arrangement, tape: Tape, at: int, name: str, lots: int) -> int:
-    track, step = tape.tracks[name], tape.step_at(at)
-    return arrangement.terms.instruments[name].notional(lots, track.open[step]) if lots else 0
+    def _cut(self, past: Account, now: Account, at: int) -> int:
+        """Notional, in quanta, by which positions are smaller than before."""
+        step, total = self._tape.step_at(at), 0
+        for name, position in past.positions.items():
+            left = now.positions[name].lots if name in now.positions else 0
+            same = left if (left > 0) == (position.lots > 0) else 0
+            lots = max(0, abs(position.lots) - abs(same))
+            if lots:
+                instrument = self._arrangement.terms.instruments[name]
+                total += instrument.notional(lots, self._tape.tracks[name].open[step])
+        return total
 
 
 COLUMNS = Columns(
@@ -237,6 +232,7 @@ COLUMNS = Columns(
         *("cut, USD", "health, nothing done", "money alone", "why it lived"),
     ),
     numeric=range(2, 9),
+    short=(1,),
 )
 
 
@@ -259,7 +255,8 @@ def close_section(found: Sequence[Approach] | None, label: str) -> str:
         f"{label}: every fall of an account's equity below {NEAR_RATIO:g} times maintenance "
         f"(counted again only after {SAFE_RATIO:g}), and the lowest points beside them up to "
         f"{LISTED} in all. Judged at the adverse extremes inside the bar. 'Nothing done' puts the "
-        "account of a day before there, 'money alone' the same with what landed and left since; "
+        "account of a day before there (or of when it was first margined within it), 'money alone' "
+        "the same with what landed and left since; "
         "funding and yield of that day are in neither. At 1 the venue takes over."
     )
     return title + said + table(COLUMNS, [_row(a) for a in found], caption)

@@ -126,13 +126,13 @@ def luck_section(
     gaps = [] if own is None else differences(own, others, seed)
     return (
         title
-        + _verdict(found.get(subject.label), subject.label, trials)
+        + _verdict(found.get(subject.label), trials)
         + _records(told, variance, trials)
         + _gaps(gaps, subject.label)
     )
 
 
-def _verdict(found: Luck | None, label: str, trials: int) -> str:
+def _verdict(found: Luck | None, trials: int) -> str:
     if found is None:
         return ""
     shown = found.deflated >= LEVEL

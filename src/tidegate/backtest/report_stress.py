@@ -23,7 +23,7 @@ from tidegate.backtest.report_summary import dollars, share, subject_index, time
 from tidegate.engine.page import Columns, chart, table
 from tidegate.model.units import MICRO
 
-SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+SCALES = tuple(10.0 ** (quarter / 4) for quarter in range(-4, 9))
 COSTS, LATENCIES, SIZES = (2, 3), (2,), (3, 10)
 
 
@@ -163,7 +163,7 @@ def capacity_figure(subject: Measures, found: Sequence[Stressed], hurdle: float)
     layout = {
         "height": 360,
         "margin": {"l": 76, "r": 16, "t": 28, "b": 44},
-        "xaxis": {"type": "log", "title": {"text": "Capital, USD"}, "tickformat": "~s"},
+        "xaxis": {"type": "log", "title": {"text": "Capital, USD"}, "tickformat": "~s", "dtick": 1},
         "yaxis": {"title": {"text": "Carry kept, % of capital"}},
         "legend": {"orientation": "h", "y": -0.22},
     }

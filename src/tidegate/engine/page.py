@@ -22,7 +22,8 @@ STYLE = """
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:1240px;margin:0 auto;padding:20px 24px 60px}
 h1{font-size:22px;margin:0}h2{font-size:18px;margin:38px 0 6px}
-p{margin:6px 0;max-width:90ch}figure{margin:0}.soft,figcaption{color:var(--soft);font-size:13px}
+p{margin:6px 0;max-width:90ch}figure{margin:0}figure+figure{margin-top:16px}
+.soft,figcaption{color:var(--soft);font-size:13px}
 .headline{font-size:17px;max-width:100ch;margin:10px 0 14px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(220px,1fr));gap:12px;
 margin:0 0 16px}
