@@ -167,6 +167,20 @@ def test_others_in_one_account_stand_a_day_apart() -> None:
     assert min(gaps) >= DAY_MS
 
 
+def test_point_that_only_cuts_made_harmless_is_listed_though_others_were_lower() -> None:
+    made, at = made_arrangement(), START_MS + LOW * HOUR_MS
+    low = [Extreme(START_MS + h * HOUR_MS, "right", 3 * USD, USD) for h in range(0, 24 * 6, 24)]
+    safe = Extreme(at, "left", 248 * USD, 15 * USD)
+    for cut, named in ((-8, True), (-1, True), (None, False)):
+        # Without a cut the account is that of a day before, which 300 more keep alive.
+        usd = 300 if named else 600
+        events = [deposit(usd=usd), fill(0, LEFT, 10)]
+        events += [fill(LOW - 5, LEFT, cut)] if cut else []
+        run = outcome(events, HOURS, extremes=[*low[:5], safe])
+        found = [a.ts_ms for a in approaches(run, made, tape(75)) if a.venue == "left"]
+        assert (at in found) is named
+
+
 def test_section_without_margin_or_without_prices_says_so() -> None:
     assert "No account was ever margined." in close_section((), "cash")
     assert "holds no prices" in close_section(None, "tidegate")

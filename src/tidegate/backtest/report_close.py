@@ -81,8 +81,7 @@ def lowest(extremes: Sequence[Extreme]) -> tuple[Extreme, ...]:
     for extreme in sorted(margined, key=_ratio):
         if len(found) >= LISTED:
             break
-        own = [f for f in found if f.venue == extreme.venue]
-        if all(abs(f.ts_ms - extreme.ts_ms) >= DAY_MS for f in own):
+        if _apart(extreme, found):
             found.append(extreme)
     return tuple(sorted(found, key=lambda e: (e.ts_ms, e.venue)))
 
@@ -107,11 +106,50 @@ def _near(margined: Sequence[Extreme]) -> Iterator[Extreme]:
 
 def approaches(outcome: Outcome, arrangement: Arrangement, tape: Tape) -> tuple[Approach, ...]:
     """The approaches of a run, in time order."""
-    points = [(point, _since(outcome.extremes, point)) for point in lowest(outcome.extremes)]
+    judge = _Judge(arrangement, tape, outcome)
+    chosen = {*lowest(outcome.extremes), *rescued(judge, outcome, arrangement, tape)}
+    ordered = sorted(chosen, key=lambda e: (e.ts_ms, e.venue))
+    points = [(point, _since(outcome.extremes, point)) for point in ordered]
     wanted = {(ts, p.venue) for p, since in points for ts in (p.ts_ms, since)}
     accounts = _accounts(outcome.events, arrangement, sorted(wanted))
-    made = _Judge(arrangement, tape, outcome)
-    return tuple(made.approach(p, since, accounts) for p, since in points)
+    return tuple(judge.approach(p, since, accounts) for p, since in points)
+
+
+def rescued(
+    judge: _Judge, outcome: Outcome, arrangement: Arrangement, tape: Tape
+) -> tuple[Extreme, ...]:
+    """Where an account would have been taken over had nothing been done for a day: of the steps in
+    which a price was at its highest or lowest of the day, those worst for the account of a day
+    before, a day apart in one account and up to `LISTED`."""
+    turns = _turns(tape)
+    tested = [e for e in outcome.extremes if e.maintenance > 0 and e.ts_ms in turns]
+    wanted = sorted({(e.ts_ms - DAY_MS, e.venue) for e in tested})
+    past = _accounts(outcome.events, arrangement, wanted)
+    idle = [(judge.health(past[e.ts_ms - DAY_MS, e.venue], e.ts_ms), e) for e in tested]
+    dead = [(health, e) for health, e in idle if health is not None and health < 1.0]
+    found: list[Extreme] = []
+    for _, extreme in sorted(dead, key=lambda pair: (pair[0], pair[1].ts_ms)):
+        if len(found) < LISTED and _apart(extreme, found):
+            found.append(extreme)
+    return tuple(found)
+
+
+def _turns(tape: Tape) -> set[int]:
+    """When the steps begin in which a mark was at its highest or lowest of a day."""
+    per_day = DAY_MS // tape.step_ms
+    found = set()
+    for track in tape.tracks.values():
+        for first in range(0, tape.steps, per_day):
+            steps = range(first, min(first + per_day, tape.steps))
+            found |= {
+                min(steps, key=track.mark_low.__getitem__),
+                max(steps, key=track.mark_high.__getitem__),
+            }
+    return {tape.start_ms + step * tape.step_ms for step in found}
+
+
+def _apart(extreme: Extreme, found: Sequence[Extreme]) -> bool:
+    return all(abs(f.ts_ms - extreme.ts_ms) >= DAY_MS for f in found if f.venue == extreme.venue)
 
 
 def _since(extremes: Sequence[Extreme], point: Extreme) -> int:
@@ -247,17 +285,21 @@ def close_section(found: Sequence[Approach] | None, label: str) -> str:
     least = min(found, key=lambda a: a.health)
     count = f"{near or 'No'} near-liquidation{'' if near <= 1 else 's'}"
     ended = f", {died} of them to the end" if died else ""
+    saved = sum(a.idle is not None and a.idle < 1.0 and not a.died for a in found)
     said = (
         f"<p>{count}{ended}. The nearest was {least.health:.2f} times maintenance at "
-        f"{escape(least.venue)}, {minute(least.ts_ms)}: {least.why()}.</p>\n"
+        f"{escape(least.venue)}, {minute(least.ts_ms)}: {escape(least.why())}. In {saved} of the "
+        f"{len(found)} points below the account of a day before would have been taken over had "
+        "nothing been done.</p>\n"
     )
     caption = (
         f"{label}: every fall of an account's equity below {NEAR_RATIO:g} times maintenance "
         f"(counted again only after {SAFE_RATIO:g}), and the lowest points beside them up to "
-        f"{LISTED} in all. Judged at the adverse extremes inside the bar. 'Nothing done' puts the "
-        "account of a day before there (or of when it was first margined within it), 'money alone' "
-        "the same with what landed and left since; "
-        "funding and yield of that day are in neither. At 1 the venue takes over."
+        f"{LISTED} in all; then the points, up to {LISTED}, at which it would have been taken over "
+        "had nothing been done for a day, by days' highest and lowest prices. Judged at adverse "
+        "extremes inside the bar. 'Nothing done' puts the account of a day before there (or of "
+        "when it was first margined within it), 'money alone' the same with what landed and left "
+        "since; funding and yield of that day are in neither. At 1 the venue takes over."
     )
     return title + said + table(COLUMNS, [_row(a) for a in found], caption)
 

@@ -50,13 +50,15 @@ SCRIPT = """
 (function () {
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const narrow = window.matchMedia("(max-width: 700px)");
   function template() {
     const css = getComputedStyle(document.documentElement);
     const tone = (name) => css.getPropertyValue(name).trim();
     const axis = {gridcolor: tone("--rule"), linecolor: tone("--rule"), zeroline: false,
-                  automargin: true};
+                  automargin: true, title: {font: {size: narrow.matches ? 10 : 14}}};
+    const size = narrow.matches ? 10 : 12.5;
     return {layout: {paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: {color: tone("--ink"), family: "system-ui, sans-serif", size: 12.5},
+      font: {color: tone("--ink"), family: "system-ui, sans-serif", size: size},
       xaxis: axis, yaxis: axis,
       modebar: {bgcolor: "rgba(0,0,0,0)", color: tone("--soft"), activecolor: tone("--ink")},
       hoverlabel: {bgcolor: tone("--card"), font: {color: tone("--ink")}}}};
@@ -70,6 +72,7 @@ SCRIPT = """
   }
   draw();
   dark.addEventListener("change", draw);
+  narrow.addEventListener("change", draw);
 })();
 """
 
