@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak mutation bench lock clean
+.PHONY: help demo test test-browser check soak mutation bench lock clean
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE
 
 # The first interpreter that really runs, is of a supported version, and can make environments.
@@ -22,13 +22,25 @@ EXCHANGE_STAMP := .venv-exchange/ready-$(PLACE)
 WORKERS ?= 2
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(STAMP)  ## A hedged book through a generated crisis, under Tidegate and plain rules
 	@$(BIN)/tidegate demo
 
 test: $(STAMP)  ## Run the tests, without the long ones
 	@HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(WORKERS) tests
+
+# Debian's own, since it needs no registry; adding it takes root.
+need_chromium = command -v chromium >/dev/null || \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update >/dev/null && \
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium \
+	>/dev/null && command -v chromium >/dev/null; } || { echo 'make: found no chromium and' \
+	'cannot add it; as root: apt-get install --no-install-recommends chromium' >&2; exit 1; }
+
+test-browser: $(STAMP)  ## Open every page that a command writes in headless Chromium (Debian's)
+	@$(need_chromium)
+	@HYPOTHESIS_PROFILE=ci TIDEGATE_SCREENSHOTS=build/pages \
+		$(BIN)/python -m pytest -q -m browser tests/browser
 
 check: $(STAMP)  ## Lint, format, types, and the order of the rooms
 	@$(BIN)/ruff check --output-format concise .

@@ -15,7 +15,6 @@ from hypothesis import given
 from tests.backtest.made_outcomes import (
     CAPITAL,
     LEFT,
-    MANDATE,
     RIGHT,
     START_MS,
     USD,
@@ -24,8 +23,8 @@ from tests.backtest.made_outcomes import (
     fill,
     histories,
     outcome,
-    taken_over,
 )
+from tests.backtest.made_reports import HOSTILE, died, lived, made_study
 from tidegate.backtest.experiment import Spec, prepare, run
 from tidegate.backtest.measures import measure
 from tidegate.backtest.report import Study, render, write_report
@@ -36,7 +35,6 @@ from tidegate.backtest.report_charts import (
     waterfall_groups,
 )
 from tidegate.backtest.report_moves import Note, journal_notes, moves
-from tidegate.backtest.run import Outcome
 from tidegate.engine.cycle import Decision
 from tidegate.history.window import Window
 from tidegate.journal.writer import Journal
@@ -50,35 +48,8 @@ from tidegate.model.events import (
 from tidegate.model.times import HOUR_MS, parse_time_ms
 from tidegate.risk.limits import Breach
 from tidegate.simulation.exchange import Extreme
-from tidegate.simulation.tape import Freeze
 
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&"
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "carry.toml"
-
-
-def _lived(name: str = "tidegate", gross_usd: int = 2_000) -> Outcome:
-    extremes = [Extreme(START_MS + h * HOUR_MS, "left", 7 * USD, 2 * USD) for h in range(4)]
-    return outcome([deposit(), fill(0, LEFT, 10)], 4, name, gross_usd, extremes)
-
-
-def _died(name: str = "fixed 8") -> Outcome:
-    return outcome([deposit(), fill(0, LEFT, 30), taken_over(2)], 4, name, 8_000)
-
-
-def _study(outcomes: list[Outcome], hostile: str = "") -> Study:
-    made = arrangement(name=f"made {hostile}", source=f"assumed: {hostile}")
-    return Study(
-        made,
-        MANDATE + hostile,
-        Window(START_MS, START_MS + 4 * HOUR_MS),
-        7,
-        (Freeze("left", START_MS + HOUR_MS, START_MS + 2 * HOUR_MS),),
-        "ef" * 32,
-        tuple((out, measure(out, made)) for out in outcomes),
-        23,
-        (Note(START_MS, f"why {hostile}"), Note(START_MS + HOUR_MS, hostile, refused=True)),
-        (("machine", f"two cores {hostile}"),),
-    )
 
 
 class _Page(HTMLParser):
@@ -116,11 +87,11 @@ class _Page(HTMLParser):
 
 
 def test_same_study_gives_the_same_bytes() -> None:
-    assert render(_study([_lived(), _died()])) == render(_study([_lived(), _died()]))
+    assert render(made_study([lived(), died()])) == render(made_study([lived(), died()]))
 
 
 def test_report_points_nowhere_outside_and_forbids_itself_to_connect() -> None:
-    text = render(_study([_lived(), _died()]))
+    text = render(made_study([lived(), died()]))
     page = _Page(text)
     assert page.addresses == []
     assert not {"link", "iframe", "img", "object", "form"} & set(page.tags)
@@ -129,38 +100,50 @@ def test_report_points_nowhere_outside_and_forbids_itself_to_connect() -> None:
 
 
 def test_text_from_outside_is_escaped_everywhere() -> None:
-    plain, hostile = _Page(render(_study([_lived()]))), _Page(render(_study([_lived()], HOSTILE)))
+    plain, hostile = (
+        _Page(render(made_study([lived()]))),
+        _Page(render(made_study([lived()], HOSTILE))),
+    )
     assert hostile.tags == plain.tags
     assert len(hostile.scripts) == 3
     assert "<" not in hostile.scripts[0]
     assert hostile.text.count("alert(2)") >= 6
 
 
+def test_names_from_outside_are_escaped_where_the_subject_died_too() -> None:
+    name = HOSTILE.replace(" ", "/")
+    plain, hostile = (
+        _Page(render(made_study([died(f"x{end} 8"), lived(f"y{end}")]))) for end in ("", name)
+    )
+    assert hostile.tags == plain.tags
+    assert f"It was liquidated; y{name} lived." in hostile.text
+
+
 def test_run_named_with_markup_stays_text_in_table_and_charts() -> None:
-    page = _Page(render(_study([_lived("<b>bold</b>")])))
-    assert page.tags == _Page(render(_study([_lived()]))).tags
+    page = _Page(render(made_study([lived("<b>bold</b>")])))
+    assert page.tags == _Page(render(made_study([lived()]))).tags
     assert "<b>bold</b>survived" in page.text
     figures = json.loads(page.scripts[0])
     assert {"&lt;b&gt;bold&lt;/b&gt;"} == {t["name"] for t in figures["equity"]["data"]}
 
 
 def test_summary_says_who_lived_who_died_and_at_what_leverage() -> None:
-    text = _Page(render(_study([_died(), _lived(), _lived("threshold 3", 3_000)]))).text
+    text = _Page(render(made_study([died(), lived(), lived("threshold 3", 3_000)]))).text
     said = "Tidegate went through 2024-11-01 without a liquidation: at an average leverage of 2.0x"
     assert f"{said} it kept -0.10 % of capital as carry and returned -0.10 %." in text
-    died = "1 of 2 plain rules were liquidated, the least levered of them, fixed 8, at an average"
-    assert f"{died} of 8.0x on 2024-11-01." in text
+    fate = "1 of 2 plain rules were liquidated, the least levered of them, fixed 8, at an average"
+    assert f"{fate} of 8.0x on 2024-11-01." in text
     assert "✕ died 2024-11-01 02:00" in text
     assert "nearest in leverage, threshold 3 at 3.0x" in text
 
 
 def test_summary_of_a_tidegate_that_died_says_so_first() -> None:
-    text = render(_study([_lived("threshold 3"), _died("tidegate")]))
+    text = render(made_study([lived("threshold 3"), died("tidegate")]))
     assert "<strong>Tidegate was liquidated at 2024-11-01T02:00:00Z" in text
 
 
 def test_report_states_every_assumption_of_tables_and_mandate_and_the_trials() -> None:
-    text = _Page(render(_study([_lived()]))).text
+    text = _Page(render(made_study([lived()]))).text
     for stated in (
         "venue.left.taker_fee",
         "venue.right.instruments.COIN.mark",
@@ -248,7 +231,7 @@ def test_notes_of_a_journal_are_its_moves_and_its_gates_refusals(tmp_path: Path)
 
 
 def test_frontier_and_equity_mark_the_dead_with_a_cross() -> None:
-    results = _study([_lived(), _died()]).results
+    results = made_study([lived(), died()]).results
     symbols = {t["name"]: t["marker"]["symbol"] for t in frontier_figure(results)["data"]}
     assert symbols == {"tidegate": ["circle"], "fixed": ["x"]}
     crosses = [t for t in equity_figure(results)["data"] if t["mode"] == "markers"]
@@ -289,7 +272,7 @@ def test_gap_without_positions_is_a_gap_in_health() -> None:
 
 
 def test_report_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    study = _study([_lived()])
+    study = made_study([lived()])
     folder = tmp_path / "taken"
     folder.mkdir()
     with pytest.raises(InputError, match="report: expected a writable file"):
@@ -300,18 +283,18 @@ def test_report_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: P
 
 
 def test_report_is_written_as_rendered(tmp_path: Path) -> None:
-    study = _study([_lived(), _died()])
+    study = made_study([lived(), died()])
     write_report(tmp_path / "report.html", study)
     assert (tmp_path / "report.html").read_bytes().decode("utf-8") == render(study)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_series_are_not_changed_by_reporting() -> None:
-    lived = _lived()
-    before = replace(lived.series, equity=list(lived.series.equity))
-    render(_study([lived]))
-    assert lived.series == before
-    assert lived.start_micro == CAPITAL
+    made = lived()
+    before = replace(made.series, equity=list(made.series.equity))
+    render(made_study([made]))
+    assert made.series == before
+    assert made.start_micro == CAPITAL
 
 
 def test_real_days_under_three_policies_measure_and_report(data_root: Path) -> None:
@@ -328,4 +311,4 @@ def test_real_days_under_three_policies_measure_and_report(data_root: Path) -> N
     assert days[0] < fixed.death_ms < days[1]
     digest = experiment.market.digest
     study = Study(made, "", Window(*days), 1, (), digest, results, len(results))
-    assert "fixed 9" in _Page(render(study)).text
+    assert "fixed 9" in _Page(render(replace(study, tape=experiment.tape))).text

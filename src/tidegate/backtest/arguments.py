@@ -38,6 +38,7 @@ Seed = Annotated[int | None, typer.Option(help="Seed of the settlement latencies
 Jobs = Annotated[
     int, typer.Option("--jobs", "--workers", min=1, max=64, help="Processes to run on.")
 ]
+Honest = Annotated[bool, typer.Option(help="Also costs x2, x3, latency x2, other sizes.")]
 Sweep = Annotated[
     Path | None, typer.Option(help="A grid of runs, a TOML file; see docs/sweeps.md.")
 ]
@@ -60,6 +61,7 @@ def command(data_folder: Callable[[], Path]) -> Callable[..., None]:
         out: Out = None,
         seed: Seed = None,
         jobs: Jobs = CORES,
+        honest: Honest = False,
         sweep: Sweep = None,
         cluster: Cluster = None,
         trials: Trials = False,
@@ -77,6 +79,8 @@ def command(data_folder: Callable[[], Path]) -> Callable[..., None]:
             if mandate or start or end or policy or freeze or seed is not None:
                 expected = "expected mandate, window, policies, freezes and seeds in the grid"
                 raise InputError(WHERE, "--sweep", expected)
+            if honest:
+                raise InputError(WHERE, "--honest", "expected factors in the grid instead")
             return _sweep((sweep, data_folder(), out), jobs, cluster, as_json=json)
         if mandate is None or start is None or end is None:
             raise InputError(WHERE, "arguments", "expected MANDATE, --from and --to, or --sweep")
@@ -87,7 +91,7 @@ def command(data_folder: Callable[[], Path]) -> Callable[..., None]:
         words = (mandate, data_folder(), start, end)
         numbers = (1 if seed is None else seed, jobs)
         request = parse_request(words, policy or [], freeze or [], numbers)
-        run_study(request, out, as_json=json)
+        run_study(request, out, as_json=json, honest=honest)
 
     return backtest
 

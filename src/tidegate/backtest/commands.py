@@ -28,6 +28,7 @@ from tidegate.backtest.measures import Measures, measure
 from tidegate.backtest.narrow import console_of, fitting
 from tidegate.backtest.report import Study, write_report
 from tidegate.backtest.report_moves import journal_notes
+from tidegate.backtest.report_stress import Stressed, judged, stressed_runs
 from tidegate.backtest.run import Outcome
 from tidegate.backtest.trials_command import count_study
 from tidegate.history.window import Window
@@ -77,8 +78,13 @@ def parse_request(
     )
 
 
-def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Measures]:
-    """Run, measure, print, and write a folder where one is asked for."""
+def run_study(
+    request: Request, out: Path | None, *, as_json: bool, honest: bool = False
+) -> list[Measures]:
+    """Run, measure, print, and write a folder where one is asked for; `honest` adds runs at harder
+    terms to its report."""
+    if honest and out is None:
+        raise InputError("--honest", "--out", "expected a folder: its report shows these runs")
     if out is None:
         experiment, outcomes, seconds = _timed(request, None)
         measures = [measure(o, experiment.arrangement) for o in outcomes]
@@ -93,7 +99,8 @@ def run_study(request: Request, out: Path | None, *, as_json: bool) -> list[Meas
             (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
             results = tuple(zip(outcomes, measures, strict=True))
             known = count_study(request, experiment, outcomes)
-            page = study(request, experiment, results, folder / JOURNALS)
+            harder = stressed_runs(experiment, judged(measures)) if honest else ()
+            page = study(request, experiment, results, folder / JOURNALS, harder)
             page = replace(page, trials=max(known.window, len(results)))
             write_report(folder / "report.html", page)
             write_manifest(folder)
@@ -195,7 +202,13 @@ def verify_folder(folder: Path, *, as_json: bool) -> bool:
     return all(check.passed for _, check in checks)
 
 
-def study(request: Request, experiment: Experiment, results: Results, journals: Path) -> Study:
+def study(
+    request: Request,
+    experiment: Experiment,
+    results: Results,
+    journals: Path,
+    harder: tuple[Stressed, ...] = (),
+) -> Study:
     """What the report shows."""
     engine = journals / "tidegate.journal"
     return Study(
@@ -208,5 +221,7 @@ def study(request: Request, experiment: Experiment, results: Results, journals: 
         results=results,
         trials=len(results),
         notes=journal_notes(engine) if engine.is_file() else (),
+        tape=experiment.tape,
+        stressed=harder,
         facts=(("Python", platform.python_version()), ("processes", str(request.jobs))),
     )

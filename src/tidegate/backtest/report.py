@@ -14,6 +14,7 @@ from pathlib import Path
 from tidegate.backtest.arrangement import Arrangement
 from tidegate.backtest.measures import Measures
 from tidegate.backtest.provenance import Provenance
+from tidegate.backtest.report_against import against_section
 from tidegate.backtest.report_charts import (
     Figure,
     equity_figure,
@@ -22,12 +23,23 @@ from tidegate.backtest.report_charts import (
     waterfall_figure,
     waterfall_groups,
 )
+from tidegate.backtest.report_close import approaches, close_section
+from tidegate.backtest.report_exposures import exposures_section, leader_of
+from tidegate.backtest.report_luck import luck_section
 from tidegate.backtest.report_moves import Move, Note, moves
+from tidegate.backtest.report_periods import crises, crises_table, losses_table, parts_table
+from tidegate.backtest.report_stress import (
+    Stressed,
+    capacity_figure,
+    capacity_section,
+    stress_section,
+)
 from tidegate.backtest.report_summary import (
     dollars,
     headline,
     insurance_usd,
     limitations,
+    minute,
     share,
     subject_index,
     tiles,
@@ -38,10 +50,11 @@ from tidegate.engine.page import Columns, chart, marked_table, page, table
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError, ensure
 from tidegate.model.mandate import assumptions
-from tidegate.model.times import format_date, format_time
-from tidegate.simulation.tape import Freeze
+from tidegate.model.times import YEAR_MS, format_date, format_time
+from tidegate.simulation.tape import Freeze, Tape
 
 MOVES_SHOWN_MAX = 3_000
+BESIDE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,8 @@ class Study:
 
     `notes` are the reasons in Tidegate's journal (`journal_notes`), `facts` name and value of what
     a reader may want to know of the run, `trials` how many policy runs this window has seen.
+    `tape` holds the window's prices (without it what needs them is left out and said), `stressed`
+    the runs at harder terms.
     """
 
     arrangement: Arrangement
@@ -62,6 +77,8 @@ class Study:
     trials: int
     notes: tuple[Note, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    tape: Tape | None = None
+    stressed: tuple[Stressed, ...] = ()
 
     def __post_init__(self) -> None:
         ensure(len(self.results) > 0, "a study needs a result")
@@ -76,6 +93,22 @@ class Study:
     def subject(self) -> tuple[Outcome, Measures]:
         """The result that the report is about."""
         return self.results[subject_index([measures for _, measures in self.results])]
+
+    @property
+    def rivals(self) -> tuple[tuple[Outcome, Measures], ...]:
+        """The other results."""
+        subject = self.subject
+        return tuple(result for result in self.results if result is not subject)
+
+    @property
+    def hurdle_annual(self) -> float:
+        """What cash earns a year."""
+        return float(self.arrangement.mandate.mandate.hurdle_rate_annual.value)
+
+    @property
+    def hurdle(self) -> float:
+        """What cash earns in the window."""
+        return self.hurdle_annual * (self.window.end_ms - self.window.start_ms) / YEAR_MS
 
 
 def write_report(path: Path, study: Study) -> None:
@@ -100,11 +133,20 @@ def render(study: Study) -> str:
         "margin": margin_figure(outcome, study.arrangement, study.freezes, told),
         "waterfall": waterfall_figure(outcome),
         "frontier": frontier_figure(study.results),
+        "capacity": capacity_figure(measures, study.stressed, study.hurdle),
     }
+    rivals = [m for _, m in study.rivals]
     sections = (
         _summary(study, told),
+        _close(study),
+        against_section(measures, rivals),
         _charts(study, measures),
         _waterfall_table(outcome, measures),
+        _losses(study),
+        luck_section(study.results, measures, study.hurdle_annual, study.trials, study.seed),
+        exposures_section(study.results, study.arrangement, study.tape),
+        capacity_section(measures, study.hurdle),
+        stress_section(measures, [m for _, m in study.results], study.stressed),
         _moves(told, measures),
         _provenance(study),
         _limits(study),
@@ -178,7 +220,7 @@ def _policy_row(measures: Measures) -> list[str]:
         fate = '<span class="good">survived</span>'
     else:
         count = f" ({measures.liquidations}x)" if measures.liquidations > 1 else ""
-        fate = f'<span class="bad">✕ died {_minute(measures.death_ms)}{count}</span>'
+        fate = f'<span class="bad">✕ died {minute(measures.death_ms)}{count}</span>'
     health, turned = measures.worst_health_ratio, measures.turnover
     return [
         escape(measures.label),
@@ -194,10 +236,6 @@ def _policy_row(measures: Measures) -> list[str]:
         f"{round(measures.funding_usd):,}",
         f"{round(measures.fees_usd):,}",
     ]
-
-
-def _minute(ts_ms: int) -> str:
-    return format_time(ts_ms)[:16].replace("T", " ")
 
 
 def _charts(study: Study, subject: Measures) -> str:
@@ -225,6 +263,25 @@ def _charts(study: Study, subject: Measures) -> str:
     )
 
 
+def _close(study: Study) -> str:
+    outcome, measures = study.subject
+    found = None if study.tape is None else approaches(outcome, study.arrangement, study.tape)
+    return close_section(found, measures.label)
+
+
+def _losses(study: Study) -> str:
+    """Losses by stretch and part, and what crises left."""
+    outcome, _ = study.subject
+    tested = crises(study.tape, study.freezes, leader_of(study.arrangement))
+    left = crises_table(study.results, study.subject, tested)
+    beside = [r for r in study.rivals if r[1].death_ms is None][:BESIDE]
+    return (
+        f'<h2 id="losses">Worst days, weeks and months</h2>\n{losses_table(study.results)}'
+        f'<h2 id="parts">Part by part</h2>\n{parts_table(outcome, beside)}'
+        f'<h2 id="crises">What crises left</h2>\n{left}'
+    )
+
+
 def _waterfall_table(outcome: Outcome, measures: Measures) -> str:
     groups = waterfall_groups(outcome.ledger.waterfall)
     capital = outcome.start_micro
@@ -243,7 +300,7 @@ def _waterfall_table(outcome: Outcome, measures: Measures) -> str:
 def _moves(told: tuple[Move, ...], measures: Measures) -> str:
     rows = [
         [
-            _minute(move.ts_ms),
+            minute(move.ts_ms),
             move.kind,
             move.what,
             "" if move.amount_usd is None else f"{round(move.amount_usd):,}",

@@ -27,6 +27,7 @@ Figure = dict[str, Any]
 Results = Sequence[tuple[Outcome, Measures]]
 
 POINTS_MAX = 1_500
+LEGEND_PX = 84
 RATIO_SHOWN_MIN, RATIO_SHOWN_MAX = 0.1, 100.0
 FAMILIES = {
     "tidegate": "#3b82d6",
@@ -54,7 +55,7 @@ def equity_figure(results: Results) -> Figure:
             "color": colour(measures.policy),
             "width": 3 if measures.policy == "tidegate" else 1.5,
         }
-        opacity = max(0.3, 1 - 0.15 * rank)
+        opacity = max(0.45, 1 - 0.15 * rank)
         ends = _ends(len(outcome.series.ts_ms))
         x = [outcome.series.ts_ms[i] for i in ends]
         y = [round(outcome.series.equity[i] / 1e6) for i in ends]
@@ -272,22 +273,29 @@ def frontier_figure(results: Results) -> Figure:
                 "name": plain(policy),
                 "x": [round(m.avg_leverage, 4) for m in own],
                 "y": [round(100 * m.carry_kept, 4) for m in own],
-                "text": [plain(m.label) for m in own],
-                "textposition": "top center",
+                "text": [_mark(m) for m in own],
+                "hovertext": [plain(m.label) for m in own],
+                # Two families at one leverage would write over each other.
+                "textposition": "bottom center" if policy == "fixed" else "top center",
                 "cliponaxis": False,
                 "marker": {
                     "color": colour(policy),
                     "size": 13 if policy == "tidegate" else 10,
                     "symbol": ["circle" if m.death_ms is None else "x" for m in own],
                 },
-                "hovertemplate": "%{text}: %{x:.2f}x, %{y:.2f} %<extra></extra>",
+                "hovertemplate": "%{hovertext}: %{x:.2f}x, %{y:.2f} %<extra></extra>",
             }
         )
     layout = _layout("Carry kept, % of capital", 440) | {
-        "xaxis": {"title": {"text": "Average leverage until death, x equity"}},
-        "showlegend": False,
+        "xaxis": {"title": {"text": "Average leverage until death"}},
+        "showlegend": len(data) > 1,
     }
     return {"data": data, "layout": layout}
+
+
+def _mark(measures: Measures) -> str:
+    """What stands beside a point: its leverage, since the legend names the policy."""
+    return plain(measures.policy) if measures.leverage is None else f"{measures.leverage:g}"
 
 
 def plain(text: str) -> str:
@@ -321,5 +329,5 @@ def _layout(title: str, height: int) -> Figure:
         "margin": {"l": 76, "r": 16, "t": 28, "b": 44},
         "xaxis": {"type": "date"},
         "yaxis": {"title": {"text": title}},
-        "legend": {"orientation": "h", "y": -0.12},
+        "legend": {"orientation": "h", "y": -LEGEND_PX / height},
     }

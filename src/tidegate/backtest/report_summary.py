@@ -34,6 +34,11 @@ def times(value: float) -> str:
     return f"{value:,.1f}x" if value < 1000 else f"{value:,.0f}x"
 
 
+def minute(ts_ms: int) -> str:
+    """A time to the minute, UTC."""
+    return format_time(ts_ms)[:16].replace("T", " ")
+
+
 def headline(
     subject: Measures, rivals: Sequence[Measures], window: str, cost_usd: float
 ) -> list[str]:

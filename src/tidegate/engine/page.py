@@ -22,7 +22,8 @@ STYLE = """
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:1240px;margin:0 auto;padding:20px 24px 60px}
 h1{font-size:22px;margin:0}h2{font-size:18px;margin:38px 0 6px}
-p{margin:6px 0;max-width:90ch}figure{margin:0}.soft,figcaption{color:var(--soft);font-size:13px}
+p{margin:6px 0;max-width:90ch}figure{margin:0}figure+figure{margin-top:16px}
+.soft,figcaption{color:var(--soft);font-size:13px}
 .headline{font-size:17px;max-width:100ch;margin:10px 0 14px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(220px,1fr));gap:12px;
 margin:0 0 16px}
@@ -41,6 +42,7 @@ td{overflow-wrap:break-word}.k{white-space:nowrap}.whole{max-height:none}
 pre{overflow:auto;background:var(--card);padding:12px;border-radius:6px;font-size:12.5px}
 summary{cursor:pointer;margin:10px 0}
 .chart{min-height:200px}li{max-width:90ch;margin:3px 0}
+@media(max-width:700px){main{padding:16px 14px 48px}td:not(.n):not(.k){min-width:26ch}}
 @media print{.scroll{max-height:none;overflow:visible}}
 """
 
@@ -48,13 +50,15 @@ SCRIPT = """
 (function () {
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const narrow = window.matchMedia("(max-width: 700px)");
   function template() {
     const css = getComputedStyle(document.documentElement);
     const tone = (name) => css.getPropertyValue(name).trim();
     const axis = {gridcolor: tone("--rule"), linecolor: tone("--rule"), zeroline: false,
-                  automargin: true};
+                  automargin: true, title: {font: {size: narrow.matches ? 10 : 14}}};
+    const size = narrow.matches ? 10 : 12.5;
     return {layout: {paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: {color: tone("--ink"), family: "system-ui, sans-serif", size: 12.5},
+      font: {color: tone("--ink"), family: "system-ui, sans-serif", size: size},
       xaxis: axis, yaxis: axis,
       modebar: {bgcolor: "rgba(0,0,0,0)", color: tone("--soft"), activecolor: tone("--ink")},
       hoverlabel: {bgcolor: tone("--card"), font: {color: tone("--ink")}}}};
@@ -68,6 +72,7 @@ SCRIPT = """
   }
   draw();
   dark.addEventListener("change", draw);
+  narrow.addEventListener("change", draw);
 })();
 """
 

@@ -21,6 +21,7 @@ from msgspec import UNSET, UnsetType
 from tidegate.model.engine_sections import JOINT_RULES, Allocation, Pacing
 from tidegate.model.errors import InputError
 from tidegate.model.market import content_id
+from tidegate.model.named_field import converted
 from tidegate.model.parsing import toml_tables
 from tidegate.model.plan_sections import Fall, Hours, OptionTerms, Sleeve, VolStress
 from tidegate.model.times import read_window
@@ -257,45 +258,10 @@ def _checked(text: str, where: str, checks: tuple[Callable[[Mandate, str], None]
 def _converted(
     raw: dict[str, Any], where: str, checks: tuple[Callable[[Mandate, str], None], ...]
 ) -> Mandate:
-    try:
-        mandate = msgspec.convert(raw, Mandate)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$.")
-        field = _named_field(raw, path.rstrip("`"), str(error))
-        raise InputError(where, field or "mandate", _lower_first(message)) from None
+    mandate = converted(raw, Mandate, where, "mandate")
     for check in checks:
         check(mandate, where)
     return mandate
-
-
-def _named_field(raw: dict[str, Any], path: str, complaint: str) -> str:
-    """The field of a complaint; msgspec writes `[...]` for the name of a table, which is found by
-    leaving each name alone in its table and looking whether the complaint is the same."""
-    *before, last = path.split("[...]")
-    table, named = raw, ""
-    for part in before:
-        for key in part.strip(".").split("."):
-            table = table[key]
-        name = _failing_name(raw, table, complaint)
-        table, named = table[name], f"{named}{part}.{name}"
-    return named + last
-
-
-def _failing_name(raw: dict[str, Any], table: dict[str, Any], complaint: str) -> str:
-    names = dict(table)
-    for name, value in names.items():
-        table.clear()
-        table[name] = value
-        try:
-            msgspec.convert(raw, Mandate)
-        except msgspec.ValidationError as error:
-            if str(error) == complaint:
-                return name
-    return next(iter(names))
-
-
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _check_capital(mandate: Mandate, where: str) -> None:

@@ -82,7 +82,7 @@ def frontier_figure(demo: Demo) -> Figure:
     line = _scores("fixed", fixed_line(demo), "lines+markers+text")
     data = [line | {"textposition": "middle left", "textfont": {"size": 10.5}}]
     data += [_scores(s.label, [s], "markers+text") for s in rivals]
-    layout = _layout(f"{CARRY.capitalize()}, % of capital", 460) | {
+    layout = _layout(f"{CARRY.capitalize()}, % of capital".replace(", ", ",<br>", 1), 460) | {
         "xaxis": {"title": {"text": "Lost from the opening to the end, % of capital"}},
         "hovermode": "closest",
         "showlegend": False,

@@ -28,7 +28,9 @@ from tidegate.model.plan_terms import explained, plan_terms, tenor_days
 
 WIDTH = 150
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Plan</title>
-<style>:root{{color-scheme:light dark}}body{{font:14px/1.5 ui-monospace,monospace;margin:24px}}
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>:root{{color-scheme:light dark}}body{{font:13px/1.5 ui-monospace,monospace;margin:24px}}
 pre{{overflow:auto}}</style><pre>{text}</pre></html>
 """
 
