@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.exchange_kernel import DECIDED, LOOP, MODELS, OURS, PEERS, TWIN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.soak
 def test_quick_run_prints_every_engine_with_what_it_models_or_why_it_is_missing() -> None:
     printed = subprocess.run(
         [sys.executable, "benchmarks/exchange_kernel.py", "--quick", "--json"],

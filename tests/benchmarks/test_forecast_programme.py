@@ -15,6 +15,7 @@ from benchmarks.forecast import ARCH, ARCH_WARM, OURS, PARAMETERS, PEERS, SLSQP,
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.soak
 def test_quick_run_finds_one_optimum_and_names_who_is_absent() -> None:
     printed = subprocess.run(
         [sys.executable, "benchmarks/forecast.py", "--quick", "--json"],

@@ -16,6 +16,7 @@ from benchmarks.side_by_side.margins import TOPICS as MEASURED
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.soak
 def test_quick_run_prints_rows_with_errors_and_who_is_missing() -> None:
     printed = subprocess.run(
         [sys.executable, "benchmarks/margin.py", "--quick", "--json"],

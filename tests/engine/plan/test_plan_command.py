@@ -70,7 +70,8 @@ def test_out_writes_the_document_and_a_page_that_needs_nothing_else(
     assert found["schema"] == SCHEMA
     page = (out / "plan.html").read_text()
     assert "PLAN for book.json" in page
-    assert "http" not in page
+    assert "http://" not in page
+    assert "https://" not in page
 
 
 def test_amount_of_a_dear_coin_to_send_is_shown_to_less_than_a_dollar(
