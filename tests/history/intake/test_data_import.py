@@ -251,6 +251,13 @@ def test_folder_that_another_writes_to_is_refused(tmp_path: Path) -> None:
         import_frame(frame_of(), SAID, tmp_path)
 
 
+def test_file_where_the_folder_should_be_is_refused_and_left(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputError, match="expected a folder"), locked(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_price_of_a_thousand_coins_and_volume_in_contracts_become_those_of_one(
     tmp_path: Path,
 ) -> None:

@@ -60,8 +60,13 @@ def put_rows(root: Path, rows: Rows, where: str) -> tuple[int, int]:
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Hold a folder against other writers of this machine; one at work raises `InputError`."""
-    root.mkdir(parents=True, exist_ok=True)
+    """Hold a folder against other writers of this machine; one at work raises `InputError`, and so
+    does a place where no folder can be."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        expected = f"expected a folder, or a place for one ({error.strerror})"
+        raise InputError(str(root), "folder", expected) from None
     with (root / LOCK).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
