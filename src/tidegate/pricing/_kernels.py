@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 
 from numba import njit
 from numba.core import caching, runtime
+from numba.core.types import unliteral
 
 import tidegate.pricing
 
@@ -59,13 +60,23 @@ def exact_kernel(function: _Function) -> _Function:
 
 def exact_inner(function: _Function) -> _Function:
     """As `inner`, with every operation rounded as plain Python rounds it."""
-    compiled: _Function = njit(**EXACT, **UNCALLED)(function)
-    return compiled
+    return _once(njit(**EXACT, **UNCALLED)(function))
 
 
 def exact_inline(function: _Function) -> _Function:
     """As `exact_inner`, and always made part of its caller: for the few steps of a hot loop."""
-    compiled: _Function = njit(**EXACT, **UNCALLED, forceinline=True)(function)
+    return _once(njit(**EXACT, **UNCALLED, forceinline=True)(function))
+
+
+def _once(compiled: Any) -> Any:
+    """One machine code for all whole numbers: numba would make another for each constant that a
+    caller gives, and for each that it has seen before it knows what a variable may become."""
+    found = compiled.get_call_template
+
+    def plain(given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        return found(tuple(map(unliteral, given)), {k: unliteral(v) for k, v in named.items()})
+
+    compiled.get_call_template = plain
     return compiled
 
 
