@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.tidy import parsed
+
 # Every test that this run has collected, soak tests too, without its parameters.
 COLLECTED = pytest.StashKey[set[str]]()
 ROW = re.compile(r"^\|(?P<id>[^|]*)\|(?P<text>[^|]*)\|(?P<test>[^|]*)\|\s*$")
@@ -72,7 +74,7 @@ def _complaint(promise: Promise, root: Path) -> str:
 def _test_complaint(path: Path, name: str) -> str:
     if not path.is_file():
         return f"{path.name} does not exist"
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             marks = {
                 part.attr

@@ -120,15 +120,15 @@ class Source:
     @property
     def tree(self) -> ast.Module:
         """What Python reads in it."""
-        return _parsed(self.text)
+        return parsed(self.text)
 
     def functions(self) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
         yield from _functions(self.tree, self.path + "::")
 
 
 @cache
-def _parsed(text: str) -> ast.Module:
-    """Parsed once for all rules."""
+def parsed(text: str) -> ast.Module:
+    """A text's tree, made once for all who look at it and change nothing in it."""
     return ast.parse(text)
 
 
