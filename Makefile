@@ -28,7 +28,7 @@ demo: $(STAMP)  ## A hedged book through a generated crisis, under Tidegate and 
 	@$(BIN)/tidegate demo
 
 test: $(STAMP)  ## Run the tests, without the long ones
-	@HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(WORKERS) tests
+	@HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests
 
 # Debian's own, since it needs no registry; adding it takes root.
 need_chromium = command -v chromium >/dev/null || \

@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 FUNCTION_LINES_MAX = 60
@@ -116,14 +117,27 @@ class Source:
         parts = self.path.split("/")
         return parts[2].removesuffix(".py") if parts[:2] == ["src", "tidegate"] else ""
 
+    @property
+    def tree(self) -> ast.Module:
+        """What Python reads in it."""
+        return parsed(self.text)
+
     def functions(self) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-        yield from _functions(ast.parse(self.text), self.path + "::")
+        yield from _functions(self.tree, self.path + "::")
+
+
+@cache
+def parsed(text: str) -> ast.Module:
+    """A text's tree, made once for all who look at it and change nothing in it."""
+    return ast.parse(text)
 
 
 def _functions(
     node: ast.AST, prefix: str
 ) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue  # No function is defined within an expression but one without a name.
         inner = prefix
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             inner = f"{prefix}{child.name}."
@@ -247,7 +261,7 @@ def impurities(files: Iterable[Source]) -> list[str]:
     for file in files:
         if file.is_package and file.room in PURE_ROOMS and file.path not in EDGES:
             visitor = _Purity(file)
-            visitor.visit(ast.parse(file.text))
+            visitor.visit(file.tree)
             found += visitor.found
     return found
 
@@ -257,7 +271,7 @@ def network_imports(files: Iterable[Source]) -> list[str]:
     found = []
     for file in files:
         inside = file.is_package and file.path not in NETWORK_DOORS
-        for node in ast.walk(ast.parse(file.text)) if inside else ():
+        for node in ast.walk(file.tree) if inside else ():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
                 names = [node.module]

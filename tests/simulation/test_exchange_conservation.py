@@ -244,4 +244,4 @@ def check_balanced(postings: tuple[Posting, ...]) -> None:
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestTrading.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
