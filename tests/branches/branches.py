@@ -18,6 +18,8 @@ from tests.conftest import REPOSITORY
 SOURCE = REPOSITORY / "src/tidegate"
 FILES = (
     *sorted((SOURCE / "venues").glob("*.py")),
+    *sorted((SOURCE / "venues/order_books").glob("*.py")),
+    *sorted((SOURCE / "venues/payloads").glob("*.py")),
     *sorted((SOURCE / "journal").glob("*.py")),
     *(
         SOURCE / "execution" / f"{name}.py"
