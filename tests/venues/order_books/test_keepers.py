@@ -236,3 +236,11 @@ def test_binance_buffer_is_bounded_and_what_it_let_go_is_a_gap() -> None:
     assert len(keeper._buffer) <= BUFFERED_MAX
     early = message(True, 0, 10, ({1_999: 3}, {2_001: 5}))
     assert keeper.start(early, NOW, NOW) is Outcome.RESYNC
+
+
+@pytest.mark.parametrize("name", sorted(n for n in NAMES if VENUES[n].whole))
+def test_whole_book_that_is_older_than_the_last_one_is_ignored(name: str) -> None:
+    stream, keeper = made_stream(name, random.Random(5), 6), VENUES[name].keeper()
+    assert give(keeper, stream.sent[-1]) is Outcome.FRESH
+    assert give(keeper, stream.sent[2]) is Outcome.IGNORED
+    assert sides_of(keeper) == stream.truth[stream.sent[-1].sequence]

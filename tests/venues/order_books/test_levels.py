@@ -163,9 +163,9 @@ def test_any_bytes_are_read_within_their_bounds_and_end_in_a_code(
     ],
 )
 def test_text_of_a_side_ends_in_its_code(text: bytes, code: int) -> None:
-    keys = np.zeros((2, 4), np.int64)
-    state = np.array([0, 0, 2, 25, 1, 5, *PAIR], np.int64)
-    assert _levels.put_levels(text, b"[]", keys, keys.copy(), state)[0] == code
+    rows = np.zeros((5, 9), np.int64)
+    rows[4] = [0, 0, 2, 25, 1, 5, *PAIR]
+    assert _levels.put_levels(text, b"[]", rows)[0] == code
 
 
 def test_side_that_is_full_makes_the_book_stale_and_takes_no_more_memory() -> None:

@@ -103,9 +103,10 @@ def _number(text: Any, at: int, decimals: int, step: int) -> tuple[int, int, int
             return 0, at, FINER
         value //= 10
         shift += 1
-    if value % step != 0:
-        return 0, at, FINER
-    value //= step
+    if step != 1:
+        if value % step != 0:
+            return 0, at, FINER
+        value //= step
     return (-value if negative else value), at, FRESH
 
 
@@ -183,9 +184,10 @@ def _cells(text: Any, at: int, layout: Any, terms: Any) -> tuple[int, int, int, 
 
 
 @exact_inline
-def _side(text: Any, side: int, keys: Any, sizes: Any, state: Any) -> tuple[int, int]:
+def _side(text: Any, side: int, book: Any, state: Any) -> tuple[int, int]:
     """The new count of a side, 0 the bids and 1 the asks, after all levels of a text; a code."""
-    count, sign, terms, layout = state[side], 1 - 2 * side, state[2:6], state[6:9]
+    keys, sizes, count, sign = book[2 * side], book[2 * side + 1], state[side], 1 - 2 * side
+    terms, layout = state[2:6], state[6:9]
     at = _after_space(text, 0)
     if not _is(text, at, OPEN):
         return count, MALFORMED
@@ -196,7 +198,7 @@ def _side(text: Any, side: int, keys: Any, sizes: Any, state: Any) -> tuple[int,
         price, size, at, code = _cells(text, at, layout, terms)
         if code != FRESH:
             return count, code
-        count = _put(keys[side], sizes[side], count, sign * price, size)
+        count = _put(keys, sizes, count, sign * price, size)
         if count < 0:
             return 0, FULL
         at = _after_space(text, at)
@@ -208,23 +210,24 @@ def _side(text: Any, side: int, keys: Any, sizes: Any, state: Any) -> tuple[int,
 
 
 @exact_kernel
-def put_levels(bids: Any, asks: Any, keys: Any, sizes: Any, state: Any) -> Any:
+def put_levels(bids: Any, asks: Any, book: Any) -> Any:
     """Put levels of both sides; a size of 0 takes one away.
 
-    Args: the two texts as bytes; `keys` and `sizes` of shape (2, capacity), bids first; `state`:
-    two counts, decimals and step of price and of size, the cells of a level that hold price and
-    size, and how many cells it has.
+    Args: the two texts as bytes; `book`, five rows of integers: keys and sizes of the bids, keys
+    and sizes of the asks, and a state. The state is two counts, decimals and step of price and of
+    size, the cells of a level that hold price and size, and how many cells it has.
     Returns: a code, then price and size of the best bid and of the best ask, in ticks and lots; 0
     and 0 for an empty side.
     """
-    state[0], code = _side(bids, 0, keys, sizes, state)
+    state = book[4]
+    state[0], code = _side(bids, 0, book, state)
     if code == FRESH:
-        state[1], code = _side(asks, 1, keys, sizes, state)
+        state[1], code = _side(asks, 1, book, state)
     bid = bid_size = ask = ask_size = 0
     if state[0] > 0:
-        bid, bid_size = keys[0, state[0] - 1], sizes[0, state[0] - 1]
+        bid, bid_size = book[0, state[0] - 1], book[1, state[0] - 1]
     if state[1] > 0:
-        ask, ask_size = -keys[1, state[1] - 1], sizes[1, state[1] - 1]
+        ask, ask_size = -book[2, state[1] - 1], book[3, state[1] - 1]
     if code == FRESH and state[0] > 0 and state[1] > 0 and bid >= ask:
         code = CROSSED
     return code, bid, bid_size, ask, ask_size

@@ -96,11 +96,12 @@ class OrderBook:
     def __init__(self, terms: BookTerms) -> None:
         price = _decimals_and_step(terms.tick, terms.symbol, "tick")
         size = _decimals_and_step(terms.lot, terms.symbol, "lot")
-        self._keys = np.zeros((2, CAPACITY), np.int64)
-        self._sizes = np.zeros((2, CAPACITY), np.int64)
-        self._state = np.array([0, 0, *price, *size, 0, 1, 2], np.int64)
         self._cells = Cells(0, 1, 2)
-        self._best = (0, 0, 0, 0)
+        self._rows = np.zeros((5, CAPACITY), np.int64)
+        self._state = self._rows[4]
+        self._state[:9] = [0, 0, *price, *size, *self._cells]
+        # A code, then price and size of the best bid and of the best ask.
+        self._put = (_levels.FRESH, 0, 0, 0, 0)
         self.terms = terms
         self.live = False
         self.reason = "no snapshot yet"
@@ -109,7 +110,7 @@ class OrderBook:
     def replace(self, bids: bytes, asks: bytes, cells: Cells) -> Outcome:
         """A snapshot: the texts of both sides become the whole book."""
         self._state[:2] = 0
-        self.live = True
+        self.live, self.reason = True, ""
         return self.change(bids, asks, cells)
 
     def change(self, bids: bytes, asks: bytes, cells: Cells) -> Outcome:
@@ -117,11 +118,8 @@ class OrderBook:
         if cells is not self._cells:
             self._cells = cells
             self._state[6:9] = list(cells)
-        code, *best = _levels.put_levels(bids, asks, self._keys, self._sizes, self._state)
-        if code:
-            return self.distrust(REASONS[code])
-        self._best = tuple(best)
-        return Outcome.FRESH
+        self._put = _levels.put_levels(bids, asks, self._rows)
+        return self.distrust(REASONS[self._put[0]]) if self._put[0] else Outcome.FRESH
 
     def stamp(self, sequence: int, as_of_ms: int, received_ms: int) -> None:
         """Say which message of the venue the book now equals, and both times of it."""
@@ -132,17 +130,27 @@ class OrderBook:
         self.live, self.reason = False, reason
         return Outcome.RESYNC
 
+    @property
+    def twice_mid_ticks(self) -> int:
+        """The best bid plus the best ask, as it was put last."""
+        return self._put[1] + self._put[3]
+
+    def doubt(self, now_ms: int, ages: Ages) -> str:
+        """Why the best prices are not known at a time of our clock; empty where they are."""
+        silence_ms, lag_ms = now_ms - self.received_ms, self.received_ms - self.as_of_ms
+        if not self.live:
+            return self.reason
+        if not 0 <= silence_ms <= ages.silence_ms:
+            return f"silent for {silence_ms} ms"
+        if not -ages.lead_ms <= lag_ms <= ages.lag_ms:
+            return f"came {lag_ms} ms late"
+        return "" if self._put[2] and self._put[4] else "a side without levels"
+
     def best(self, now_ms: int, ages: Ages) -> Best | Unknown:
         """The best prices, or why they are not known at a time of our clock."""
-        if not self.live:
-            return Unknown(self.reason)
-        if not 0 <= now_ms - self.received_ms <= ages.silence_ms:
-            return Unknown(f"silent for {now_ms - self.received_ms} ms")
-        if not -ages.lead_ms <= self.received_ms - self.as_of_ms <= ages.lag_ms:
-            return Unknown(f"came {self.received_ms - self.as_of_ms} ms late")
-        if not (self._best[1] and self._best[3]):
-            return Unknown("a side without levels")
-        return Best(*self._best, self.as_of_ms, self.received_ms)
+        if doubt := self.doubt(now_ms, ages):
+            return Unknown(doubt)
+        return Best(*self._put[1:], self.as_of_ms, self.received_ms)
 
     def levels(self, depth: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """The best levels of both sides, price in ticks and size in lots, the best one first."""
@@ -150,8 +158,6 @@ class OrderBook:
         for side, sign in ((0, 1), (1, -1)):
             count = int(self._state[side])
             least = max(0, count - depth)
-            keys = (sign * self._keys[side, least:count][::-1]).tolist()
-            sides.append(
-                list(zip(keys, self._sizes[side, least:count][::-1].tolist(), strict=True))
-            )
+            keys, sizes = self._rows[2 * side : 2 * side + 2, least:count][:, ::-1]
+            sides.append(list(zip((sign * keys).tolist(), sizes.tolist(), strict=True)))
         return sides[0], sides[1]
