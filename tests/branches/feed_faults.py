@@ -14,6 +14,7 @@ from tidegate.venues.order_books.book import BookTerms, OrderBook, Outcome
 from tidegate.venues.order_books.keepers import BinanceKeeper, DydxKeeper
 from tidegate.venues.payloads.deribit_public import Heartbeat
 from tidegate.venues.payloads.fields import MESSAGE_BYTES_MAX, decode
+from tidegate.venues.streams.talk import DeribitTalk, HyperliquidTalk, Sort
 
 KEEPERS = "venues/order_books/keepers.py"
 
@@ -48,3 +49,12 @@ def contents_of_a_dydx_message_are_no_book(_: Place) -> None:
 def instrument_has_no_tick(_: Place) -> None:
     with pytest.raises(InputError, match="BTC: tick: expected a step above 0"):
         OrderBook(BookTerms("BTC", Decimal(0), Decimal(1)))
+
+
+@provokes(
+    "venues/streams/talk.py", "route: except UNREADABLE_JSON", "route: except UNREADABLE_JSON 2"
+)
+def message_of_a_stream_cannot_be_read(_: Place) -> None:
+    for talk in (DeribitTalk(["BTC"]), HyperliquidTalk(["BTC"])):
+        for garbage in (b"", b"\xff", b"[" * 60_000):
+            assert talk.route(garbage).sort is Sort.OTHER

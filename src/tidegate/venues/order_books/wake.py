@@ -43,3 +43,8 @@ class Watch:
                 return None
             doubt = "the mid left its band"
         return Wake(doubt, book.best(received_ms, self.ages))
+
+    def lose(self, reason: str, received_ms: int) -> Wake:
+        """Make the book stale since messages of it are gone; that is a reason to decide anew."""
+        self.keeper.book.distrust(reason)
+        return Wake(reason, self.keeper.book.best(received_ms, self.ages))
