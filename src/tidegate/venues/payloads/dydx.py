@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Reply(CamelPayload, Generic[T], frozen=True):
-    """What the fixtures' server wraps an answer in."""
+    """An answer as it was recorded: the recorder's wrapper around what the indexer says."""
 
     request_id: str
     status: str
