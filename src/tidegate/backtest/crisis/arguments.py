@@ -11,13 +11,16 @@ from typing import Annotated
 import typer
 
 CORES = min(os.cpu_count() or 1, 64)
-SEEDS = 6
+SEEDS = 4
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Seeds = Annotated[
     int, typer.Option(min=1, max=1_000, help="Seeds of each generated market; history has one.")
 ]
 Markets = Annotated[
     list[str] | None, typer.Option("--market", help="first, second or history; repeatable.")
+]
+Policies = Annotated[
+    str | None, typer.Option(help="Kinds alone to play, comma between: tidegate,fixed,desk.")
 ]
 Jobs = Annotated[int, typer.Option(min=1, max=64, help="Processes to run on.")]
 Out = Annotated[
@@ -44,38 +47,42 @@ def crisis_commands(data_folder: Callable[[], Path]) -> typer.Typer:
         name: Annotated[str, typer.Argument(help="A crisis by its name; see crisis list.")],
         seeds: Seeds = SEEDS,
         market: Markets = None,
+        policies: Policies = None,
         jobs: Jobs = CORES,
         out: Out = None,
         html: Html = None,
         json: Json = False,
     ) -> None:
         """Play every policy through a crisis; exit 1 if a run failed."""
-        _run((name, market or [], seeds, jobs), data_folder(), (out, html), json)
+        _run((name, jobs), (market, policies, seeds), (data_folder(), out, html), json)
 
     @group.command("all", epilog="Example: tidegate crisis all --out out/crises")
     def all_(
         seeds: Seeds = SEEDS,
         market: Markets = None,
+        policies: Policies = None,
         jobs: Jobs = CORES,
         out: Out = None,
         html: Html = None,
         json: Json = False,
     ) -> None:
         """Play every policy through every crisis; exit 1 if a run failed."""
-        _run(("all", market or [], seeds, jobs), data_folder(), (out, html), json)
+        _run(("all", jobs), (market, policies, seeds), (data_folder(), out, html), json)
 
     return group
 
 
 def _run(
-    asked: tuple[str, list[str], int, int],
-    data: Path,
-    places: tuple[Path | None, Path | None],
+    asked: tuple[str, int],
+    chosen: tuple[list[str] | None, str | None, int],
+    places: tuple[Path, Path | None, Path | None],
     as_json: bool,
 ) -> None:
     from tidegate.backtest.crisis.commands import Request, run_crises
+    from tidegate.backtest.crisis.playing import Choice
 
-    name, markets, seeds, jobs = asked
-    request = Request(name, tuple(markets), seeds, jobs, data, *places)
+    markets, policies, seeds = chosen
+    kinds = tuple(word.strip() for word in policies.split(",")) if policies else ()
+    request = Request(asked[0], Choice(tuple(markets or ()), kinds, seeds), asked[1], *places)
     if not run_crises(request, as_json=as_json):
         raise typer.Exit(1)

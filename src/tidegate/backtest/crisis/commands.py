@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tidegate.backtest.crisis.definitions import HISTORY, Definition, crises, one_crisis
 from tidegate.backtest.crisis.page import crisis_page
-from tidegate.backtest.crisis.playing import FIRST_SEED, ROWS, Job, header, jobs_of, play_all
+from tidegate.backtest.crisis.playing import (
+    FIRST_SEED,
+    ROWS,
+    Choice,
+    Job,
+    header,
+    jobs_of,
+    play_all,
+)
 from tidegate.backtest.crisis.rows import Row
 from tidegate.backtest.crisis.summary import Summary, summarise
 from tidegate.backtest.crisis.words import (
@@ -33,7 +41,8 @@ from tidegate.backtest.narrow import console_of
 from tidegate.backtest.trial.study_words import plain_table
 from tidegate.model.errors import InputError
 
-ALL = "all"
+WHERE, ALL = "tidegate crisis", "all"
+KINDS = ("tidegate", "joint", "per-venue", "fixed", "threshold", "foresight", "desk", "cash")
 SUMMARY, PAGE = "summary.json", "crises.html"
 MARKETS = ("first", "second", "history")
 WIDTH = 170
@@ -41,12 +50,11 @@ WIDTH = 170
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to play: a crisis or all, on which markets, with how many seeds, over how many
+    """What to play: a crisis or all, of it what was chosen (no market named: all), over how many
     processes, with the folder of market data, and where to write."""
 
     name: str
-    markets: tuple[str, ...]
-    seeds: int
+    choice: Choice
     jobs: int
     data: Path
     out: Path | None = None
@@ -92,22 +100,35 @@ def run_crises(request: Request, *, as_json: bool) -> bool:
 
 
 def _jobs(request: Request, chosen: Mapping[str, Definition]) -> tuple[Job, ...]:
-    """Jobs of the markets asked for; history is left out, and said so, where there is no data."""
-    wanted = request.markets or MARKETS
-    for market in wanted:
-        if market not in MARKETS:
-            expected = f"expected one of {', '.join(MARKETS)}"
-            raise InputError("tidegate crisis", f"--market {market}", expected)
-    if HISTORY in wanted and not request.data.is_dir():
-        if request.markets:
-            raise InputError("TIDEGATE_DATA", str(request.data), "expected a folder of market data")
-        print(f"tidegate: no market data in {request.data}: history is left out", file=sys.stderr)
-        wanted = tuple(market for market in wanted if market != HISTORY)
-    jobs = jobs_of(chosen, wanted, request.seeds, request.data)
+    """Jobs of what was chosen; raises `InputError` where there are none."""
+    choice = request.choice
+    _check_words("--market", choice.markets, MARKETS)
+    _check_words("--policies", choice.kinds, KINDS)
+    jobs = jobs_of(chosen, replace(choice, markets=_markets(request)), request.data)
     if not jobs:
         has = ", ".join(dict.fromkeys(m for c in chosen.values() for m in c.markets))
-        raise InputError("tidegate crisis", request.name, f"expected a market among {has}")
+        expected = f"expected a market among {has}, and policies that are played there"
+        raise InputError(WHERE, request.name, expected)
     return jobs
+
+
+def _check_words(option: str, words: Sequence[str], known: Sequence[str]) -> None:
+    for word in words:
+        if word not in known:
+            raise InputError(WHERE, option, f"expected one of {', '.join(known)}, got {word!r}")
+
+
+def _markets(request: Request) -> tuple[str, ...]:
+    """Markets to play on; history is left out, and said so, where there is no data and nobody
+    asked for it by name."""
+    named = request.choice.markets
+    wanted = named or MARKETS
+    if HISTORY not in wanted or request.data.is_dir():
+        return wanted
+    if named:
+        raise InputError("TIDEGATE_DATA", str(request.data), "expected a folder of market data")
+    print(f"tidegate: no market data in {request.data}: history is left out", file=sys.stderr)
+    return tuple(market for market in wanted if market != HISTORY)
 
 
 def _played(jobs: Sequence[Job], request: Request) -> list[Row]:
@@ -127,7 +148,7 @@ def _document(request: Request, rows: Sequence[Row], summary: Summary) -> dict[s
     return {
         "made_with": msgspec.to_builtins(header()),
         "first_seed": FIRST_SEED,
-        "seeds": request.seeds,
+        "seeds": request.choice.seeds,
         "lines": msgspec.to_builtins(summary.lines),
         "worse": msgspec.to_builtins(summary.worse),
         "failed": msgspec.to_builtins(summary.failed),
