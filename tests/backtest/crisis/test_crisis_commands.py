@@ -62,6 +62,10 @@ def test_run_writes_rows_summary_and_page_and_is_not_played_again(
     assert {run["policy"] for run in document["runs"]} >= {"cash", "fixed 4"}
     assert page.read_text() == (out / "crises.html").read_text()
     assert "bankruptcy filing of 2022-11-11" in page.read_text()
+    text = (out / "crises.md").read_text()
+    assert text.startswith("### 2022-11: FTX")
+    assert "| fixed 4 | 1 |" in text
+    assert "| fixed 5 |" not in text
     again = crisis(*ONE_SEED, "--out", out, "--json")
     assert again.status == 0
     assert json.loads(again.out) == document

@@ -73,7 +73,7 @@ def test_what_others_hold_against_the_failed_venue_is_orphaned(
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["fees", "impact", "conversion", "funding:a", "yield", "price:a", "clearance fee"]
+            ["fees", "conversion", "funding:a", "price:a", "clearance fee", "deficit covered"]
         ),
         st.integers(-(10**12), 10**12),
     ),

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tidegate.backtest.crisis.definitions import HISTORY, Definition, crises, one_crisis
+from tidegate.backtest.crisis.markdown import crisis_markdown
 from tidegate.backtest.crisis.page import crisis_page
 from tidegate.backtest.crisis.playing import (
     FIRST_SEED,
@@ -43,7 +44,7 @@ from tidegate.model.errors import InputError
 
 WHERE, ALL = "tidegate crisis", "all"
 KINDS = ("tidegate", "joint", "per-venue", "fixed", "threshold", "foresight", "desk", "cash")
-SUMMARY, PAGE = "summary.json", "crises.html"
+SUMMARY, PAGE, TEXT = "summary.json", "crises.html", "crises.md"
 MARKETS = ("first", "second", "history")
 WIDTH = 170
 
@@ -90,7 +91,7 @@ def run_crises(request: Request, *, as_json: bool) -> bool:
     rows = _played(jobs, request)
     summary = summarise(rows)
     document = _document(request, rows, summary)
-    _write(request, document, crisis_page(summary, crises()))
+    _write(request, document, summary)
     if as_json:
         print(json.dumps(document))
     else:
@@ -180,7 +181,7 @@ def _make_places(request: Request) -> None:
         try:
             request.out.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=request.out).close()
-            for name in (ROWS, SUMMARY, PAGE):
+            for name in (ROWS, SUMMARY, PAGE, TEXT):
                 if (request.out / name).exists():
                     (request.out / name).open("r+b").close()
         except OSError:
@@ -190,14 +191,17 @@ def _make_places(request: Request) -> None:
         raise InputError("--html", str(request.html), "expected a file in a folder that is there")
 
 
-def _write(request: Request, document: Mapping[str, object], text: str) -> None:
+def _write(request: Request, document: Mapping[str, object], summary: Summary) -> None:
+    known = crises()
+    page = crisis_page(summary, known)
     if request.out is not None:
         told = json.dumps(document, indent=1, sort_keys=True)
-        (request.out / SUMMARY).write_text(told + "\n", encoding="utf-8")
-        (request.out / PAGE).write_text(text, encoding="utf-8")
+        files = {SUMMARY: told + "\n", PAGE: page, TEXT: crisis_markdown(summary, known)}
+        for name, text in files.items():
+            (request.out / name).write_text(text, encoding="utf-8")
     if request.html is not None:
         try:
-            request.html.write_text(text, encoding="utf-8")
+            request.html.write_text(page, encoding="utf-8")
         except OSError:
             expected = "expected a file that can be written"
             raise InputError("--html", str(request.html), expected) from None

@@ -18,20 +18,23 @@ from tidegate.model.events import Filled
 # Groups of causes of the waterfall; what is in none of them is a change of price.
 TRADING = ("fees", "spread", "impact", "rounding")
 MOVING = tuple(cause for cause in COSTS if cause not in TRADING)
-CAUSES = ("price", "funding", "trading", "moving", "liquidation", "stranded")
+CAUSES = ("price", "funding", "trading", "moving", "liquidation", "covered", "stranded")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One policy in one crisis of one seed; shares are of the starting capital unless said.
 
-    `liquidations` counts episodes, `deleveraged` is the notional that venues closed of winners.
+    `liquidations` counts episodes, `calm_liquidated` says that one came before the crisis,
+    `deleveraged` is the notional that venues closed of winners.
     `result` is the change of equity from the opening to the end, of what the opening left, less
     what is `stranded`: equity that lies at a venue which never pays again; `loss` is its negative
     part. `orphaned` is the notional that other venues hold against that venue. `closest` is the
     least health ratio, `near_misses` how often one fell below 1.5. `collateral` is the average
     equity of accounts with positions until the crisis, `held` their gross notional over equity,
     `left` the gross notional at the end over that at the crisis' begin. `causes` sums to the change
-    of equity over the run, what is stranded taken off. A run that failed has `failed` and nothing.
+    of equity over the run, what is stranded taken off; `covered` is what accounts owed when they
+    were liquidated and a venue's fund paid, a gain of whoever owed it. A run that failed has
+    `failed` and nothing.
     """
 
     crisis: str
@@ -42,6 +45,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     struck: str | None = None
     refused: bool = False
     liquidations: int = 0
+    calm_liquidated: bool = False
     deleveraged: float = 0.0
     result: float = 0.0
     stranded: float = 0.0
@@ -86,6 +90,7 @@ def row_of(name: str, contest: Contest, outcome: Outcome, spec: Spec, loses_mone
         struck=contest.crisis_venue,
         refused=scored.refused,
         liquidations=measured.liquidations,
+        calm_liquidated=scored.calm_liquidated,
         deleveraged=_deleveraged_micro(contest, outcome) / capital,
         result=(outcome.ledger.equity_micro - stranded) / opened - 1.0,
         stranded=stranded / capital,
@@ -118,8 +123,10 @@ def _group(cause: str) -> str:
         return "trading"
     if cause in MOVING:
         return "moving"
-    if cause in (*LIQUIDATION_LOSSES, "deficit covered"):
+    if cause in LIQUIDATION_LOSSES:
         return "liquidation"
+    if cause == "deficit covered":
+        return "covered"
     return "funding" if cause.startswith(FUNDING) or cause == "yield" else "price"
 
 

@@ -31,6 +31,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     opened: int
     liquidated: float = 0.0
     liquidations: float = 0.0
+    calm_liquidated: float = 0.0
     deleveraged: float = 0.0
     result: float = 0.0
     loss: float = 0.0

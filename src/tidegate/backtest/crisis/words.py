@@ -33,6 +33,7 @@ CAUSE_WORDS = {
     "trading": "fees, spread and impact",
     "moving": "sending money",
     "liquidation": "liquidation losses",
+    "covered": "debts that venues' funds paid",
     "stranded": "money at the venue that failed",
 }
 # A cause below this share of capital is not named.
