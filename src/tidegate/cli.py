@@ -18,6 +18,7 @@ import typer
 from tidegate import __version__
 from tidegate.audit import audit_arguments
 from tidegate.backtest import arguments as backtest_arguments
+from tidegate.backtest.crisis.arguments import crisis_commands
 from tidegate.engine import observe_arguments
 from tidegate.engine.plan import arguments
 from tidegate.history import forecast_arguments
@@ -306,6 +307,7 @@ def _given(folder: Path | None) -> Path:
 
 app.add_typer(audit_arguments.commands, name="audit")
 app.add_typer(data_commands(data_folder), name="data")
+app.add_typer(crisis_commands(data_folder), name="crisis")
 
 
 world_app = typer.Typer(no_args_is_help=True, help="Policies on generated markets, in pairs.")

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from tidegate.model.account import FLAT, Position, fill_position
+from tidegate.model.account import FLAT, Account, Position, fill_position
 from tidegate.model.actions import Transfer
 from tidegate.model.errors import ensure
 from tidegate.model.events import Delivered, Filled
 from tidegate.model.instruments import Instrument, InstrumentId, Option, Spot
+from tidegate.simulation.tape import Tape
 
 
 @dataclass(slots=True)
@@ -61,6 +62,11 @@ class Parcel:
     transfer: Transfer
     quanta: int
     due_ms: int
+
+
+def counted(tape: Tape, venue: str, step: int, book: Book) -> Account:
+    """Our account as a venue counts its collateral in a step."""
+    return Account(venue, tape.counted(venue, step, book.balances), dict(book.positions))
 
 
 def draw(seed: int, transfer: str) -> float:

@@ -41,7 +41,7 @@ from tidegate.model.events import (
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import MICRO, RATE_E12, ceil_div
-from tidegate.simulation.books import Book, Parcel, draw, held_back, in_order, taken
+from tidegate.simulation.books import Book, Parcel, counted, draw, held_back, in_order, taken
 from tidegate.simulation.delivery import check_expiries, due, expired
 from tidegate.simulation.tape import Deleveraging, DeliveryPrice, Tape
 from tidegate.simulation.terms import ExchangeTerms
@@ -121,7 +121,8 @@ class Exchange:
 
     def margin(self, venue: str) -> MarginState:
         """The venue's own statement of our margin at its present marks."""
-        return self._terms.rule(venue, self.now_ms).state(self.account(venue), self._marks)
+        account = counted(self._tape, venue, self._tape.step_at(self.now_ms), self._books[venue])
+        return self._terms.rule(venue, self.now_ms).state(account, self._marks)
 
     def marks(self) -> dict[InstrumentId, int]:
         """Venue marks in ticks, of instruments and of indices."""
@@ -178,7 +179,8 @@ class Exchange:
         self._books[transfer.source].pay(transfer.asset, -transfer.quanta)
         travelling = transfer.quanta - passage.fee_quanta
         latency_ms = int(1000 * passage.latency_quantile_s(draw(self._seed, transfer.id)))
-        due_ms = self._tape.thaws_ms(transfer.destination, self.now_ms + latency_ms)
+        left_ms = self.now_ms + self._tape.waits_ms(transfer.source, self.now_ms)
+        due_ms = self._tape.thaws_ms(transfer.destination, left_ms + latency_ms)
         self._parcels = in_order((*self._parcels, Parcel(transfer, travelling, due_ms)))
         ends = transfer.source, transfer.destination, transfer.asset
         return [TransferSent(self.now_ms, transfer.id, *ends, transfer.quanta, passage.fee_quanta)]
@@ -435,8 +437,7 @@ class Exchange:
                 marks[name] = adverse[step]
             marks |= {name: self._tape.tracks[name].mark_high[step] for name in self._indices}
             rule = self._terms.rule(venue, self.now_ms)
-            account = Account(venue, book.balances, book.positions)
-            equity, maintenance = rule.health_at(account, marks)
+            equity, maintenance = rule.health_at(counted(self._tape, venue, step, book), marks)
             self.extremes.append(Extreme(self.now_ms, venue, equity, maintenance))
             if equity < maintenance:
                 self._events.append(LiquidationStarted(self.now_ms, venue, equity, maintenance))
@@ -445,8 +446,9 @@ class Exchange:
     def _liquidate(self, venue: str, marks: dict[InstrumentId, int]) -> None:
         book = self._books[venue]
         rule = self._terms.rule(venue, self.now_ms)
+        judged = self._tape.step_at(self.now_ms)
         for attempt in range(LIQUIDATION_ATTEMPTS_MAX):
-            account = Account(venue, dict(book.balances), dict(book.positions))
+            account = counted(self._tape, venue, judged, book)
             step = rule.liquidation_step(account, marks, attempt)
             if step is None:
                 return

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tidegate.model.errors import ensure
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import Quote
+from tidegate.model.units import MICRO
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,30 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
+class Rush:
+    """A venue in [start, end) that all clients ask for their money: who asks later waits longer,
+    in a straight line from nothing to `wait_ms`."""
+
+    venue: str
+    start_ms: int
+    end_ms: int
+    wait_ms: int
+
+    def wait_at(self, ts_ms: int) -> int:
+        """How long who asks at a time waits, in milliseconds."""
+        if not self.start_ms <= ts_ms < self.end_ms:
+            return 0
+        return self.wait_ms * (ts_ms - self.start_ms) // (self.end_ms - self.start_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class Tape:
     """Steps of `step_ms` from `start_ms`; funding, deleveragings and deliveries in time order.
     Tracks are of instruments and of the indices that these settle on.
 
     `stable_micro` is what each dollar coin is worth when each step begins and when the last one
-    ends (none: as the mandate states)."""
+    ends (none: as the mandate states). `counted_ppm` is what a venue counts a unit of collateral at
+    in each step, in parts per million (none: whole)."""
 
     start_ms: int
     step_ms: int
@@ -107,6 +126,8 @@ class Tape:
     queues: Mapping[InstrumentId, Queue] = field(default_factory=dict)
     stable_micro: Mapping[str, Sequence[int]] = field(default_factory=dict)
     deliveries: tuple[DeliveryPrice, ...] = ()
+    rushes: tuple[Rush, ...] = ()
+    counted_ppm: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, track in self.tracks.items():
@@ -117,6 +138,8 @@ class Tape:
         ensure(stamps == sorted(stamps), "funding is not in time order")
         for asset, path in self.stable_micro.items():
             ensure(len(path) == self.steps + 1, f"{asset}: prices do not cover the tape")
+        for venue, path in self.counted_ppm.items():
+            ensure(len(path) == self.steps, f"{venue}: counted collateral does not cover the tape")
         for what in ("deleveragings", "deliveries"):
             times = [happening.ts_ms for happening in getattr(self, what)]
             ensure(times == sorted(times), f"{what} are not in time order")
@@ -148,3 +171,14 @@ class Tape:
         while any(f.venue == venue and f.holds(ts_ms) for f in self.freezes):
             ts_ms = max(f.end_ms for f in self.freezes if f.venue == venue and f.holds(ts_ms))
         return ts_ms
+
+    def waits_ms(self, venue: str, ts_ms: int) -> int:
+        """How long money asked of a venue at a time waits before it leaves."""
+        return max((r.wait_at(ts_ms) for r in self.rushes if r.venue == venue), default=0)
+
+    def counted(self, venue: str, step: int, balances: Mapping[str, int]) -> dict[str, int]:
+        """Balances as a venue counts them in a step: what is owned less its discount, rounded
+        down, what is owed in full."""
+        path = self.counted_ppm.get(venue)
+        ppm = MICRO if path is None else path[step]
+        return {asset: q * ppm // MICRO if q > 0 else q for asset, q in balances.items()}
