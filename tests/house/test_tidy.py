@@ -22,6 +22,10 @@ MANY_PARAMETERS: dict[str, int] = {
     "src/tidegate/history/forecast_arguments.py::command.forecast": 9,
     "src/tidegate/history/intake/data_arguments.py::_import": 7,
     "src/tidegate/history/intake/data_arguments.py::_fetch": 8,
+    "src/tidegate/cli.py::study": 7,
+    "src/tidegate/cli.py::ablations": 7,
+    "src/tidegate/cli.py::killer": 7,
+    "src/tidegate/cli.py::chain": 7,
 }
 
 
