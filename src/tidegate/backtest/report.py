@@ -32,6 +32,7 @@ from tidegate.backtest.report_stress import (
     Stressed,
     capacity_figure,
     capacity_section,
+    delay_section,
     stress_section,
 )
 from tidegate.backtest.report_summary import (
@@ -151,6 +152,7 @@ def render(study: Study) -> str:
         exposures_section(study.results, study.arrangement, study.tape),
         capacity_section(measures, study.hurdle),
         stress_section(measures, [m for _, m in study.results], study.stressed),
+        delay_section(outcome, study.arrangement, study.tape),
         _moves(told, measures),
         _provenance(study),
         _limits(study),
