@@ -316,6 +316,9 @@ WorldName = Annotated[str, typer.Option("--world", help="The market's maker: fir
 FirstSeed = Annotated[int, typer.Option("--first-seed", min=0, help="The first seed.")]
 Seeds = Annotated[int, typer.Option(min=2, help="How many seeds, one contest each.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder for scores; taken up if it has some.")]
+Fitted = Annotated[
+    Path | None, typer.Option("--parameters", help="Of the first world, as `world fit` writes.")
+]
 
 
 @world_app.command(epilog="Example: tidegate world study --seeds 40 --out out/study")
@@ -325,12 +328,13 @@ def study(
     seeds: Seeds = 40,
     out: Folder = None,
     jobs: Jobs = CORES,
+    parameters: Fitted = None,
     json: Json = False,
 ) -> None:
     """Tidegate beside every rule on the same seeds: who is liquidated, what is kept and lost."""
     from tidegate.backtest.trial.commands import run_world_study
 
-    run_world_study(world, (first_seed, seeds), (out, jobs), as_json=json)
+    run_world_study(world, (first_seed, seeds), (out, jobs), parameters, as_json=json)
 
 
 @world_app.command(epilog="Example: tidegate world ablations --seeds 36 --out out/ablations")
@@ -340,12 +344,13 @@ def ablations(
     seeds: Seeds = 36,
     out: Folder = None,
     jobs: Jobs = CORES,
+    parameters: Fitted = None,
     json: Json = False,
 ) -> None:
     """What buffers, transfers, reductions and cadence are each worth, as Shapley shares."""
     from tidegate.backtest.trial.commands import run_ablations
 
-    run_ablations(world, (first_seed, seeds), (out, jobs), as_json=json)
+    run_ablations(world, (first_seed, seeds), (out, jobs), parameters, as_json=json)
 
 
 @world_app.command(epilog="Example: tidegate world killer --seeds 6 --out out/killer")
@@ -355,12 +360,13 @@ def killer(
     leverage: Annotated[float, typer.Option(min=0.5, max=50, help="Gross limit.")] = 4.0,
     out: Folder = None,
     jobs: Jobs = CORES,
+    parameters: Fitted = None,
     json: Json = False,
 ) -> None:
     """Search for the smallest move that liquidates Tidegate, by speed and by what fails with it."""
     from tidegate.backtest.trial.commands import run_killer_search
 
-    run_killer_search((first_seed, seeds), leverage, (out, jobs), as_json=json)
+    run_killer_search((first_seed, seeds), leverage, (out, jobs), parameters, as_json=json)
 
 
 @world_app.command(epilog="Example: tidegate world chain --crisis crash --out chain.parquet")
@@ -375,12 +381,13 @@ def chain(
     ] = None,
     coin: Annotated[str, typer.Option(help="BTC or ETH, whose options settle in coin.")] = "BTC",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the market.")] = 6,
+    parameters: Fitted = None,
     json: Json = False,
 ) -> None:
     """Write option chains of a generated market in the layout of recorded ones."""
     from tidegate.backtest.trial.commands import write_world_chain
 
-    write_world_chain((crisis, seed), at or [1.0], coin, out, as_json=json)
+    write_world_chain((crisis, seed), at or [1.0], coin, out, parameters, as_json=json)
 
 
 world_app.command(epilog=EXAMPLE)(fit)

@@ -19,9 +19,15 @@ LONG_FILES: dict[str, int] = {}
 # A command has a parameter for each of its options.
 MANY_PARAMETERS: dict[str, int] = {
     "src/tidegate/backtest/arguments.py::command.backtest": 13,
+    "src/tidegate/backtest/crisis/arguments.py::crisis_commands.run": 8,
+    "src/tidegate/backtest/crisis/arguments.py::crisis_commands.all_": 7,
     "src/tidegate/history/forecast_arguments.py::command.forecast": 9,
     "src/tidegate/history/intake/data_arguments.py::_import": 7,
     "src/tidegate/history/intake/data_arguments.py::_fetch": 8,
+    "src/tidegate/cli.py::study": 7,
+    "src/tidegate/cli.py::ablations": 7,
+    "src/tidegate/cli.py::killer": 7,
+    "src/tidegate/cli.py::chain": 7,
 }
 
 

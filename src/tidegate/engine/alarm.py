@@ -44,12 +44,13 @@ def assess(terms: Terms, situation: Situation) -> Alarm:
         return Alarm(Level.REDUCE, None)
     lacking = lacking_quanta(terms, situation)
     blocked = _unreached(terms, situation, lacking)
+    marks = situation.marks
     for venue in situation.portfolio.accounts:
         cutting = cutting_moves(terms, situation, blocked=venue in blocked)
         account = least_certain(terms, situation, venue, cutting)
         if not account.positions:
             continue
-        rule, marks = terms.rules[venue], situation.marks
+        rule = terms.rules[venue]
         if stressed_health(rule, account, marks, terms.instruments, cutting) < 0:
             return Alarm(Level.REDUCE, venue)
     last = next(reversed(lacking), None)
@@ -115,11 +116,11 @@ def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:
     """Coins whose net position is worth more than the mandate's naked limit, or, where legs came
     apart too long ago, than the least trade: a partner is gone."""
     net: dict[str, float] = {}
-    marks = situation.marks
+    quotes, accounts = situation.snapshot.quotes, situation.portfolio.accounts
     for name, instrument in terms.instruments.items():
-        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        lots = held_lots(accounts[instrument.venue], instrument)
         if lots:
-            worth = lots * float(instrument.lot) * instrument.price(marks[name])
+            worth = lots * float(instrument.lot) * instrument.price(quotes[name].ticks)
             net[instrument.base] = net.get(instrument.base, 0.0) + worth
     limits = terms.mandate.limits
     allowed = dict.fromkeys(net, limits.naked_usd)
