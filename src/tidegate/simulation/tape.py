@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegate.costs.financing import Passage
 from tidegate.model.errors import ensure
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import Quote
@@ -88,9 +90,20 @@ class Freeze:
         return self.start_ms <= ts_ms < self.end_ms
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Failure:
+    """A venue that is gone for good from a time on. What it was asked to send within `holds_ms`
+    before, and has not landed, never left it."""
+
+    ts_ms: int
+    venue: str
+    holds_ms: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """Steps of `step_ms` from `start_ms`; funding, deleveragings and deliveries in time order.
+    """Steps of `step_ms` from `start_ms`; funding, deleveragings, deliveries and failures in time
+    order.
     Tracks are of instruments and of the indices that these settle on.
 
     `stable_micro` is what each dollar coin is worth when each step begins and when the last one
@@ -107,6 +120,7 @@ class Tape:
     queues: Mapping[InstrumentId, Queue] = field(default_factory=dict)
     stable_micro: Mapping[str, Sequence[int]] = field(default_factory=dict)
     deliveries: tuple[DeliveryPrice, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def __post_init__(self) -> None:
         for name, track in self.tracks.items():
@@ -117,7 +131,7 @@ class Tape:
         ensure(stamps == sorted(stamps), "funding is not in time order")
         for asset, path in self.stable_micro.items():
             ensure(len(path) == self.steps + 1, f"{asset}: prices do not cover the tape")
-        for what in ("deleveragings", "deliveries"):
+        for what in ("deleveragings", "deliveries", "failures"):
             times = [happening.ts_ms for happening in getattr(self, what)]
             ensure(times == sorted(times), f"{what} are not in time order")
 
@@ -134,6 +148,12 @@ class Tape:
         """What dollar coins are worth at a time, where the tape says."""
         begun = (ts_ms - self.start_ms) // self.step_ms
         return {asset: path[begun] for asset, path in self.stable_micro.items()}
+
+    def parity(self, passage: Passage, ts_ms: int) -> Fraction:
+        """What a unit sent is worth in units received at a time, at the market's prices of both."""
+        worth = self.stable_micro_at(ts_ms)
+        sent, received = (worth.get(a, 0) for a in (passage.asset_sent, passage.asset_received))
+        return Fraction(sent, received) if sent and received else Fraction(1)
 
     def frozen(self, venue: str, ts_ms: int) -> bool:
         """Whether a venue's money is frozen at a time."""

@@ -216,8 +216,7 @@ class PlainExchange(Exchange):
         elif kind == at.TRADE:
             self._meet(name, a, b)
         elif kind == at.FUNDING:
-            self._fund(self._next_funding)
-            self._next_funding += 1
+            self._play(self._schedule.pop())
         elif kind == at.ACCRUE:
             self._accrue(self.now_ms)
         elif kind == at.DEPTH:
