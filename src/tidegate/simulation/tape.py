@@ -7,7 +7,7 @@ Only the exchange reads a tape. Policies see the market through snapshots that e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -32,6 +32,18 @@ class Track:
     volume_day_usd: Sequence[float]
     vol_daily: Sequence[float]
     half_spread: Sequence[float] | None = None
+
+    def first(self, steps: int) -> Track:
+        """The track of the first steps."""
+        return Track(
+            self.open[:steps],
+            self.mark_high[:steps],
+            self.mark_low[:steps],
+            self.mark_close[:steps],
+            self.volume_day_usd[:steps],
+            self.vol_daily[:steps],
+            None if self.half_spread is None else self.half_spread[:steps],
+        )
 
     def quote(self, step: int, mid: int, ts_ms: int) -> Quote:
         """What the market shows in a step around a middle, in ticks."""
@@ -148,6 +160,13 @@ class Tape:
         """What dollar coins are worth at a time, where the tape says."""
         begun = (ts_ms - self.start_ms) // self.step_ms
         return {asset: path[begun] for asset, path in self.stable_micro.items()}
+
+    def until(self, end_ms: int) -> Tape:
+        """The same tape up to the step that contains a time."""
+        steps = self.step_at(end_ms) + 1
+        tracks = {name: track.first(steps) for name, track in self.tracks.items()}
+        stable = {asset: path[: steps + 1] for asset, path in self.stable_micro.items()}
+        return replace(self, steps=steps, tracks=tracks, stable_micro=stable)
 
     def parity(self, passage: Passage, ts_ms: int) -> Fraction:
         """What a unit sent is worth in units received at a time, at the market's prices of both."""
