@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tidegate.model.errors import InputError
-from tidegate.simulation.protocol.arguments import app
+from tidegate.simulation.protocol.arguments import app, assumed
 from tidegate.simulation.protocol.cascade import Shock
 from tidegate.simulation.protocol.command import footprint_table, words
 from tidegate.simulation.protocol.footprint import (
@@ -108,11 +108,33 @@ def test_command_writes_page_and_document_and_refuses_a_folder_that_is_there(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "cascade"
-    words = ["--accounts", "100", "--seeds", "1", "--move", "-0.01", "--out", str(out), "--json"]
+    words = ["--move", "-0.01", "--out", str(out), "--json"]
+    for said in ("accounts=100", "seeds=1", "end_s=800", "step_s=4", "adl=false"):
+        words += ["--assume", said]
     told = CliRunner().invoke(app, words)
     assert told.exit_code == 0, told.output
     document = msgspec.json.decode((out / "contagion.json").read_bytes())
     assert msgspec.json.decode(told.stdout.encode()) == document
     assert (out / "contagion.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert CliRunner().invoke(app, words).exit_code == 2
+    assert document["crowd"]["accounts"] == 100
+    assert document["shock"]["adl"] is False
     assert CliRunner().invoke(app, ["--move", "-1.5"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "field"),
+    [
+        ("depth=1", "depth"),
+        ("move=0.1", "move"),
+        ("accounts=many", "accounts"),
+        ("adl=no", "adl"),
+        ("seeds=0", "seeds"),
+        ("fund_share=2", "fund_share"),
+    ],
+)
+def test_assumption_that_nobody_has_or_that_is_no_figure_is_refused_by_name(
+    word: str, field: str
+) -> None:
+    with pytest.raises(InputError, match=field):
+        assumed([word])
