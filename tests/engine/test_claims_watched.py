@@ -12,7 +12,14 @@ from tests.risk.desk import ALPHA_BTC, BETA_BTC, VAULT_BTC, base_lots, held
 from tidegate.engine.alarm import Alarm, Level, assess, claim_moves, overfull_venues
 from tidegate.model.account import Shipment, Unsettled
 from tidegate.model.units import MICRO
-from tidegate.risk.claims import counted, excess_usd, failure_loss, owed_quanta
+from tidegate.risk.claims import (
+    RESERVE,
+    counted,
+    excess_usd,
+    failure_loss,
+    owed_quanta,
+    watched_cap,
+)
 from tidegate.risk.plan import Situation, Terms
 
 LOTS = base_lots(ALPHA_BTC, 1_000_000)
@@ -21,7 +28,9 @@ FLAT = {"BTC": 0.0, "ETH": 0.0}
 
 
 def capped(cap: float, claims: object = 1.0) -> Terms:
+    """Caps of which this much is left beside the reserve of what is watched."""
     mandate = desk.with_stress(claims=claims)  # type: ignore[arg-type]
+    cap = cap if claims is UNSET else cap / (1 - RESERVE)
     venues = {n: msgspec.structs.replace(v, claim_cap=cap) for n, v in mandate.venue.items()}
     return desk.terms(msgspec.structs.replace(mandate, venue=venues))
 
@@ -75,6 +84,15 @@ def test_alarm_rings_where_the_moves_would_bring_a_claim_over_its_cap(
     cap: float, claims: object, frozen: tuple[str, ...], expected: Alarm
 ) -> None:
     assert assess(capped(cap, claims), hedged(frozen)) == expected
+
+
+def test_claim_that_only_transfers_hold_has_no_reserve() -> None:
+    """Seeds 122, 153, 171 and 196: money at a frozen venue, at its cap to the dollar, was over
+    it by a quarter of a per cent when the rest of the book had paid its costs."""
+    said = capped(0.5)
+    assert said.mandate.venue["beta"].claim_cap == pytest.approx(0.5 / 0.97)
+    assert watched_cap(said, "beta") == pytest.approx(0.5)
+    assert watched_cap(capped(0.5, UNSET), "beta") == 0.5
 
 
 def test_money_that_cannot_be_told_to_leave_calls_for_none() -> None:

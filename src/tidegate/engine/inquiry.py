@@ -18,7 +18,7 @@ from tidegate.margin.linear import SpotWallet
 from tidegate.model.account import Account, Position
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import MICRO
-from tidegate.risk.claims import are_watched, counted
+from tidegate.risk.claims import are_watched, counted, watched_cap
 from tidegate.risk.plan import Situation, Terms, held_lots, route_room_usd
 from tidegate.risk.stress import Moves, scaled, stressed_health
 
@@ -201,7 +201,7 @@ def _wallets(
         frozen = venue in situation.snapshot.frozen_venues
         spared = _spared(terms, situation, account)
         profit, cost = (0.0, 0.0) if frozen else _realisable(terms, situation, venue, state.equity)
-        cap = terms.mandate.venue[venue].claim_cap
+        cap = watched_cap(terms, venue)
         columns["equity"].append(state.equity / MICRO / equity)
         columns["dollars"].append(SPENDING_SHARE * dollars / MICRO / equity)
         free = min(state.withdrawable, spared) if may_grow else state.withdrawable

@@ -24,6 +24,10 @@ from tidegate.model.units import MICRO
 from tidegate.risk.plan import Situation, Terms, held_lots, order_cost
 from tidegate.risk.stress import Moves, scaled
 
+# A claim is a share of equity, and what is lost elsewhere makes it a larger one while a freeze
+# keeps it where it is: so a watched claim keeps to a little less than its cap.
+RESERVE = 0.03
+
 
 class FailureLoss(msgspec.Struct, frozen=True):
     """What one venue's failure is stated to cost in USD, and as a share of equity: the claim now,
@@ -51,7 +55,8 @@ def owed_quanta(terms: Terms, situation: Situation, venue: str) -> int:
 
 
 def excess_usd(terms: Terms, situation: Situation, venue: str, moves: Moves) -> float:
-    """By how much a venue's claim after favourable moves is above its cap; negative below it."""
+    """By how much a venue's claim after favourable moves is above its cap, less the reserve of one
+    that is watched; negative below it."""
     owed = owed_quanta(terms, situation, venue) / MICRO
     gain = 0.0
     for name, position in situation.portfolio.accounts[venue].positions.items():
@@ -63,7 +68,13 @@ def excess_usd(terms: Terms, situation: Situation, venue: str, moves: Moves) -> 
             lots = held_lots(situation.portfolio.accounts[venue], instrument)
             size = instrument.notional(lots, situation.marks[instrument.id]) / MICRO if lots else 0
             gain += moves[instrument.base] * size
-    return owed + gain - terms.mandate.venue[venue].claim_cap * situation.equity_usd
+    return owed + gain - watched_cap(terms, venue) * situation.equity_usd
+
+
+def watched_cap(terms: Terms, venue: str) -> float:
+    """Share of equity that a claim is kept to: the cap, less the reserve where it is watched."""
+    cap = terms.mandate.venue[venue].claim_cap
+    return cap * (1 - RESERVE) if are_watched(terms) else cap
 
 
 def counted(terms: Terms, moves: Moves) -> dict[str, float]:

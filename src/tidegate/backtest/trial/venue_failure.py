@@ -40,6 +40,9 @@ from tidegate.simulation.tape import Failure
 
 CALM_DAYS = 1
 CLAIM_CAP, CLAIMS_COUNTED = 0.4, 1.0
+# With the demo's own limit of 5 and its inner moves a few accounts die of the crash itself, before
+# any venue has failed (seeds 116 and 158); a mandate that stands it leaves the failure alone.
+LEVERAGE, INNER_MULTIPLE = 2.5, 1.75
 # Half of the failures fall into the move, half into the freeze after it.
 IN_THE_MOVE_MS, IN_THE_FREEZE_MS = 45 * MINUTE_MS, 12 * HOUR_MS
 LEFT_MS = 2 * HOUR_MS
@@ -82,10 +85,11 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def mandate_with_caps(cap: float = CLAIM_CAP, claims: float = CLAIMS_COUNTED) -> Mandate:
-    """The demo's book with a claim cap that binds at each of its venues."""
+    """The demo's book with a claim cap that binds at each of its venues, and wider inner moves."""
     said = book()
     venues = {n: msgspec.structs.replace(v, claim_cap=cap) for n, v in said.venue.items()}
-    stress = msgspec.structs.replace(said.stress, claims=claims)
+    inner = {coin: INNER_MULTIPLE * move for coin, move in said.stress.inner.items()}
+    stress = msgspec.structs.replace(said.stress, claims=claims, inner=inner)
     return msgspec.structs.replace(said, venue=venues, stress=stress)
 
 
@@ -164,15 +168,16 @@ def _is_hedged(terms: Terms, situation: Situation) -> bool:
 
 
 def play_failure(
-    world: str, seed: int, policy: str = "tidegate", mandate: Mandate | None = None
+    world: str, seed: int, mandate: Mandate | None = None, leverage: float = LEVERAGE
 ) -> Verdict:
-    """Play the engine through one failure, and judge it."""
+    """Play the engine through one failure at a limit of gross leverage, and judge it."""
     said = mandate or mandate_with_caps()
     contest = make_contest(WORLDS[world](), said, "insolvency", seed, CALM_DAYS)
     contest, failure = failing(contest, seed)
     witness = Witness(contest.experiment, failure)
-    outcome = run(contest.experiment, Spec(policy), None, witness=witness)
-    return _verdict(contest, witness, outcome, policy)
+    spec = Spec("tidegate", leverage)
+    outcome = run(contest.experiment, spec, None, witness=witness)
+    return _verdict(contest, witness, outcome, spec.label)
 
 
 def _verdict(contest: Contest, witness: Witness, outcome: Outcome, policy: str) -> Verdict:

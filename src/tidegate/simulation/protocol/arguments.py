@@ -56,14 +56,14 @@ def assumed(words: Sequence[str]) -> tuple[Crowd, Shock, int]:
             names = ", ".join(sorted(kinds.keys() - {"move"}))
             raise InputError("--assume", name, f"expected one of {names}")
         said[name] = _value(name, kinds[name], text)
-    parts = [
-        kind(**{each.name: said[each.name] for each in fields(kind) if each.name in said})
+    crowd, shock = (
+        {each.name: said[each.name] for each in fields(kind) if each.name in said}
         for kind in (Crowd, Shock)
-    ]
+    )
     seeds = said.get("seeds", SEEDS)
     if seeds < 1:
         raise InputError("--assume", "seeds", f"expected at least 1, got {seeds}")
-    return parts[0], parts[1], seeds
+    return Crowd(**crowd), Shock(**shock), seeds
 
 
 def _value(name: str, kind: str, text: str) -> float | int | bool:
