@@ -25,7 +25,8 @@ from tidegate.model.events import (
 )
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.units import MICRO, ceil_div
-from tidegate.simulation.exchange import Exchange, Extreme
+from tidegate.simulation.books import Extreme
+from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.kernel import _layout as at
 from tidegate.simulation.kernel.requests import (
     Cancel,
@@ -216,8 +217,7 @@ class PlainExchange(Exchange):
         elif kind == at.TRADE:
             self._meet(name, a, b)
         elif kind == at.FUNDING:
-            self._fund(self._next_funding)
-            self._next_funding += 1
+            self._play(self._schedule.pop())
         elif kind == at.ACCRUE:
             self._accrue(self.now_ms)
         elif kind == at.DEPTH:
