@@ -174,8 +174,8 @@ class Exchange:
     def send(self, transfer: Transfer) -> list[Event]:
         """Debit a transfer now and credit it when its latency has passed, or refuse it."""
         if (reason := self._transfer_refusal(transfer)) is not None:
-            ends = transfer.source, transfer.destination
-            return [TransferRefused(self.now_ms, transfer.id, *ends, reason)]
+            route = transfer.source, transfer.destination
+            return [TransferRefused(self.now_ms, transfer.id, *route, reason)]
         passage = self._terms.passages[transfer.source, transfer.destination]
         self._books[transfer.source].pay(transfer.asset, -transfer.quanta)
         travelling = transfer.quanta - passage.fee_quanta
