@@ -102,9 +102,10 @@ class Venue:
         assert found is not None
         return found
 
-    def passes(self, duration_ms: int) -> Any:
+    def passes(self, duration_ms: int) -> None:
         self.clock.pass_ms(duration_ms)
-        return self.house.advance()
+        while not self.house.advance().caught_up:
+            pass
 
 
 def signed(
@@ -149,8 +150,8 @@ def running(house: House) -> Iterator[str]:
     begun, loop, ended = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
-        async with serving(house, 0) as port:
-            ports.append(port)
+        async with serving(house, 0) as served:
+            ports.append(served.port)
             begun.set()
             await ended.wait()
 

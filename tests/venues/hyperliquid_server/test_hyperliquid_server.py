@@ -54,10 +54,10 @@ JSON = st.recursive(
 @asynccontextmanager
 async def served(venue: Venue) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
     async with (
-        server.serving(venue.house, 0, by_itself=False) as port,
+        server.serving(venue.house, 0, by_itself=False) as one,
         aiohttp.ClientSession() as session,
     ):
-        yield session, f"http://127.0.0.1:{port}"
+        yield session, f"http://127.0.0.1:{one.port}"
 
 
 def run(venue: Venue, talk: Callable[[aiohttp.ClientSession, str], Awaitable[Any]]) -> Any:

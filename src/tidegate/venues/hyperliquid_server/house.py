@@ -42,13 +42,15 @@ from tidegate.venues.street.values import (
 # Room for the numbers of one account.
 NUMBERS = 10**10
 KEPT = 2_000
+TICKS_A_LOOK = 600
 SCHEDULED_A_DAY = 10
 Row = dict[str, Any]
 
 
 @dataclass(slots=True)
 class News:
-    """What happened since it was last looked at, by coin and by user."""
+    """What happened since it was last looked at, by coin and by user, and whether the market is up
+    to its clock."""
 
     moved: set[str] = field(default_factory=set)
     prints: dict[str, list[Print]] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class News:
     fills: dict[str, list[Fill]] = field(default_factory=dict)
     events: dict[str, list[Event]] = field(default_factory=dict)
     ledger: dict[str, list[Row]] = field(default_factory=dict)
+    caught_up: bool = True
 
     def of_user(self, address: str) -> bool:
         """Whether anything happened to an account."""
@@ -242,12 +245,19 @@ class House:
         self._written.setdefault(desk.user.address, []).append(row)
 
     def advance(self) -> News:
-        """Let time pass; what happened since the last call."""
+        """Let time pass, so much at most that nobody waits long; what happened since the last
+        call."""
         news = News()
         news.ledger, self._written = self._written, {}
-        self._sort(self.street.advance(), news)
-        if self._cancel_scheduled():
-            self._sort(self.street.advance(), news)
+        for _ in range(TICKS_A_LOOK):
+            before_ms = self.street.now_ms
+            self._sort(self.street.advance(1), news)
+            if self._cancel_scheduled():
+                self._sort(self.street.advance(0), news)
+            if self.street.now_ms == before_ms:
+                break
+        else:
+            news.caught_up = False
         return news
 
     def _sort(self, told: Iterable[Happened], news: News) -> None:
