@@ -15,7 +15,10 @@ from tidegate.model.errors import InputError
 
 EXAMPLE = "Example: tidegate paper deribit --port 8090 --crisis crash --speed 60"
 # Servers by name: the module whose `serve` takes what was asked for.
-SERVERS = {"deribit": "tidegate.venues.deribit_server.command"}
+SERVERS = {
+    "deribit": "tidegate.venues.deribit_server.command",
+    "hyperliquid": "tidegate.venues.hyperliquid_server.command",
+}
 FOR_SERVERS = "Of a named venue:"
 
 
@@ -35,7 +38,7 @@ class Asked:
 
 
 def paper(
-    venue: Annotated[str, typer.Argument(help="deribit, or a TOML file of venues for drills.")],
+    venue: Annotated[str, typer.Argument(help="deribit, hyperliquid, or a TOML file for drills.")],
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help=f"{FOR_SERVERS} a free one if 0.")
     ] = 0,

@@ -75,7 +75,7 @@ def test_an_address_that_was_asked_about_has_an_account_with_the_opening_balance
 
 def test_the_same_signed_action_is_done_once() -> None:
     body = signed({"type": "order", "orders": [wire("90000")], "grouping": "na"}, KEYS[0], BEGIN_MS)
-    house = Venue(nonce_ms=lambda: BEGIN_MS).house
+    house = Venue().house
     first, _ = exchange.answer(house, body)
     second, _ = exchange.answer(house, body)
     assert first["status"] == "ok"
@@ -84,7 +84,7 @@ def test_the_same_signed_action_is_done_once() -> None:
 
 @pytest.mark.parametrize("distance_ms", [-2 * DAY_MS, DAY_MS])
 def test_a_nonce_outside_the_window_is_refused(distance_ms: int) -> None:
-    house = Venue(nonce_ms=lambda: BEGIN_MS).house
+    house = Venue().house
     reply, _ = exchange.answer(house, signed({"type": "noop"}, KEYS[0], BEGIN_MS + distance_ms))
     refused(reply, "Invalid nonce")
 

@@ -20,7 +20,6 @@ from hypothesis import strategies as st  # noqa: E402
 
 from tests.venues.hyperliquid_server.running import (  # noqa: E402
     ADDRESSES,
-    BEGIN_MS,
     KEYS,
     Venue,
     signed,
@@ -156,8 +155,7 @@ def test_deep_nesting_is_refused_and_the_server_lives(depth: int) -> None:
 
 
 def test_beyond_1200_of_weight_a_minute_the_answer_is_429_until_the_minute_passes() -> None:
-    now = [BEGIN_MS]
-    venue = Venue(weight=1200, nonce_ms=lambda: now[0])
+    venue = Venue(weight=1200)
 
     async def talk(session: aiohttp.ClientSession, url: str) -> list[int]:
         async def ask() -> int:
@@ -166,7 +164,7 @@ def test_beyond_1200_of_weight_a_minute_the_answer_is_429_until_the_minute_passe
                 return reply.status
 
         found = [await ask() for _ in range(61)]
-        now[0] += MINUTE_MS
+        venue.clock.pass_ms(MINUTE_MS)
         return [*found, await ask()]
 
     assert run(venue, talk) == [200] * 60 + [429, 200]

@@ -189,18 +189,20 @@ class Desk:
 
 
 class House:
-    """The venue; `opening` are dollars of a new account, `nonce_ms` the clock of nonces."""
+    """The venue; a new account has `opening_quanta`. What clients read off their own clocks,
+    nonces, expiries and the dead man's switch, is judged by `wall_ms`; all that the market does
+    goes by the street's clock."""
 
     def __init__(
         self,
         street: Street,
         coins: tuple[Coin, ...],
         opening_quanta: int,
-        nonce_ms: Callable[[], int],
+        wall_ms: Callable[[], int],
         weights: Weights,
         buffer: int,
     ) -> None:
-        self.street, self.coins, self.nonce_ms = street, coins, nonce_ms
+        self.street, self.coins, self.wall_ms = street, coins, wall_ms
         self.by_name = {coin.name: coin for coin in coins}
         self.by_id = {coin.contract.id: coin for coin in coins}
         self.nonces, self.weights, self.users = Nonces(), weights, Users(buffer)
@@ -249,15 +251,10 @@ class House:
         call."""
         news = News()
         news.ledger, self._written = self._written, {}
-        for _ in range(TICKS_A_LOOK):
-            before_ms = self.street.now_ms
-            self._sort(self.street.advance(1), news)
-            if self._cancel_scheduled():
-                self._sort(self.street.advance(0), news)
-            if self.street.now_ms == before_ms:
-                break
-        else:
-            news.caught_up = False
+        before_ms, tick_ms = self.street.now_ms, self.street.market.terms.tick_ms
+        self._cancel_scheduled()
+        self._sort(self.street.advance(TICKS_A_LOOK), news)
+        news.caught_up = self.street.now_ms - before_ms < TICKS_A_LOOK * tick_ms
         return news
 
     def _sort(self, told: Iterable[Happened], news: News) -> None:
@@ -280,17 +277,14 @@ class House:
             desk.remember(one.event)
             news.events.setdefault(one.key, []).append(one.event)
 
-    def _cancel_scheduled(self) -> bool:
+    def _cancel_scheduled(self) -> None:
         """Dead men's switches that are due."""
-        now_ms, any_due = self.street.now_ms, False
+        now_ms = self.wall_ms()
         for user in self.users.all():
-            due_ms = user.cancel_at_ms
-            if due_ms is None or due_ms > now_ms:
+            if user.cancel_at_ms is None or user.cancel_at_ms > now_ms:
                 continue
-            desk, any_due, user.cancel_at_ms = self.desk(user), True, None
-            day, fired = user.fired
-            today = now_ms // DAY_MS
-            user.fired = (today, fired + 1 if day == today else 1)
+            today, (day, fired) = now_ms // DAY_MS, user.fired
+            user.cancel_at_ms, user.fired = None, (today, fired + 1 if day == today else 1)
+            desk = self.desk(user)
             for state in desk.open_orders():
                 desk.cancel(state.id, "scheduled")
-        return any_due

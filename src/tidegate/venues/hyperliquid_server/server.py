@@ -90,11 +90,11 @@ class HyperliquidServer:
         return reply
 
     def _check_weight(self) -> None:
-        if self._house.weights.full(self._house.nonce_ms()):
+        if self._house.weights.full(self._house.wall_ms()):
             raise TooMany
 
     def _weigh(self, weight: int) -> None:
-        self._house.weights.take(weight, self._house.nonce_ms())
+        self._house.weights.take(weight, self._house.wall_ms())
 
     async def _info(self, request: web.Request) -> web.Response:
         return await self._reply(request, self.answer_info)
@@ -144,7 +144,7 @@ class HyperliquidServer:
         async for frame in socket:
             if frame.type is not WSMsgType.TEXT:
                 return
-            if connection.hears_too_much(self._house.nonce_ms()):
+            if connection.hears_too_much(self._house.wall_ms()):
                 connection.drop()
                 return
             self.pass_time()
