@@ -16,7 +16,11 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 # Title of a section: the module that tries its cases.
-VENUES = {"Deribit": "tests.venues.deribit_server.cases"}
+VENUES = {
+    "Deribit": "tests.venues.deribit_server.cases",
+    "Hyperliquid by ccxt": "tests.venues.hyperliquid_server.cases_ccxt",
+    "Hyperliquid by its own SDK": "tests.venues.hyperliquid_server.cases_sdk",
+}
 HEAD = """# Conformance of the paper servers
 
 Written by `python -m tests.venues.conformance`, which trades with the clients as they are
