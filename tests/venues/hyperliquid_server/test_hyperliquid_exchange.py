@@ -130,6 +130,19 @@ def test_an_order_against_a_rule_is_refused_in_the_words_of_the_venue(
     assert venue.ask("openOrders", user=ADDRESSES[0]) == []
 
 
+def test_what_became_of_an_order_is_told_in_the_words_of_the_venue(venue: Venue) -> None:
+    venue.order(wire("90000", "100"), wire("110000", tif="Alo"), wire("90000", tif="Ioc"))
+    venue.order(wire("98090", "15", tif="Ioc"), wire("110000", tif="Ioc"))
+    told = [row["status"] for row in venue.ask("historicalOrders", user=ADDRESSES[0])[::-1]]
+    assert told == [
+        "perpMarginRejected",
+        "badAloPxRejected",
+        "iocCancelRejected",
+        "canceled",
+        "filled",
+    ]
+
+
 def test_a_trigger_order_is_refused_by_name(venue: Venue) -> None:
     trigger = {"trigger": {"isMarket": True, "triggerPx": "90000", "tpsl": "sl"}}
     (status,) = venue.order(wire("90000") | {"t": trigger})

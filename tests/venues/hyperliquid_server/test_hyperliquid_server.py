@@ -315,6 +315,15 @@ def test_a_socket_tracks_ten_users_and_no_more() -> None:
     assert len(listener.topics) == 10
 
 
+def test_fields_that_do_not_matter_make_no_other_subscription() -> None:
+    told: list[bytes] = []
+    listener, one = Listener(told), server.HyperliquidServer(Venue().house)
+    for number in range(50):
+        said = subscribe("allMids", coin=f"{number}", interval=f"{number}")
+        one.hear(listener, json.dumps(said).encode())  # type: ignore[arg-type]
+    assert len(listener.topics) == 1
+
+
 def test_at_most_64_addresses_have_an_account() -> None:
     one = server.HyperliquidServer(Venue().house)
     found = []
