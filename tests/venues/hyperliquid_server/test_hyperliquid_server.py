@@ -199,6 +199,19 @@ def test_a_reader_that_does_not_read_is_dropped_when_its_queue_is_full() -> None
     assert asyncio.run(whole()) == (True, True)
 
 
+def test_a_reader_that_takes_nothing_for_long_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SEND_MAX_S", 0.01)
+
+    async def whole() -> bool:
+        stuck: Any = Stuck()
+        one = connection.Connection(stuck, stuck)
+        one.say(b"{}")
+        await asyncio.wait_for(one.run(), 10)
+        return bool(stuck.aborted)
+
+    assert asyncio.run(whole())
+
+
 @pytest.mark.soak
 def test_a_client_that_asks_and_never_reads_is_dropped_and_the_server_serves_on() -> None:
     venue = Venue()

@@ -15,7 +15,7 @@ from tidegate.model.times import MINUTE_MS
 from tidegate.venues.hyperliquid_server.questions import Subscription
 
 QUEUE_MAX = 512
-SILENCE_MAX_S = 60.0
+SILENCE_MAX_S, SEND_MAX_S = 60.0, 10.0
 MESSAGES_A_MINUTE = 2000
 
 
@@ -52,11 +52,15 @@ class Connection:
         return len(self._heard_ms) > MESSAGES_A_MINUTE
 
     async def run(self) -> None:
-        """Send what is queued; a client to whom nothing was said for a minute is closed."""
+        """Send what is queued. Who was told nothing for a minute is closed, and who takes nothing
+        for ten seconds is dropped."""
         while not self.dropped:
             try:
                 text = await asyncio.wait_for(self._queue.get(), SILENCE_MAX_S)
             except TimeoutError:
                 await self._socket.close()
                 return
-            await self._socket.send_str(text.decode())
+            try:
+                await asyncio.wait_for(self._socket.send_str(text.decode()), SEND_MAX_S)
+            except TimeoutError:
+                self.drop()
