@@ -62,6 +62,7 @@ NETWORK_DOORS = frozenset(
     for path in (
         "venues/paper_server",
         "venues/remote",
+        "venues/deribit_server/server",
         "venues/hyperliquid_server/connection",
         "venues/hyperliquid_server/server",
         "history/intake/public_http",
