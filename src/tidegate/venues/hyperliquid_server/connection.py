@@ -56,11 +56,14 @@ class Connection:
         for ten seconds is dropped."""
         while not self.dropped:
             try:
-                text = await asyncio.wait_for(self._queue.get(), SILENCE_MAX_S)
+                # Not `wait_for`, which may swallow the cancelling that ends this.
+                async with asyncio.timeout(SILENCE_MAX_S):
+                    text = await self._queue.get()
             except TimeoutError:
                 await self._socket.close()
                 return
             try:
-                await asyncio.wait_for(self._socket.send_str(text.decode()), SEND_MAX_S)
+                async with asyncio.timeout(SEND_MAX_S):
+                    await self._socket.send_str(text.decode())
             except TimeoutError:
                 self.drop()
