@@ -212,6 +212,30 @@ def test_a_reader_that_takes_nothing_for_long_is_dropped(monkeypatch: pytest.Mon
     assert asyncio.run(whole())
 
 
+class Taking:
+    """A socket that takes everything."""
+
+    async def send_str(self, text: str) -> None:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_a_sender_that_is_cancelled_as_a_message_comes_ends(steps: int) -> None:
+    async def whole() -> bool:
+        taking: Any = Taking()
+        one = connection.Connection(taking, taking)
+        sender = asyncio.create_task(one.run())
+        await asyncio.sleep(0.001)
+        one.say(b"{}")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        sender.cancel()
+        done, _ = await asyncio.wait({sender}, timeout=1)
+        return sender in done
+
+    assert asyncio.run(whole())
+
+
 @pytest.mark.soak
 def test_a_client_that_asks_and_never_reads_is_dropped_and_the_server_serves_on() -> None:
     venue = Venue()
