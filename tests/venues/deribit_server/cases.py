@@ -173,6 +173,7 @@ async def _bars(t: Trial) -> None:
     bars = await t.client.fetch_ohlcv(PERP, "5m", since, 10)
     assert len(bars) == 10
     assert all(low <= opened <= high for _, opened, high, low, _, _ in bars)
+    assert len(await t.client.fetch_ohlcv(PERP, "1m", since, 10)) == 10
 
 
 @case("trades", "fetch_trades", "get_last_trades_by_instrument")
