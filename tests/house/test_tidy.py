@@ -28,6 +28,7 @@ MANY_PARAMETERS: dict[str, int] = {
     "src/tidegate/cli.py::ablations": 7,
     "src/tidegate/cli.py::killer": 7,
     "src/tidegate/cli.py::chain": 7,
+    "src/tidegate/venues/paper_arguments.py::paper": 10,
 }
 
 
