@@ -32,7 +32,7 @@ class Custody:
             sender=setting.owner,
         )
 
-    def signed(self, value: int, **changes: Any) -> tuple[tuple[int, ...], bytes]:
+    def signed(self, value: int, /, **changes: Any) -> tuple[tuple[int, ...], bytes]:
         """A report of now that has seen every flow, changed as asked, and its signature."""
         from eth_account import Account
         from eth_account.messages import encode_typed_data
@@ -58,7 +58,7 @@ class Custody:
         signature = bytes(Account.sign_message(message, key.key).signature)
         return tuple(report.values()), signature
 
-    def report(self, value: int, **changes: Any) -> int:
+    def report(self, value: int, /, **changes: Any) -> int:
         """Reports, and says what was accepted."""
         self.adapter.report(*self.signed(value, **changes), sender=self.setting.stranger)
         return int(self.adapter.accepted())

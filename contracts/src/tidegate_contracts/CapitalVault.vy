@@ -422,7 +422,7 @@ def fulfil(
         claim = self._to_assets(shares, min(self.priced, sure))
     cost: uint256 = self._unwind(controller, own, claim, moves, before)
     checks._require(own or cost * BPS <= claim * terms.unwind_bps, "vault: unwind cost")
-    checks._require(cost < claim, "vault: unwinding costs the claim")
+    checks._require(cost < claim, "vault: nothing left of the claim")
     assets: uint256 = claim - cost
     checks._require(assets >= min_assets, "vault: below the minimum")
     checks._require(assets <= self.idle, "vault: idle")

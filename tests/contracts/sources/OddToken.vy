@@ -49,6 +49,7 @@ def transfer(receiver: address, amount: uint256) -> bool:
 
 @external
 def transferFrom(owner: address, receiver: address, amount: uint256) -> bool:
+    assert self.allowance[owner][msg.sender] >= amount, "token: allowance"
     self.allowance[owner][msg.sender] -= amount
     return self._move(owner, receiver, amount)
 
