@@ -79,6 +79,12 @@ MATRIX: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "deleverage": (NOBODY, "aave: nothing is borrowed"),
         "perform": (NOBODY, "aave: no actions"),
     },
+    "PerpV2Adapter": {
+        "allocate": (VAULT, "perp: not vault"),
+        "deallocate": (VAULT, "perp: not vault"),
+        "deleverage": (VAULT, "perp: not vault"),
+        "perform": (VAULT, "perp: not vault"),
+    },
     "Keeper": {"act": (ANYBODY, "")},
     "AuditAnchor": {"anchor": (ANYBODY, "")},
 }

@@ -16,6 +16,7 @@ from tests.contracts.setting import (
     CURATOR,
     KEEPER,
     MANAGER,
+    NEVER,
     SNAPSHOT,
     BookLimit,
     Setting,
@@ -25,7 +26,7 @@ from tests.contracts.setting import (
 )
 
 pytestmark = pytest.mark.contracts
-VENUE, TARGET, AAVE, CUSTODY = range(4)
+VENUE, TARGET = range(2)
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Stage:
     setting: Setting
     contracts: dict[str, At]
     custody: Custody
+    curie: At
 
 
 def _fund(setting: Setting) -> None:
@@ -58,7 +60,10 @@ def stage() -> Stage:
     arguments = setting.token.address, vault.address, pool.address, pool.address
     aave = evm.deploy("AaveV3Adapter", *arguments, sender=setting.owner)
     custody = Custody(setting)
-    for adapter in (aave, custody.adapter):
+    curie = evm.deploy("tests/contracts/sources/PerpDouble.vy", sender=setting.owner)
+    curie.set_price(10**18, sender=setting.owner)
+    perp = evm.deploy("PerpV2Adapter", *arguments[:2], *[curie.address] * 4, sender=setting.owner)
+    for adapter in (aave, custody.adapter, perp):
         setting.add_venue(adapter, VenueLimit())
         setting.venues.append(adapter)
     bounds = vault.address, 30 * DAY_S, 3_600, 1_000, 100
@@ -69,19 +74,27 @@ def stage() -> Stage:
     setting.through_timelock(manager, "set_root", account("strategist"), leaf)
     vault.transfer_ownership(account("next"), sender=setting.owner)
     _fund(setting)
-    setting.rebalance(*(setting.move(i, 200) for i in range(4)))
+    setting.rebalance(*(setting.move(i, 200) for i in range(5)))
     _announce(setting, manager)
     custody.report(200)
     contracts = {"CapitalVault": vault, "RiskPolicy": setting.policy, "ActionManager": manager}
-    contracts |= {"AttestedAdapter": custody.adapter, "AaveV3Adapter": aave, "Keeper": keeper}
-    contracts["AuditAnchor"] = setting.anchor
-    return Stage(setting, contracts, custody)
+    contracts |= {"AttestedAdapter": custody.adapter, "AaveV3Adapter": aave, "PerpV2Adapter": perp}
+    contracts |= {"Keeper": keeper, "AuditAnchor": setting.anchor}
+    return Stage(setting, contracts, custody, curie)
 
 
 def _action(setting: Setting) -> tuple[str, str, bytes, int]:
     """A call that a strategist may make: the venue's adapter approves the curator."""
     data = setting.token.data("approve", setting.curator, 5)
     return setting.venues[0].address, setting.token.address, data, 1
+
+
+def _trade(stage: Stage) -> None:
+    """A position at the double of curie, by an allowed call."""
+    at = stage.curie.address
+    data = stage.curie.data("openPosition", (at, False, False, 10, 0, NEVER, 0, bytes(32)))
+    adapter = stage.contracts["PerpV2Adapter"].address
+    stage.setting.vault.act(adapter, at, data, sender=account("manager"))
 
 
 def _announce(setting: Setting, manager: At) -> None:
@@ -156,6 +169,8 @@ def arguments(stage: Stage, contract: str, name: str, caller: str) -> tuple[Any,
         ("AttestedAdapter", "deleverage"): (1,),
         ("AttestedAdapter", "perform"): (token, b""),
         ("AaveV3Adapter", "deleverage"): (1,),
+        ("PerpV2Adapter", "deleverage"): (1,),
+        ("PerpV2Adapter", "perform"): (token, b""),
         ("AaveV3Adapter", "perform"): (token, b""),
     }
     return special.get((contract, name), calls.get(name, ()))
@@ -199,6 +214,11 @@ def _contract_acts(stage: Stage, contract: str, name: str) -> None:
     if "itself" in MATRIX[contract][name][0]:
         given = arguments(stage, contract, name, setting.curator)
         setting.through_timelock(at, name, *given)
+    elif name == "deleverage":
+        _trade(stage)
+        setting.vault.deleverage(at.address, 5_000, 0, sender=account("keeper"))
+    elif name == "perform":
+        _trade(stage)
     else:
         delta = -10 if name == "deallocate" else 10
         if contract == "AttestedAdapter" and name == "deallocate":
