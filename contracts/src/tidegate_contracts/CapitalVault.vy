@@ -25,10 +25,11 @@ from ethereum.ercs import IERC20
 from ethereum.ercs import IERC20Detailed
 from snekmate.auth import ownable
 from snekmate.tokens import erc20
-from snekmate.utils import ecdsa
 from snekmate.utils import eip712_domain_separator
 import book
 import checks
+import orders
+import pricing
 import timelock
 from interfaces import IAuditAnchor
 from interfaces import IRiskPolicy
@@ -36,7 +37,8 @@ from interfaces import IVenueAdapter
 
 initializes: ownable
 initializes: erc20[ownable := ownable]
-uses: eip712_domain_separator
+initializes: orders[eip712_domain_separator := eip712_domain_separator]
+initializes: pricing
 initializes: timelock
 
 exports: (
@@ -51,25 +53,22 @@ exports: (
     erc20.transferFrom,
     erc20.approve,
     erc20.eip712Domain,
+    orders.order_nonce,
+    orders.last_order_at,
+    orders.threshold,
+    orders.signers,
+    orders.is_signer,
+    pricing.priced,
+    pricing.locked,
+    pricing.accrued_at,
+    pricing.unlocks_at,
     timelock.submitted_at,
 )
 
 BPS: constant(uint256) = 10_000
 DAY_S: constant(uint256) = 86_400
 DELAY_MIN_S: constant(uint256) = 2 * DAY_S
-SIGNERS_MAX: constant(uint256) = 8
 OFFSET: constant(uint8) = 6  # the share has that many decimals more than the asset
-VIRTUAL_SHARES: constant(uint256) = 10**6
-ORDER_TYPE: constant(bytes32) = keccak256(
-    "Order(uint256 nonce,uint256 deadline,bytes32 snapshot,uint256 minTotal,bytes32 moves)"
-)
-
-
-struct Order:
-    nonce: uint256
-    deadline: uint256  # last second in which it may be carried out
-    snapshot: bytes32  # root of the snapshot that it rests on; it is anchored
-    min_total: uint256  # of the book afterwards, units of the asset
 
 
 struct Config:
@@ -138,11 +137,6 @@ event Appointed:
     account: indexed(address)
 
 
-event SignersSet:
-    signers: DynArray[address, SIGNERS_MAX]
-    threshold: uint256
-
-
 event VenueAdded:
     adapter: indexed(address)
 
@@ -163,21 +157,13 @@ ANCHOR: immutable(IAuditAnchor)
 pending_owner: public(address)
 holder: public(HashMap[book.Role, address])
 _has_role: HashMap[address, bool]
-threshold: public(uint256)
-signers: public(DynArray[address, SIGNERS_MAX])
-is_signer: public(HashMap[address, bool])
 venues: public(DynArray[address, book.VENUES_MAX])
 
 paused: public(bool)
 shut_down: public(bool)
-_pulse: uint256  # nonce of the next order (128 bits), second of the last one (128)
 
 idle: public(uint256)  # ours and at no venue; more may lie here that nobody deposited
 reserved: public(uint256)  # fulfilled and not paid yet; no part of the book
-priced: public(uint256)  # of the book at the last accrual, what shares are priced on
-locked: public(uint256)  # gains at the last accrual that are not paid out yet
-accrued_at: public(uint256)
-unlocks_at: public(uint256)
 
 isOperator: public(HashMap[address, HashMap[address, bool]])
 _pending: HashMap[address, uint256]  # shares
@@ -209,7 +195,8 @@ def __init__(
     asset_decimals: uint8 = staticcall IERC20Detailed(asset.address).decimals()
     erc20.__init__(name, symbol, asset_decimals + OFFSET, name, "1")
     timelock.__init__()
-    self.accrued_at = block.timestamp
+    orders.__init__()
+    pricing.__init__()
     self._appoint(book.Role.CURATOR, roles[0])
     self._appoint(book.Role.ALLOCATOR, roles[1])
     self._appoint(book.Role.SENTINEL, roles[2])
@@ -247,7 +234,7 @@ def config() -> Config:
 @external
 def totalAssets() -> uint256:
     """@notice What shares are priced on: the book at liquidation value without locked gains."""
-    return self._accrual(self._book().total)[0]
+    return self._price()
 
 
 @view
@@ -260,13 +247,13 @@ def current_book() -> book.Book:
 @view
 @external
 def convertToShares(assets: uint256) -> uint256:
-    return self._to_shares(assets, self._accrual(self._book().total)[0])
+    return pricing._to_shares(assets, self._price(), erc20.totalSupply)
 
 
 @view
 @external
 def convertToAssets(shares: uint256) -> uint256:
-    return self._to_assets(shares, self._accrual(self._book().total)[0])
+    return pricing._to_assets(shares, self._price(), erc20.totalSupply)
 
 
 @view
@@ -284,20 +271,20 @@ def maxMint(receiver: address) -> uint256:
 @view
 @external
 def previewDeposit(assets: uint256) -> uint256:
-    return self._to_shares(assets, self._accrual(self._book().total)[0])
+    return pricing._to_shares(assets, self._price(), erc20.totalSupply)
 
 
 @view
 @external
 def previewMint(shares: uint256) -> uint256:
-    return self._to_assets_up(shares, self._accrual(self._book().total)[0])
+    return pricing._to_assets_up(shares, self._price(), erc20.totalSupply)
 
 
 @external
 def deposit(assets: uint256, receiver: address) -> uint256:
     """@return Shares, rounded down."""
     self._accrue_to_deposit()
-    shares: uint256 = self._to_shares(assets, self.priced)
+    shares: uint256 = pricing._to_shares(assets, pricing.priced, erc20.totalSupply)
     self._deposit(assets, shares, receiver)
     return shares
 
@@ -306,7 +293,7 @@ def deposit(assets: uint256, receiver: address) -> uint256:
 def mint(shares: uint256, receiver: address) -> uint256:
     """@return Assets taken, rounded up."""
     self._accrue_to_deposit()
-    assets: uint256 = self._to_assets_up(shares, self.priced)
+    assets: uint256 = pricing._to_assets_up(shares, pricing.priced, erc20.totalSupply)
     self._deposit(assets, shares, receiver)
     return assets
 
@@ -412,14 +399,14 @@ def fulfil(
     own: bool = msg.sender == controller or self.isOperator[controller][msg.sender]
     before: book.Book = self._book()
     terms: IRiskPolicy.ExitTerms = self._exit_terms(before)
-    self._accrue(before.total)
-    gross: uint256 = self._to_assets(shares, self.priced)
+    pricing._accrue(before.total, CONFIG.unlock_s)
+    gross: uint256 = pricing._to_assets(shares, pricing.priced, erc20.totalSupply)
     discounted: bool = not self._within_quota(shares, terms)
     claim: uint256 = gross
     if discounted:
         checks._require(own, "vault: beyond the quota or stale")
         sure: uint256 = before.total - min(before.total, terms.discount)
-        claim = self._to_assets(shares, min(self.priced, sure))
+        claim = pricing._to_assets(shares, min(pricing.priced, sure), erc20.totalSupply)
     cost: uint256 = self._unwind(controller, own, claim, moves, before)
     checks._require(own or cost * BPS <= claim * terms.unwind_bps, "vault: unwind cost")
     checks._require(cost < claim, "vault: nothing left of the claim")
@@ -427,7 +414,7 @@ def fulfil(
     checks._require(assets >= min_assets, "vault: below the minimum")
     checks._require(assets <= self.idle, "vault: idle")
     # What a discount leaves in the book is found as a gain by the next accrual, and is locked.
-    self.priced -= gross
+    pricing.priced -= gross
     self.idle -= assets
     self.reserved += assets
     self._pending[controller] -= shares
@@ -457,7 +444,7 @@ def withdraw(assets: uint256, receiver: address, controller: address) -> uint256
     checks._require(assets > 0, "vault: no assets")
     claimable: uint256 = self._claimable_assets[controller]
     checks._require(assets <= claimable, "vault: more than is claimable")
-    shares: uint256 = self._ceil_div(self._claimable_shares[controller] * assets, claimable)
+    shares: uint256 = pricing._ceil_div(self._claimable_shares[controller] * assets, claimable)
     self._pay(assets, shares, receiver, controller)
     return shares
 
@@ -465,31 +452,17 @@ def withdraw(assets: uint256, receiver: address, controller: address) -> uint256
 @external
 def accrue():
     """@notice Looks at the book, so that gains begin to be paid out and losses count."""
-    self._accrue(self._book().total)
+    pricing._accrue(self._book().total, CONFIG.unlock_s)
 
 
 # Orders.
 
 
-@view
-@external
-def order_nonce() -> uint256:
-    """@notice The nonce that the next order must have."""
-    return self._pulse & (2**128 - 1)
-
-
-@view
-@external
-def last_order_at() -> uint256:
-    """@notice The second of the last order; zero before the first."""
-    return self._pulse >> 128
-
-
 @external
 def rebalance(
-    order: Order,
+    order: orders.Order,
     moves: DynArray[book.Move, book.VENUES_MAX],
-    signatures: DynArray[Bytes[65], SIGNERS_MAX],
+    signatures: DynArray[Bytes[65], orders.SIGNERS_MAX],
 ):
     """
     @notice Carries out a signed order, then holds the whole book against the policy.
@@ -497,10 +470,7 @@ def rebalance(
     """
     self._check_open()
     checks._require(msg.sender == self.holder[book.Role.ALLOCATOR], "vault: not allocator")
-    checks._require(block.timestamp <= order.deadline, "vault: expired")
-    checks._require(order.nonce == self._pulse & (2**128 - 1), "vault: nonce")
-    self._check_signatures(self._order_hash(order, moves), signatures)
-    self._pulse = (order.nonce + 1) | (block.timestamp << 128)
+    orders._take(order, moves, signatures)
 
     before: book.Book = self._book()
     sent: uint256 = 0
@@ -647,19 +617,10 @@ def execute(data: Bytes[1024]):
 
 
 @external
-def set_signers(signers: DynArray[address, SIGNERS_MAX], threshold: uint256):
+def set_signers(signers: DynArray[address, orders.SIGNERS_MAX], threshold: uint256):
     """@notice Replaces all signers. One alone is not enough to move money."""
     checks._require(msg.sender == self, "vault: not timelock")
-    checks._require(2 <= threshold and threshold <= len(signers), "vault: threshold")
-    for old: address in self.signers:
-        self.is_signer[old] = False
-    for signer: address in signers:
-        new: bool = signer != empty(address) and not self.is_signer[signer]
-        checks._require(new, "vault: signer twice or empty")
-        self.is_signer[signer] = True
-    self.signers = signers
-    self.threshold = threshold
-    log SignersSet(signers=signers, threshold=threshold)
+    orders._set_signers(signers, threshold)
 
 
 @external
@@ -798,63 +759,13 @@ def _judge(before: book.Book, after: book.Book, sent: uint256):
     extcall IRiskPolicy(policy).check(before, after, sent)
 
 
-@internal
-@view
-def _order_hash(order: Order, moves: DynArray[book.Move, book.VENUES_MAX]) -> bytes32:
-    return eip712_domain_separator._hash_typed_data_v4(
-        keccak256(abi_encode(ORDER_TYPE, order, keccak256(abi_encode(moves))))
-    )
-
-
-@internal
-@view
-def _check_signatures(digest: bytes32, signatures: DynArray[Bytes[65], SIGNERS_MAX]):
-    threshold: uint256 = self.threshold
-    checks._require(threshold != 0, "vault: no signers")
-    checks._require(len(signatures) >= threshold, "vault: too few signatures")
-    last: address = empty(address)
-    for signature: Bytes[65] in signatures:
-        signer: address = ecdsa._recover_sig(digest, signature)
-        checks._require(self.is_signer[signer], "vault: not a signer")
-        ascending: bool = convert(signer, uint160) > convert(last, uint160)
-        checks._require(ascending, "vault: signers not ascending")
-        last = signer
-
-
 # Shares and their price.
 
 
 @internal
 @view
-def _accrual(total: uint256) -> (uint256, uint256, uint256):
-    """
-    @notice Gains are locked and paid out evenly until `unlocks_at`; a new gain moves that time by
-            its weight. Losses come out of locked gains first.
-    @return What shares are priced on, what is locked, and until when.
-    """
-    ends: uint256 = self.unlocks_at
-    locked: uint256 = 0
-    if block.timestamp < ends:
-        # Rounded up: what is locked is not paid out early.
-        left: uint256 = self.locked * (ends - block.timestamp)
-        locked = self._ceil_div(left, ends - self.accrued_at)
-    priced: uint256 = self.priced + self.locked - locked
-    if total >= priced + locked:
-        gain: uint256 = total - priced - locked
-        if gain > 0:
-            weight: uint256 = locked * (max(ends, block.timestamp) - block.timestamp)
-            ends = block.timestamp + (weight + gain * CONFIG.unlock_s) // (locked + gain)
-            locked += gain
-    else:
-        priced = min(priced, total)
-        locked = total - priced
-    return priced, locked, ends
-
-
-@internal
-def _accrue(total: uint256):
-    self.priced, self.locked, self.unlocks_at = self._accrual(total)
-    self.accrued_at = block.timestamp
+def _price() -> uint256:
+    return pricing._accrual(self._book().total, CONFIG.unlock_s)[0]
 
 
 @internal
@@ -862,7 +773,7 @@ def _accrue_to_deposit():
     self._check_open()
     current: book.Book = self._book()
     checks._require(self._exit_terms(current).fresh, "vault: stale report")
-    self._accrue(current.total)
+    pricing._accrue(current.total, CONFIG.unlock_s)
 
 
 @internal
@@ -873,7 +784,7 @@ def _deposit(assets: uint256, shares: uint256, receiver: address):
     checks._require(done, "vault: transfer failed")
     checks._require(staticcall ASSET.balanceOf(self) == before + assets, "vault: token takes a fee")
     self.idle += assets
-    self.priced += assets
+    pricing.priced += assets
     erc20._mint(receiver, shares)
     log Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
 
@@ -951,30 +862,6 @@ def _exit_terms(current: book.Book) -> IRiskPolicy.ExitTerms:
 def _max_deposit() -> uint256:
     open: bool = not self.paused and not self.shut_down and self._exit_terms(self._book()).fresh
     return max_value(uint256) if open else 0
-
-
-@internal
-@view
-def _to_shares(assets: uint256, priced: uint256) -> uint256:
-    return assets * (erc20.totalSupply + VIRTUAL_SHARES) // (priced + 1)
-
-
-@internal
-@view
-def _to_assets(shares: uint256, priced: uint256) -> uint256:
-    return shares * (priced + 1) // (erc20.totalSupply + VIRTUAL_SHARES)
-
-
-@internal
-@view
-def _to_assets_up(shares: uint256, priced: uint256) -> uint256:
-    return self._ceil_div(shares * (priced + 1), erc20.totalSupply + VIRTUAL_SHARES)
-
-
-@internal
-@pure
-def _ceil_div(x: uint256, y: uint256) -> uint256:
-    return x // y if x % y == 0 else x // y + 1
 
 
 @internal

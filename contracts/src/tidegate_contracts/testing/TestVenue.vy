@@ -74,7 +74,8 @@ def deleverage(share_bps: uint256):
     assert self.requirement > 0, "venue: nothing open"
     closed: uint256 = self.requirement * share_bps // BPS
     self.requirement -= closed
-    self.held -= closed * self.cost_bps // BPS
+    # Whatever was brought home before is not there to pay with.
+    self.held -= min(self.held, closed * self.cost_bps // BPS)
 
 
 @external
