@@ -46,7 +46,7 @@ test-browser: $(STAMP)  ## Open every page that a command writes in headless Chr
 		$(BIN)/python -m pytest -q -m browser tests/browser
 
 test-contracts: $(CHAIN_STAMP)  ## Compile the vault's contracts and try them in an EVM (SOAK=1: for hours)
-	@HYPOTHESIS_PROFILE=ci $(CHAIN) -m pytest -q -n $(WORKERS) \
+	@HYPOTHESIS_PROFILE=$(if $(SOAK),soak,ci) $(CHAIN) -m pytest -q -n $(WORKERS) \
 		-m 'contracts and $(if $(SOAK),soak,not soak)' tests/contracts
 
 check: $(STAMP)  ## Lint, format, types, and the order of the rooms
