@@ -73,6 +73,22 @@ def test_previews_equal_what_is_done_at_any_price(
     assert vault.mint(shares, BOB, sender=BOB) == vault.previewMint(shares)
 
 
+@settings(max_examples=40, deadline=None)
+@given(first=st.integers(3, 10**9), lost=st.integers(1, 10**9), shares=st.integers(1, 10**16))
+def test_minting_costs_and_depositing_gives_what_is_rounded_for_the_vault(
+    first: int, lost: int, shares: int
+) -> None:
+    setting = vault_with_venues(1)
+    vault = setting.vault
+    setting.deposit(ALICE, first)
+    setting.rebalance(setting.move(0, first))
+    setting.venues[0].set_market(first - lost % first, 0, 0, sender=setting.owner)
+    supply, priced = vault.totalSupply() + OFFSET, vault.totalAssets() + 1
+    cost, given_shares = vault.previewMint(shares), vault.previewDeposit(shares)
+    assert shares * priced <= cost * supply < shares * priced + supply
+    assert shares * supply - priced < given_shares * priced <= shares * supply
+
+
 def test_priced_at_fulfilment_redemption_has_no_preview() -> None:
     vault = vault_with_venues(0).vault
     for preview in (vault.previewRedeem, vault.previewWithdraw):
@@ -134,6 +150,15 @@ def test_gain_is_priced_evenly_over_a_week_from_when_it_is_seen() -> None:
         assert setting.vault.totalAssets() == 1_000 + 100 * day
     setting.evm.wait(WEEK_S)
     assert setting.vault.totalAssets() == 1_700
+
+
+def test_gain_of_one_unit_is_locked_until_the_end() -> None:
+    setting = with_gain(1)
+    setting.vault.accrue()
+    setting.evm.wait(WEEK_S - 1)
+    assert setting.vault.totalAssets() == 1_000
+    setting.evm.wait(1)
+    assert setting.vault.totalAssets() == 1_001
 
 
 @pytest.mark.parametrize("looks", [1, 7, 50])
