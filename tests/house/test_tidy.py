@@ -181,6 +181,11 @@ def test_datetime_in_model_is_allowed_and_its_clock_is_not() -> None:
             Source("examples/x.py", "#!/usr/bin/env python3\n" + SPDX),
         ),
         (
+            tidy.missing_licence_lines,
+            Source("contracts/x.vy", SPDX),
+            Source("contracts/x.vy", tidy.SPDX_CONTRACTS),
+        ),
+        (
             tidy.leftovers,
             Source("docs/x.md", "TO" + "DO: say more"),
             Source("docs/x.md", "Say more to do more."),

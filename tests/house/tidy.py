@@ -27,9 +27,11 @@ EDGES = frozenset({"src/tidegate/pricing/evidence.py"})
 ROOMS_WITH_DATETIME = frozenset({"model"})
 
 SPDX = "# SPDX-License-Identifier: Apache-2.0"
+# The contracts are a distribution of their own (docs/adr/0008).
+SPDX_CONTRACTS = "# SPDX-License-Identifier: AGPL-3.0-only"
 FOLDERS = ("src", "tests", "docs", "benchmarks", "examples", "contracts", ".ci")
 TEXT_SUFFIXES = frozenset(
-    ".py .pyi .md .toml .json .yml .yaml .txt .lock .cfg .ini .sh .svg .html .sql .vy".split()
+    ".py .pyi .md .toml .json .yml .yaml .txt .lock .cfg .ini .sh .svg .html .sql .vy .vyi".split()
 )
 TEXT_NAMES = frozenset({"Makefile", "LICENSE", ".gitignore", "run"})
 
@@ -299,12 +301,14 @@ def vague_names(files: Iterable[Source]) -> list[str]:
 
 
 def missing_licence_lines(files: Iterable[Source]) -> list[str]:
-    """Python files without the SPDX line as their first, or second after a `#!` line."""
+    """Python and Vyper files without their SPDX line as the first, or second after a `#!` line."""
     found = []
     for file in files:
+        vyper = file.path.endswith((".vy", ".vyi"))
+        expected = SPDX_CONTRACTS if vyper or file.path.startswith("contracts/") else SPDX
         lines = [line for line in file.text.splitlines()[:2] if not line.startswith("#!")]
-        if file.is_python and lines[:1] != [SPDX]:
-            found.append(f"{file.path}:1: expected {SPDX!r}")
+        if (file.is_python or vyper) and lines[:1] != [expected]:
+            found.append(f"{file.path}:1: expected {expected!r}")
     return found
 
 
