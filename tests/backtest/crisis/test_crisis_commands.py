@@ -187,3 +187,18 @@ def test_all_crises_end_without_a_failure(crisis: Run, tmp_path: Path, data_root
     played = {(line["crisis"], line["market"]) for line in document["lines"]}
     assert played == {(name, market) for name, one in crises().items() for market in one.markets}
     assert document["failed"] == []
+
+
+def test_contagion_is_a_crisis_command_and_refuses_what_nobody_has(crisis: Run) -> None:
+    words = ["contagion", "--move", "-0.01", "--json"]
+    for said in ("accounts=100", "seeds=1", "end_s=800", "step_s=4"):
+        words += ["--assume", said]
+    ended = crisis(*words)
+    document = json.loads(ended.out)
+    assert ended.status == (1 if document["harmless_share"] is None else 0)
+    assert document["crowd"]["accounts"] == 100
+    assert document["shock"]["move"] == -0.01
+    assert "Example: tidegate crisis contagion" in crisis("contagion", "--help").out
+    refused = crisis("contagion", "--assume", "depth=1")
+    assert refused.status == 2
+    assert "depth" in refused.err
