@@ -20,7 +20,7 @@ from tidegate.backtest.crisis.playing import (
     play_job,
     specs_of,
 )
-from tidegate.backtest.experiment import Spec
+from tidegate.backtest.experiment import CLAIMS, Spec
 from tidegate.model.errors import InputError
 
 # The cheapest: plain rules on the market that is made fastest.
@@ -61,9 +61,14 @@ def test_run_writes_rows_summary_and_page_and_is_not_played_again(
     assert document["failed"] == []
     assert {run["policy"] for run in document["runs"]} >= {"cash", "fixed 4"}
     assert page.read_text() == (out / "crises.html").read_text()
-    assert "bankruptcy filing of 2022-11-11" in page.read_text()
+    assert "bankrupt on 2022-11-11" in page.read_text()
     text = (out / "crises.md").read_text()
-    assert text.startswith("### 2022-11: FTX")
+    head, _, told = text.partition("### 2022-11: FTX")
+    assert head.startswith("| crisis | market | fixed 4 | fixed 2.5 |\n")
+    (line,) = [line for line in document["lines"] if line["policy"] == "fixed 4"]
+    shown = f"{line['liquidated']:.0%} / {line['worst_loss']:.1%}"
+    assert f"| 2022-11 | second | {shown} |" in head
+    assert told
     assert "| fixed 4 | 1 |" in text
     assert "| fixed 5 |" not in text
     again = crisis(*ONE_SEED, "--out", out, "--json")
@@ -169,7 +174,7 @@ def test_every_baseline_is_played_with_the_same_capital_on_the_same_market() -> 
     for market in ("first", "second"):
         kinds = {spec.policy for spec in specs_of("insolvency", market)}
         others = {"fixed", "threshold", "desk", "per-venue", "foresight", "cash"}
-        assert kinds == {"tidegate", *others}
+        assert kinds == {"tidegate", CLAIMS, *others}
     fixed = [s.leverage for s in specs_of("insolvency", "first") if s.policy == "fixed"]
     assert (max(fixed), min(fixed)) == (50.0, 1.6667)  # type: ignore[type-var]
     rows = play_job(job(CASH, Spec("fixed", 1.6667)))
