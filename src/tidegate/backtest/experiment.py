@@ -49,6 +49,7 @@ from tidegate.backtest.variants import (
     jointly,
     kept,
     variant,
+    with_claims,
     with_mandate,
 )
 from tidegate.engine.cycle import Cycle, Tools, World
@@ -79,7 +80,9 @@ PLAIN = {
 Witness = Callable[[Session, int], None]
 # The engine, by the programme of the mandate or by the joint plan whatever the mandate says.
 JOINT = "joint"
-ENGINE = ("tidegate", JOINT)
+# The same with every venue's claim held to a cap that binds, see `variants.with_claims`.
+CLAIMS = "tidegate-claims"
+ENGINE = ("tidegate", CLAIMS, JOINT)
 # Rules on the coins that paid best; the others hold every coin.
 BEST = ("fixed-best", "threshold-best")
 # A rule without a leverage of its own choosing runs at the one that is usual for it.
@@ -202,8 +205,10 @@ def _open(experiment: Experiment, spec: Spec, journal_path: Path | None) -> Sess
 
 
 def _said(experiment: Experiment, spec: Spec) -> Mandate:
-    """The mandate as it is, or with the joint plan."""
+    """The mandate as it is, with the joint plan, or with watched claims."""
     said = experiment.arrangement.mandate
+    if spec.policy == CLAIMS:
+        return with_claims(said)
     if spec.policy == JOINT:
         said = jointly(said)
         check_joint(said, "mandate")

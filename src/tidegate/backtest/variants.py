@@ -21,6 +21,8 @@ JOINT_PARTS = (LATENCY, MARGIN, BANDS, CERTIFICATE)
 # Without buffers nothing beyond the inner level is kept.
 NO_BUFFER = 1.02
 SLOW_S = 3600
+# The share of equity that a venue may owe where claims are watched, and of the stress counted.
+CLAIM_CAP, CLAIMS_COUNTED = 0.4, 1.0
 
 
 def variant(mandate: Mandate, leverage: float | None, without: tuple[str, ...]) -> Mandate:
@@ -50,6 +52,15 @@ def variant(mandate: Mandate, leverage: float | None, without: tuple[str, ...]) 
 def jointly(mandate: Mandate) -> Mandate:
     """The mandate with the joint plan for its programme."""
     return msgspec.structs.replace(mandate, allocation=Allocation("joint"))
+
+
+def with_claims(
+    mandate: Mandate, cap: float = CLAIM_CAP, claims: float = CLAIMS_COUNTED
+) -> Mandate:
+    """The mandate with a cap on what each venue may owe, watched at a share of the stress."""
+    venues = {n: msgspec.structs.replace(v, claim_cap=cap) for n, v in mandate.venue.items()}
+    stress = msgspec.structs.replace(mandate.stress, claims=claims)
+    return msgspec.structs.replace(mandate, venue=venues, stress=stress)
 
 
 def kept(mandate: Mandate, without: tuple[str, ...]) -> Kept:

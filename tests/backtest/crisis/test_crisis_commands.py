@@ -20,7 +20,7 @@ from tidegate.backtest.crisis.playing import (
     play_job,
     specs_of,
 )
-from tidegate.backtest.experiment import Spec
+from tidegate.backtest.experiment import CLAIMS, Spec
 from tidegate.model.errors import InputError
 
 # The cheapest: plain rules on the market that is made fastest.
@@ -61,9 +61,14 @@ def test_run_writes_rows_summary_and_page_and_is_not_played_again(
     assert document["failed"] == []
     assert {run["policy"] for run in document["runs"]} >= {"cash", "fixed 4"}
     assert page.read_text() == (out / "crises.html").read_text()
-    assert "bankruptcy filing of 2022-11-11" in page.read_text()
+    assert "bankrupt on 2022-11-11" in page.read_text()
     text = (out / "crises.md").read_text()
-    assert text.startswith("### 2022-11: FTX")
+    head, _, told = text.partition("### 2022-11: FTX")
+    assert head.startswith("| crisis | market | fixed 4 | fixed 2.5 |\n")
+    (line,) = [line for line in document["lines"] if line["policy"] == "fixed 4"]
+    shown = f"{line['liquidated']:.0%} / {line['worst_loss']:.1%}"
+    assert f"| 2022-11 | second | {shown} |" in head
+    assert told
     assert "| fixed 4 | 1 |" in text
     assert "| fixed 5 |" not in text
     again = crisis(*ONE_SEED, "--out", out, "--json")
@@ -169,7 +174,7 @@ def test_every_baseline_is_played_with_the_same_capital_on_the_same_market() -> 
     for market in ("first", "second"):
         kinds = {spec.policy for spec in specs_of("insolvency", market)}
         others = {"fixed", "threshold", "desk", "per-venue", "foresight", "cash"}
-        assert kinds == {"tidegate", *others}
+        assert kinds == {"tidegate", CLAIMS, *others}
     fixed = [s.leverage for s in specs_of("insolvency", "first") if s.policy == "fixed"]
     assert (max(fixed), min(fixed)) == (50.0, 1.6667)  # type: ignore[type-var]
     rows = play_job(job(CASH, Spec("fixed", 1.6667)))
@@ -187,3 +192,18 @@ def test_all_crises_end_without_a_failure(crisis: Run, tmp_path: Path, data_root
     played = {(line["crisis"], line["market"]) for line in document["lines"]}
     assert played == {(name, market) for name, one in crises().items() for market in one.markets}
     assert document["failed"] == []
+
+
+def test_contagion_is_a_crisis_command_and_refuses_what_nobody_has(crisis: Run) -> None:
+    words = ["contagion", "--move", "-0.01", "--json"]
+    for said in ("accounts=100", "seeds=1", "end_s=800", "step_s=4"):
+        words += ["--assume", said]
+    ended = crisis(*words)
+    document = json.loads(ended.out)
+    assert ended.status == (1 if document["harmless_share"] is None else 0)
+    assert document["crowd"]["accounts"] == 100
+    assert document["shock"]["move"] == -0.01
+    assert "Example: tidegate crisis contagion" in crisis("contagion", "--help").out
+    refused = crisis("contagion", "--assume", "depth=1")
+    assert refused.status == 2
+    assert "depth" in refused.err

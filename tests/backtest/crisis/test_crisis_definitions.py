@@ -16,9 +16,9 @@ NAMES = (
 # What sets each of these apart from a mere fall.
 OWN = {
     "2022-05": ("depeg",),
-    "2022-11": ("insolvent", "freeze_hours"),
+    "2022-11": ("fails_hours", "freeze_hours"),
     "2025-10-10": ("adl_share", "collateral_depeg", "collateral_depeg_minutes"),
-    "drained": ("rush_hours", "drain_hours", "insolvent"),
+    "drained": ("rush_hours", "drain_hours", "fails_hours"),
     "stuck-oracle": ("stuck_mark_minutes",),
 }
 WHOLE = """

@@ -33,60 +33,34 @@ def row(policy: str, seed: int = 1, **more: object) -> Row:
     return Row(crisis="x", market="first", seed=seed, policy=policy, **said)  # type: ignore[arg-type]
 
 
-def test_causes_of_a_run_sum_to_its_change_of_equity_less_what_is_stranded(
-    played: tuple[Contest, Outcome],
-) -> None:
+def test_causes_of_a_run_sum_to_its_change_of_equity(played: tuple[Contest, Outcome]) -> None:
     contest, outcome = played
-    found = row_of("insolvency", contest, outcome, FIXED, loses_money=True)
+    found = row_of("insolvency", contest, outcome, FIXED)
     change = outcome.ledger.equity_micro / outcome.start_micro - 1.0
-    assert sum(found.causes.values()) == pytest.approx(change - found.stranded, abs=1e-9)
-    assert found.stranded > 0.0
-
-
-def test_money_at_a_venue_that_pays_again_is_not_lost(played: tuple[Contest, Outcome]) -> None:
-    contest, outcome = played
-    kept = row_of("insolvency", contest, outcome, FIXED, loses_money=False)
-    lost = row_of("insolvency", contest, outcome, FIXED, loses_money=True)
-    assert (kept.stranded, kept.orphaned) == (0.0, 0.0)
-    assert kept.result > lost.result
-    at_venue = outcome.series.venue_equity[contest.crisis_venue or ""][-1]
-    assert lost.stranded == pytest.approx(max(0, at_venue) / outcome.start_micro)
-
-
-def test_what_others_hold_against_the_failed_venue_is_orphaned(
-    played: tuple[Contest, Outcome],
-) -> None:
-    """Per coin the other venues' net is what the failed venue's own legs had hedged."""
-    contest, outcome = played
-    found = row_of("insolvency", contest, outcome, FIXED, loses_money=True)
-    tape, venue = contest.experiment.tape, contest.crisis_venue or ""
-    instruments = contest.experiment.arrangement.terms.instruments
-    held = outcome.ledger.account(venue).positions
-    legs = sum(
-        instruments[name].notional(position.lots, tape.tracks[name].mark_close[-1])
-        for name, position in held.items()
-    )
-    assert legs > 0
-    assert found.orphaned == pytest.approx(legs / outcome.start_micro, rel=0.05)
+    assert sum(found.causes.values()) == pytest.approx(change, abs=1e-9)
+    assert found.causes["stranded"] == -found.stranded < 0.0
 
 
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["fees", "conversion", "funding:a", "price:a", "clearance fee", "deficit covered"]
+            [
+                *("fees", "conversion", "funding:a", "price:a", "clearance fee"),
+                *("deficit covered", "venue failed", "lost in transit"),
+            ]
         ),
         st.integers(-(10**12), 10**12),
     ),
-    st.integers(0, 10**11),
 )
 def test_grouped_causes_sum_to_the_waterfall_whatever_it_holds(
-    waterfall: dict[str, int], stranded: int
+    waterfall: dict[str, int],
 ) -> None:
     capital = 10**5 * MICRO
-    found = causes({"capital": capital, **waterfall}, capital, stranded)
+    found = causes({"capital": capital, **waterfall}, capital)
     assert set(found) == set(CAUSES)
-    total = (sum(waterfall.values()) - stranded) / capital
-    assert sum(found.values()) == pytest.approx(total, abs=1e-6)
+    assert sum(found.values()) == pytest.approx(sum(waterfall.values()) / capital, abs=1e-6)
+    taken = waterfall.get("venue failed", 0) + waterfall.get("lost in transit", 0)
+    assert found["stranded"] == pytest.approx(taken / capital)
 
 
 def test_line_has_means_and_the_worst_seed_of_the_runs_that_had_a_book() -> None:

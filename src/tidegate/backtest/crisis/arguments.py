@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from tidegate.simulation.protocol.arguments import EXAMPLE, contagion_command
+
 CORES = min(os.cpu_count() or 1, 64)
 SEEDS = 4
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -32,7 +34,8 @@ Html = Annotated[Path | None, typer.Option(help="Page to write.")]
 def crisis_commands(data_folder: Callable[[], Path]) -> typer.Typer:
     """The group of commands, for a command line that knows where data lies."""
     group = typer.Typer(
-        no_args_is_help=True, help="Named crises, on generated markets and on real history."
+        no_args_is_help=True,
+        help="Named crises, on generated markets and on real history; contagion in a venue.",
     )
 
     @group.command("list", epilog="Example: tidegate crisis list --json")
@@ -69,6 +72,7 @@ def crisis_commands(data_folder: Callable[[], Path]) -> typer.Typer:
         """Play every policy through every crisis; exit 1 if a run failed."""
         _run(("all", jobs), (market, policies, seeds), (data_folder(), out, html), json)
 
+    group.command("contagion", epilog=EXAMPLE)(contagion_command)
     return group
 
 

@@ -38,12 +38,16 @@ from tidegate.backtest.crisis.words import (
     tables,
     worse_words,
 )
+from tidegate.backtest.experiment import CLAIMS
 from tidegate.backtest.narrow import console_of
 from tidegate.backtest.trial.study_words import plain_table
 from tidegate.model.errors import InputError
 
 WHERE, ALL = "tidegate crisis", "all"
-KINDS = ("tidegate", "joint", "per-venue", "fixed", "threshold", "foresight", "desk", "cash")
+KINDS = (
+    *("tidegate", CLAIMS, "joint", "per-venue"),
+    *("fixed", "threshold", "foresight", "desk", "cash"),
+)
 SUMMARY, PAGE, TEXT = "summary.json", "crises.html", "crises.md"
 MARKETS = ("first", "second", "history")
 WIDTH = 170

@@ -45,8 +45,9 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """One crisis: `move` of the first coin and `falls` of others, as shares over `minutes`; the
     share of `depth` left at the struck venue; how far perpetuals leave the index (`premium_8h`)
     and venues each other (`basis_kick`, the mean of a gap); the share that comes back (`rebound`).
-    The struck venue may be out, hold money, be `insolvent`, close winners (`adl_share`), stick its
-    marks, count collateral at less, or be drained; a dollar coin may lose `depeg`."""
+    The struck venue may be out, hold money, close winners (`adl_share`), stick its marks, count
+    collateral at less, be drained, or fail for good `fails_hours` after the crisis begins; a
+    dollar coin may lose `depeg`."""
 
     title: str
     markets: tuple[Market, ...]
@@ -67,7 +68,7 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     stuck_mark_minutes: Figure = NOTHING
     rush_hours: Figure = NOTHING
     drain_hours: Figure = NOTHING
-    insolvent: Figure = NOTHING
+    fails_hours: Figure = NOTHING
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Every figure that the event has, by name; a coin's fall as `falls.COIN`."""
@@ -79,8 +80,8 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     @property
     def loses_money(self) -> bool:
-        """Whether what lies at the struck venue never comes back."""
-        return self.insolvent.value > 0.0
+        """Whether the struck venue fails, and what it owes never comes back."""
+        return self.fails_hours.value > 0.0
 
 
 def read_definitions(text: str, where: str = FILE) -> Mapping[str, Definition]:

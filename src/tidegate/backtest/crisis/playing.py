@@ -14,10 +14,11 @@ import msgspec
 import tidegate
 from tidegate.backtest.compare import Request
 from tidegate.backtest.crisis.definitions import HISTORY, Definition, crises
+from tidegate.backtest.crisis.failing import with_failure
 from tidegate.backtest.crisis.history import REPLAYS, history_contest
 from tidegate.backtest.crisis.markets import world_of
 from tidegate.backtest.crisis.rows import Row, row_of
-from tidegate.backtest.experiment import Spec, run
+from tidegate.backtest.experiment import CLAIMS, Spec, run
 from tidegate.backtest.run import Outcome
 from tidegate.backtest.trial.contest import Contest, book, make_contest
 from tidegate.backtest.trial.origin import source_digest
@@ -61,7 +62,8 @@ class Header(msgspec.Struct, frozen=True, tag_field="format", tag="tidegate cris
 def specs_of(crisis: str, market: str) -> tuple[Spec, ...]:
     """The policies of a crisis, at the sizes that its book can have."""
     if market != HISTORY:
-        return _levered()
+        first, *others = _levered()
+        return (first, Spec(CLAIMS, OURS[0]), *others)
     if REPLAYS[crisis].book == "two_venues.toml":
         return (*_levered(), Spec("joint", 4.0))
     sized = [Spec(policy, size) for policy in ("fixed", "threshold") for size in ONE_VENUE]
@@ -111,8 +113,9 @@ def contest_of(job: Job) -> Contest:
     """The market of a job, with its book."""
     if job.market == HISTORY:
         return history_contest(job.crisis, Path(job.data), job.seed)
-    maker, day = world_of(job.crisis, crises()[job.crisis], job.market)
-    return make_contest(maker, book(), day, job.seed)
+    crisis = crises()[job.crisis]
+    maker, day = world_of(job.crisis, crisis, job.market)
+    return with_failure(make_contest(maker, book(), day, job.seed), crisis)
 
 
 def play_job(job: Job) -> list[Row]:
@@ -122,13 +125,12 @@ def play_job(job: Job) -> list[Row]:
         contest = contest_of(job)
     except Exception as error:
         return [failing(policy=spec.label, failed=_words(error)) for spec in job.specs]
-    loses = crises()[job.crisis].loses_money
     rows: list[Row] = []
     ended: dict[Spec, Outcome] = {}
     for spec in job.specs:
         try:
             ended[spec] = run(contest.experiment, spec, None)
-            rows.append(row_of(job.crisis, contest, ended[spec], spec, loses))
+            rows.append(row_of(job.crisis, contest, ended[spec], spec))
         except Exception as error:
             rows.append(failing(policy=spec.label, failed=_words(error)))
     if job.market == HISTORY:

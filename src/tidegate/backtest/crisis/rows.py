@@ -7,17 +7,22 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tidegate.backtest.crisis.failing import (
+    TAKEN,
+    aftermath_micro,
+    orphaned_micro,
+    taken_micro,
+)
 from tidegate.backtest.experiment import Spec
 from tidegate.backtest.measures import COSTS, FUNDING, LIQUIDATION_LOSSES, measure
 from tidegate.backtest.run import Outcome
 from tidegate.backtest.trial.contest import Contest
-from tidegate.backtest.trial.nearest_death import marks_at
 from tidegate.backtest.trial.score import score
 from tidegate.model.events import Filled
 
 # Groups of causes of the waterfall; what is in none of them is a change of price.
 TRADING = ("fees", "spread", "impact", "rounding")
-MOVING = tuple(cause for cause in COSTS if cause not in TRADING)
+MOVING = tuple(cause for cause in COSTS if cause not in (*TRADING, *TAKEN))
 CAUSES = ("price", "funding", "trading", "moving", "liquidation", "covered", "stranded")
 
 
@@ -26,13 +31,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     `liquidations` counts episodes, `calm_liquidated` says that one came before the crisis,
     `deleveraged` is the notional that venues closed of winners.
-    `result` is the change of equity from the opening to the end, of what the opening left, less
-    what is `stranded`: equity that lies at a venue which never pays again; `loss` is its negative
-    part. `orphaned` is the notional that other venues hold against that venue. `closest` is the
+    `result` is the change of equity from the opening to the end, of what the opening left; `loss`
+    is its negative part. `stranded` is what a venue that failed took, by the ledger, `orphaned` the
+    net notional that it held then, and `aftermath` the change of equity from the last hourly sample
+    before on, beside what it took. `closest` is the
     least health ratio, `near_misses` how often one fell below 1.5. `collateral` is the average
     equity of accounts with positions until the crisis, `held` their gross notional over equity,
     `left` the gross notional at the end over that at the crisis' begin. `causes` sums to the change
-    of equity over the run, what is stranded taken off; `covered` is what accounts owed when they
+    of equity over the run; `covered` is what accounts owed when they
     were liquidated and a venue's fund paid, a gain of whoever owed it. A run that failed has
     `failed` and nothing.
     """
@@ -50,6 +56,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     result: float = 0.0
     stranded: float = 0.0
     orphaned: float = 0.0
+    aftermath: float = 0.0
     carry_kept: float = 0.0
     calm_carry: float = 0.0
     collateral: float = 0.0
@@ -72,15 +79,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.failed is None and not self.refused
 
 
-def row_of(name: str, contest: Contest, outcome: Outcome, spec: Spec, loses_money: bool) -> Row:
-    """The row of a finished run; `loses_money` says that the struck venue never pays again."""
-    scored, measured = (
-        score(contest, outcome, spec),
-        measure(outcome, contest.experiment.arrangement),
-    )
-    capital = outcome.start_micro
-    venue = contest.crisis_venue if loses_money else None
-    stranded = _stranded_micro(outcome, venue)
+def row_of(name: str, contest: Contest, outcome: Outcome, spec: Spec) -> Row:
+    """The row of a finished run."""
+    experiment, capital = contest.experiment, outcome.start_micro
+    scored, measured = score(contest, outcome, spec), measure(outcome, experiment.arrangement)
+    failure = next(iter(experiment.tape.failures), None)
+    instruments = experiment.arrangement.terms.instruments
     opened = capital * (1.0 - scored.opening_cost)
     return Row(
         crisis=name,
@@ -92,9 +96,10 @@ def row_of(name: str, contest: Contest, outcome: Outcome, spec: Spec, loses_mone
         liquidations=measured.liquidations,
         calm_liquidated=scored.calm_liquidated,
         deleveraged=_deleveraged_micro(contest, outcome) / capital,
-        result=(outcome.ledger.equity_micro - stranded) / opened - 1.0,
-        stranded=stranded / capital,
-        orphaned=_orphaned_micro(contest, outcome, venue) / capital,
+        result=outcome.ledger.equity_micro / opened - 1.0,
+        stranded=taken_micro(outcome.ledger.waterfall) / capital,
+        orphaned=orphaned_micro(outcome.events, instruments) / capital,
+        aftermath=aftermath_micro(outcome, failure) / capital,
         carry_kept=measured.carry_kept,
         calm_carry=scored.calm_carry,
         collateral=scored.collateral,
@@ -104,23 +109,24 @@ def row_of(name: str, contest: Contest, outcome: Outcome, spec: Spec, loses_mone
         left=scored.left,
         turnover=scored.turnover,
         transfers=measured.transfers,
-        causes=causes(outcome.ledger.waterfall, capital, stranded),
+        causes=causes(outcome.ledger.waterfall, capital),
     )
 
 
-def causes(waterfall: Mapping[str, int], capital: int, stranded: int) -> dict[str, float]:
+def causes(waterfall: Mapping[str, int], capital: int) -> dict[str, float]:
     """The waterfall in few groups, as shares of capital; they sum to the change of equity."""
     found = dict.fromkeys(CAUSES, 0.0)
     for cause, micro in waterfall.items():
         if cause != "capital":
             found[_group(cause)] += micro / capital
-    found["stranded"] -= stranded / capital
     return found
 
 
 def _group(cause: str) -> str:
     if cause in TRADING:
         return "trading"
+    if cause in TAKEN:
+        return "stranded"
     if cause in MOVING:
         return "moving"
     if cause in LIQUIDATION_LOSSES:
@@ -128,31 +134,6 @@ def _group(cause: str) -> str:
     if cause == "deficit covered":
         return "covered"
     return "funding" if cause.startswith(FUNDING) or cause == "yield" else "price"
-
-
-def _stranded_micro(outcome: Outcome, venue: str | None) -> int:
-    """Equity at a venue at the end, unrealised profit included, dollar coins at par."""
-    if venue is None:
-        return 0
-    return max(0, outcome.series.venue_equity[venue][-1])
-
-
-def _orphaned_micro(contest: Contest, outcome: Outcome, venue: str | None) -> int:
-    """Per coin the net notional at all other venues at the end, without its sign, summed."""
-    if venue is None:
-        return 0
-    experiment = contest.experiment
-    instruments = experiment.arrangement.terms.instruments
-    marks = marks_at(contest, experiment.tape.end_ms)
-    net: dict[str, int] = {}
-    for other in experiment.arrangement.mandate.venue:
-        if other == venue:
-            continue
-        for name, position in outcome.ledger.account(other).positions.items():
-            coin = instruments[name].base
-            value = instruments[name].value(position.lots, marks[name])
-            net[coin] = net.get(coin, 0) + value
-    return sum(map(abs, net.values()))
 
 
 def _deleveraged_micro(contest: Contest, outcome: Outcome) -> int:

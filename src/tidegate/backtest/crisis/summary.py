@@ -9,8 +9,11 @@ from statistics import fmean
 import msgspec
 
 from tidegate.backtest.crisis.rows import CAUSES, Row
+from tidegate.backtest.experiment import CLAIMS
 
 OURS = "tidegate"
+# Tidegate, and with the claims of its mandate watched.
+ALL_OURS = (OURS, CLAIMS)
 # Rules that Tidegate is held against; foresight is a bound and the joint plan is Tidegate's own.
 RULES = ("fixed", "threshold", "per-venue", "desk", "cash")
 # Differences below this share of capital are none.
@@ -38,6 +41,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     worst_loss: float = 0.0
     stranded: float = 0.0
     orphaned: float = 0.0
+    aftermath: float = 0.0
     carry_kept: float = 0.0
     collateral: float = 0.0
     held: float = 0.0
@@ -85,7 +89,7 @@ def summarise(rows: Sequence[Row]) -> Summary:
         labels = list(dict.fromkeys(row.policy for row in mine))
         here = {label: [r for r in mine if r.policy == label] for label in labels}
         lines += [line_of(found) for found in here.values()]
-        for ours in (label for label in labels if _kind(label) == OURS):
+        for ours in (label for label in labels if _kind(label) in ALL_OURS):
             worse += _worse_than(here[ours], _rivals(here, ours))
     failed = tuple(
         (r.crisis, r.market, r.seed, r.policy, r.failed) for r in rows if r.failed is not None

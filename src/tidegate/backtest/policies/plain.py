@@ -10,7 +10,14 @@ from tidegate.backtest.policies.sight import SPOT_RESERVE
 from tidegate.backtest.policies.trading import Trader
 from tidegate.backtest.run import Session
 from tidegate.costs.financing import accrued_yield
-from tidegate.model.events import Deposited, Filled, LiquidationStarted, YieldAccrued
+from tidegate.model.events import (
+    Deposited,
+    Event,
+    Filled,
+    LiquidationStarted,
+    VenueFailed,
+    YieldAccrued,
+)
 from tidegate.model.instruments import Spot
 from tidegate.model.times import HOUR_MS
 from tidegate.model.units import MICRO
@@ -39,10 +46,11 @@ class CashPolicy:
 
 
 class FixedPolicy:
-    """Hedged pairs at one leverage, opened at the start; a leg whose partner the venue closed is
-    closed at the next step, as anyone would, and after a liquidation the rule is over. `pairs` are
-    (long, short) instruments, one per coin. An opening that any venue's initial margin refuses is
-    closed again for good, and `refused` says so: a half-opened hedge is no rule."""
+    """Hedged pairs at one leverage, opened at the start; a leg whose partner the venue closed, or
+    took with it when it failed, is closed at the next step, as anyone would, and after a
+    liquidation the rule is over. `pairs` are (long, short) instruments, one per coin. An opening
+    that any venue's initial margin refuses is closed again for good, and `refused` says so: a
+    half-opened hedge is no rule."""
 
     def __init__(self, session: Session, pairs: Pairs, leverage: float) -> None:
         self._session, self._pairs, self._leverage = session, pairs, leverage
@@ -78,7 +86,7 @@ class FixedPolicy:
         events = self._session.record.events
         news, self._seen = events[self._seen :], len(events)
         self.dead = self.dead or any(isinstance(event, LiquidationStarted) for event in news)
-        if any(isinstance(event, Filled) and event.reason == "deleveraging" for event in news):
+        if any(map(_breaks_hedges, news)):
             self._mend()
 
     def watch(self, ts_ms: int) -> None:
@@ -136,3 +144,8 @@ class FixedPolicy:
             venue: size / max(1.0, self._session.exchange.margin(venue).equity / MICRO)
             for venue, size in sizes.items()
         }
+
+
+def _breaks_hedges(event: Event) -> bool:
+    deleveraged = isinstance(event, Filled) and event.reason == "deleveraging"
+    return deleveraged or isinstance(event, VenueFailed)

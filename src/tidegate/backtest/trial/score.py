@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from tidegate.backtest.experiment import Spec
+from tidegate.backtest.experiment import CLAIMS, Spec
 from tidegate.backtest.measures import time_average, worst_health_ratio
 from tidegate.backtest.run import Outcome
 from tidegate.backtest.trial.contest import Contest
@@ -117,7 +117,7 @@ def score(contest: Contest, outcome: Outcome, spec: Spec) -> Score:
         spec.policy,
         spec.leverage,
         spec.without,
-        refused=spec.policy != "tidegate" and outcome.refusals > 0,
+        refused=spec.policy not in ("tidegate", CLAIMS) and outcome.refusals > 0,
         crisis_return=change,
         collateral=_collateral(outcome, crisis) / capital,
         calm_leverage=_leverage(outcome, start + OPENING_MS, crisis),

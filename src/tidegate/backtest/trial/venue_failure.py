@@ -28,6 +28,7 @@ from tidegate.backtest.experiment import Experiment, Spec, run, terms_at
 from tidegate.backtest.run import Outcome, Session
 from tidegate.backtest.trial.contest import Contest, book, make_contest
 from tidegate.backtest.trial.worlds import WORLDS
+from tidegate.backtest.variants import CLAIM_CAP, CLAIMS_COUNTED, with_claims
 from tidegate.model.errors import ensure
 from tidegate.model.events import LiquidationStarted
 from tidegate.model.mandate import Mandate
@@ -39,7 +40,6 @@ from tidegate.risk.plan import Plan, Situation, Terms, net_coins
 from tidegate.simulation.tape import Failure
 
 CALM_DAYS = 1
-CLAIM_CAP, CLAIMS_COUNTED = 0.4, 1.0
 # With the demo's own limit of 5 and its inner moves a few accounts die of the crash itself, before
 # any venue has failed (seeds 116 and 158); a mandate that stands it leaves the failure alone.
 LEVERAGE, INNER_MULTIPLE = 2.5, 1.75
@@ -86,11 +86,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def mandate_with_caps(cap: float = CLAIM_CAP, claims: float = CLAIMS_COUNTED) -> Mandate:
     """The demo's book with a claim cap that binds at each of its venues, and wider inner moves."""
-    said = book()
-    venues = {n: msgspec.structs.replace(v, claim_cap=cap) for n, v in said.venue.items()}
+    said = with_claims(book(), cap, claims)
     inner = {coin: INNER_MULTIPLE * move for coin, move in said.stress.inner.items()}
-    stress = msgspec.structs.replace(said.stress, claims=claims, inner=inner)
-    return msgspec.structs.replace(said, venue=venues, stress=stress)
+    return msgspec.structs.replace(said, stress=msgspec.structs.replace(said.stress, inner=inner))
 
 
 def failing(contest: Contest, seed: int) -> tuple[Contest, Failure]:

@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tidegate.model.errors import InputError
-from tidegate.simulation.protocol.cascade import Shock
-from tidegate.simulation.protocol.command import show_contagion
-from tidegate.simulation.protocol.footprint import Question
-from tidegate.simulation.protocol.population import Crowd, Own
+
+if TYPE_CHECKING:
+    from tidegate.simulation.protocol.cascade import Shock
+    from tidegate.simulation.protocol.population import Crowd
 
 EXAMPLE = "Example: tidegate crisis contagion --move -0.15 --leverage 5 --assume fund_share=0.02"
 SEEDS = 10
@@ -33,6 +33,10 @@ def contagion_command(
 ) -> None:
     """Play a cascade among many accounts of one venue, with and without us; exit 1 where not even
     the least size tried is harmless."""
+    from tidegate.simulation.protocol.command import show_contagion
+    from tidegate.simulation.protocol.footprint import Question
+    from tidegate.simulation.protocol.population import Own
+
     try:
         crowd, shock, seeds = assumed(assume or ())
         own = Own(side=1 if side == "long" else -1, leverage=leverage)
@@ -47,6 +51,9 @@ def contagion_command(
 def assumed(words: Sequence[str]) -> tuple[Crowd, Shock, int]:
     """Crowd, shock and number of seeds, with what is said in place of their own figures; raises
     `InputError` for an unknown name or another kind of value."""
+    from tidegate.simulation.protocol.cascade import Shock
+    from tidegate.simulation.protocol.population import Crowd
+
     kinds = {each.name: str(each.type) for kind in (Crowd, Shock) for each in fields(kind)}
     kinds["seeds"] = "int"
     said: dict[str, Any] = {}
