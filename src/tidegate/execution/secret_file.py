@@ -25,7 +25,7 @@ def read_secret(path: Path) -> bytes:
             str(path), "secret", f"expected a readable file ({error.strerror})"
         ) from None
     try:
-        _check_owner(path, os.fstat(descriptor))
+        check_owner(path, os.fstat(descriptor))
         text = os.read(descriptor, 4 * SECRET_BYTES)
     finally:
         os.close(descriptor)
@@ -57,7 +57,8 @@ def write_secret(path: Path, secret: bytes) -> None:
         raise InputError(str(path), "secret", expected) from None
 
 
-def _check_owner(path: Path, found: os.stat_result) -> None:
+def check_owner(path: Path, found: os.stat_result) -> None:
+    """Raise `InputError` unless an open file is a plain one of ours with mode 0600 or less."""
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
         raise InputError(str(path), "secret", "expected a plain file of the user who runs this")
     if found.st_mode & 0o077:
