@@ -18,12 +18,12 @@ import typer
 from tidegate import __version__
 from tidegate.audit import audit_arguments
 from tidegate.backtest import arguments as backtest_arguments
-from tidegate.engine import observe_arguments
 from tidegate.engine.plan import arguments
 from tidegate.history import forecast_arguments
 from tidegate.history.intake.data_arguments import data_commands
 from tidegate.model.errors import InputError
 from tidegate.simulation.fit_command import EXAMPLE, fit
+from tidegate.venues.accounts import observe_arguments
 
 app = typer.Typer(
     add_completion=False,

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arguments of `tidegate observe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = (
+    "Example: tidegate observe examples/plan/book.json --html observe.html; "
+    "tidegate observe --venue hyperliquid:0xADDRESS --save book.json"
+)
+
+
+def observe(
+    book: Annotated[
+        Path | None,
+        typer.Argument(help="The book as it stands, a JSON file; see docs/observe.md."),
+    ] = None,
+    venue: Annotated[
+        list[str] | None,
+        typer.Option(help="VENUE:ADDRESS, read there instead, without a key; repeatable."),
+    ] = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="VENUE=URL of a paper server on this machine; repeatable."),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="New file for the book that was read from venues.")
+    ] = None,
+    parity: Annotated[
+        Path | None, typer.Option(help="File to which a line on the parity of margin is added.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Page to write, with charts; of whole accounts.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.")
+    ] = False,
+) -> None:
+    """Show the moves that kill a book and the cheapest fix; exit 1 if an account is insolvent."""
+    from tidegate.engine.observe_command import observe_book
+    from tidegate.model.errors import InputError
+
+    if (book is None) == (not venue):
+        raise InputError("observe", "BOOK", "expected a book, or --venue, and not both")
+    if book is not None:
+        if url or save or parity:
+            raise InputError("observe", "BOOK", "expected --url, --save, --parity with --venue")
+        solvent = observe_book(book, json, html)
+    else:
+        from tidegate.venues.accounts.observe_venues import Wanted, observe_venues
+
+        wanted = Wanted(tuple(venue or ()), tuple(url or ()), save, parity)
+        solvent = observe_venues(wanted, as_json=json, html=html)
+    if not solvent:
+        raise typer.Exit(1)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tidegate observe --venue`: accounts as venues tell them, and our margin held against theirs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tidegate.engine.book_fields import Reader
+from tidegate.engine.margin_book.output import console as pipe_console
+from tidegate.engine.margin_book.output import to_reader
+from tidegate.engine.observe_command import WIDTH
+from tidegate.engine.page import page
+from tidegate.engine.page_file import ensure_writable, patience, write_page
+from tidegate.engine.plan.book import PlanBook
+from tidegate.engine.survival.document import Document
+from tidegate.engine.survival.page import content
+from tidegate.engine.survival.reading import whole_accounts
+from tidegate.engine.survival.survey import survey
+from tidegate.engine.survival.words import show as show_survey
+from tidegate.model.errors import InputError
+from tidegate.venues.accounts.asking import asked_of, book_of, save, told_by
+from tidegate.venues.accounts.parity import Parity, parity
+from tidegate.venues.accounts.told import Stated
+
+SCHEMA = "tidegate-observe-venues-1"
+
+
+class Wanted(NamedTuple):
+    """What is asked: accounts, servers on this machine by venue, and files to write."""
+
+    venues: tuple[str, ...]
+    urls: tuple[str, ...] = ()
+    save: Path | None = None
+    parity: Path | None = None
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """The survey of the book, parity of each account, and what could not be read."""
+
+    schema: str
+    survey: Document
+    parity: tuple[Parity, ...]
+    unread: tuple[str, ...]
+
+
+def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
+    """Print what the accounts amount to; False when one is known to be insolvent.
+
+    Raises: `InputError` where a venue does not answer, or a file cannot be written.
+    """
+    if html is not None:
+        ensure_writable(html)
+    urls = dict(_url(text) for text in wanted.urls)
+    asked = [asked_of(text, urls) for text in wanted.venues]
+    told = tuple(one for each in asked for one in told_by(each))
+    value = book_of(told)
+    if wanted.save is not None:
+        save(wanted.save, json.dumps(value, indent=1) + "\n")
+    book, terms = whole_accounts(Reader("venues"), value)
+    with patience("looking for what kills the book"):
+        said = survey(book, terms)
+    stated = {str(one.book["venue"]): one.stated for one in told}
+    unread = tuple(f"{one.book['venue']}: {what}" for one in told for what in one.unread)
+    seen = Seen(SCHEMA, said, _parities(book, stated), unread)
+    if wanted.parity is not None:
+        _record(wanted.parity, seen)
+    if html is not None:
+        write_page(html, page(*content(said)))
+    with to_reader():
+        if as_json:
+            print(json.dumps(msgspec.to_builtins(seen), sort_keys=True, allow_nan=False))
+        else:
+            _show(seen, pipe_console(WIDTH))
+    return said.solvent
+
+
+def _parities(book: PlanBook, stated: Mapping[str, Stated]) -> tuple[Parity, ...]:
+    found = []
+    for name, account in book.accounts.items():
+        try:
+            statement = account.statement()
+            ours = statement.equity, statement.maintenance
+        except InputError:
+            ours = None
+        found.append(parity(name, ours, stated[name]))
+    return tuple(found)
+
+
+def _url(text: str) -> tuple[str, str]:
+    venue, found, url = text.partition("=")
+    if not found or not url:
+        raise InputError("--url", text, "expected VENUE=URL, such as deribit=http://127.0.0.1:8080")
+    return venue, url
+
+
+def _record(path: Path, seen: Seen) -> None:
+    line = {"as_of": seen.survey.as_of, "parity": msgspec.to_builtins(seen.parity)}
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, sort_keys=True, allow_nan=False) + "\n")
+    except OSError as error:
+        expected = f"expected a file that can be written ({error.strerror})"
+        raise InputError(str(path), "--parity", expected) from None
+
+
+def _show(seen: Seen, console: Console) -> None:
+    show_survey(seen.survey, console)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for index, head in enumerate(("account", "sum", "ours", "venue's", "differs", "verdict")):
+        table.add_column(head, justify="left" if index in (0, 1, 5) else "right")
+    for one in seen.parity:
+        for each in one.sums:
+            figures = _figure(each.ours), _figure(each.theirs)
+            share = "UNKNOWN" if each.share is None else f"{each.share:.3%}"
+            table.add_row(escape(one.venue), each.name, *figures, share, one.verdict)
+    console.print(table)
+    for one in seen.parity:
+        if one.verdict != "agrees":
+            console.print(f"[bold red]REDUCE ONLY[/] {escape(one.venue)}: margin {one.verdict}")
+    for what in seen.unread:
+        console.print(f"[bold red]UNKNOWN[/] {escape(what)}")
+
+
+def _figure(value: float | None) -> str:
+    return "UNKNOWN" if value is None else f"{value:,.2f}"
