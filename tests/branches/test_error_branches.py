@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.branches import file_faults, journal_faults, venue_faults
+from tests.branches import feed_faults, file_faults, journal_faults, venue_faults
 from tests.branches.branches import branches, watched
 from tests.branches.faults import FAULTS, Place
 
 BRANCHES = branches()
-ROOMS = (file_faults, journal_faults, venue_faults)
+ROOMS = (feed_faults, file_faults, journal_faults, venue_faults)
 
 
 def test_every_error_branch_has_a_fault_and_every_fault_a_branch() -> None:

@@ -19,6 +19,7 @@ import msgspec
 from tests.audit.made_logs import SIGNER, chained, entries, signed
 from tests.conftest import REPOSITORY
 from tests.fuzz.latches import LATCH_FILES, latch_with
+from tests.fuzz.venue_feeds import VENUE_FEEDS
 from tests.venues.drill import FAST, GATE, NOW, TRADE, house, pairs, transfer
 from tidegate.audit import verify
 from tidegate.audit.anchor import read_anchor
@@ -240,4 +241,5 @@ PARSERS: dict[str, Parser] = {
         )
         for name, content in LATCH_FILES.items()
     },
+    **{name: Parser(seeds, feed) for name, (seeds, feed) in VENUE_FEEDS.items()},
 }

@@ -55,13 +55,15 @@ NETWORK_MODULES = frozenset(
     """.split()
 )
 # Only these may open a connection or a port: the paper server and its gateway on loopback alone,
-# the third towards venues' public history and the fourth towards a cluster, when a user asks for
-# it; SECURITY.md says so too.
+# streams towards venues, the reader of venues' public history and the way to a cluster, when a user
+# asks for it; SECURITY.md says so too.
 NETWORK_DOORS = frozenset(
     f"src/tidegate/{path}.py"
     for path in (
         "venues/paper_server",
         "venues/remote",
+        "venues/streams/book_feed",
+        "venues/streams/connection",
         "history/intake/public_http",
         "backtest/sweep/cluster",
     )
