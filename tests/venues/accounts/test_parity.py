@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.venues.accounts.parity import LEAST, TOLERANCE, parity, reduce_only
+from tidegate.venues.accounts.parity import LEAST, TOLERANCE, Ours, parity, reduce_only
 from tidegate.venues.accounts.told import Stated
 
 SUMS = st.floats(-1e9, 1e9)
+OURS = Ours(100.0, 20.0, 10.0)
 
 
 def stated(equity: float | None, maintenance: float | None) -> Stated:
@@ -24,7 +25,7 @@ def stated(equity: float | None, maintenance: float | None) -> Stated:
 
 @given(SUMS, SUMS, SUMS, SUMS)
 def test_verdict_is_that_of_the_worse_share(e: float, m: float, e2: float, m2: float) -> None:
-    found = parity("v", (e, m), stated(e2, m2))
+    found = parity("v", Ours(e, 0.0, m), stated(e2, m2))
     shares = [abs(a - b) / max(abs(b), LEAST) for a, b in ((e, e2), (m, m2))]
     assert found.verdict == ("beyond" if max(shares) > TOLERANCE else "agrees")
 
@@ -32,21 +33,29 @@ def test_verdict_is_that_of_the_worse_share(e: float, m: float, e2: float, m2: f
 @pytest.mark.parametrize(
     ("ours", "theirs", "verdict"),
     [
-        ((100.0, 10.0), (100.0, 10.0), "agrees"),
-        ((100.0, 10.0), (100.0, None), "unknown"),
-        ((100.0, 10.0), (None, None), "unknown"),
+        (OURS, (100.0, 10.0), "agrees"),
+        (OURS, (100.0, None), "unknown"),
+        (OURS, (None, None), "unknown"),
         (None, (100.0, 10.0), "unknown"),
-        ((100.0, 10.0), (200.0, None), "beyond"),
+        (OURS, (200.0, None), "beyond"),
     ],
 )
 def test_missing_sum_is_never_parity(
-    ours: tuple[float, float] | None, theirs: tuple[float | None, float | None], verdict: str
+    ours: Ours | None, theirs: tuple[float | None, float | None], verdict: str
 ) -> None:
     assert parity("v", ours, stated(*theirs)).verdict == verdict
 
 
 def test_venues_without_parity_may_only_be_reduced() -> None:
-    near = parity("near", (100.0, 10.0), stated(100.0, 10.0))
-    far = parity("far", (100.0, 10.0), stated(150.0, 10.0))
+    near = parity("near", OURS, stated(100.0, 10.0))
+    far = parity("far", OURS, stated(150.0, 10.0))
     dark = parity("dark", None, stated(150.0, 10.0))
     assert reduce_only((near, far, dark)) == {"far", "dark"}
+
+
+@pytest.mark.parametrize(("initial", "verdict"), [(20.0, "agrees"), (21.5, "beyond")])
+def test_venue_that_tells_no_maintenance_is_held_to_its_initial_margin(
+    initial: float, verdict: str
+) -> None:
+    found = parity("v", OURS, Stated("USDC", Decimal(100), Decimal(initial)))
+    assert (found.verdict, found.sums[1].name) == (verdict, "initial")

@@ -3,48 +3,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from tidegate.model.errors import InputError
-from tidegate.model.replies import Unclear
-from tidegate.venues.accounts import hyperliquid
+from tidegate.venues.accounts import binance, bybit, deribit, derive, dydx, hyperliquid, okx
+from tidegate.venues.accounts.answers import NotTold
+from tidegate.venues.accounts.permissions import expect_key
 from tidegate.venues.accounts.told import Told
 from tidegate.venues.exchanges.client import CCXT_NAMES, Client, open_client
+from tidegate.venues.exchanges.credentials import read_credentials
 
 WORDS = "expected VENUE:ADDRESS, such as hyperliquid:0x12ab"
 HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 ADDRESS_DIGITS = 40
+BY_ADDRESS = frozenset(("hyperliquid", "dydx"))
 
 
 class Asked(NamedTuple):
-    """One account at one venue: by a public address."""
+    """One account at one venue: by a public address, or by where its key is kept."""
 
-    venue: str
-    address: str
+    name: str
+    kind: str
+    said: str
     url: str | None = None
 
 
 def asked_of(text: str, urls: Mapping[str, str]) -> Asked:
-    """What one `--venue` says; raises `InputError`."""
-    venue, _, address = text.partition(":")
-    if venue not in CCXT_NAMES:
-        raise InputError("--venue", venue, f"expected one of {', '.join(_READERS)}")
-    if venue not in _READERS:
-        raise InputError("--venue", venue, f"expected one of {', '.join(_READERS)} (so far)")
-    digits = address.removeprefix("0x")
-    if len(digits) != ADDRESS_DIGITS or not set(digits) <= HEXADECIMAL:
-        raise InputError("--venue", text, f"{WORDS}; an address has 40 hexadecimal digits")
-    return Asked(venue, address, urls.get(venue))
+    """What one `--venue` says, [NAME=]VENUE:ADDRESS or [NAME=]VENUE:KEY; raises `InputError`."""
+    venue, _, said = text.partition(":")
+    name, named, kind = venue.rpartition("=")
+    if kind not in CCXT_NAMES:
+        raise InputError("--venue", kind, f"expected one of {', '.join(CCXT_NAMES)}")
+    if kind == "hyperliquid":
+        digits = said.removeprefix("0x")
+        if len(digits) != ADDRESS_DIGITS or not set(digits) <= HEXADECIMAL:
+            raise InputError("--venue", text, f"{WORDS}; an address has 40 hexadecimal digits")
+    elif not said:
+        raise InputError("--venue", text, "expected VENUE:KEY, such as deribit:env:DERIBIT_KEY")
+    if named and not name:
+        raise InputError("--venue", text, "expected a name before =")
+    return Asked(name or kind, kind, said, urls.get(kind))
 
 
-def told_by(asked: Asked) -> tuple[Told, ...]:
-    """The accounts there; raises `InputError` where the venue does not answer."""
-    found = _READERS[asked.venue](open_client(asked.venue, None, asked.url), asked)
-    if isinstance(found, Unclear):
-        raise InputError("--venue", asked.venue, f"expected an answer, got {found.reason}")
-    return found
+def told_by(asked: Asked, *, transfers: bool = False) -> tuple[Told, ...]:
+    """The accounts there; raises `InputError` where the venue does not answer, or where its key
+    can withdraw and no transfers are allowed."""
+    by_key = asked.kind not in BY_ADDRESS
+    key = read_credentials(asked.said, f"--venue {asked.name}") if by_key else None
+    client = open_client(asked.kind, key, asked.url)
+    warning = ""
+    if by_key:
+        field = f"--venue {asked.name}"
+        warning = expect_key(field, asked.kind, client, transfers=transfers, acts=False)
+    try:
+        told = _READERS[asked.kind](client, asked)
+    except NotTold as error:
+        raise InputError("--venue", asked.name, f"expected an answer, got {error}") from None
+    if not told:
+        raise InputError("--venue", asked.name, "expected an account that holds anything")
+    if not warning:
+        return told
+    return tuple(msgspec.structs.replace(one, unread=(*one.unread, warning)) for one in told)
 
 
 def book_of(told: tuple[Told, ...]) -> dict[str, object]:
@@ -55,14 +78,17 @@ def book_of(told: tuple[Told, ...]) -> dict[str, object]:
     return {"as_of": latest, "accounts": accounts, "stable": {"USDC": "1", "USDT": "1"}}
 
 
-def _hyperliquid(client: Client, asked: Asked) -> tuple[Told, ...] | Unclear:
-    answers = hyperliquid.ask(client, asked.address)
-    if isinstance(answers, Unclear):
-        return answers
-    return hyperliquid.accounts(asked.venue, answers)
-
-
-_READERS = {"hyperliquid": _hyperliquid}
+_READERS: dict[str, Callable[[Client, Asked], tuple[Told, ...]]] = {
+    "hyperliquid": lambda client, asked: hyperliquid.accounts(
+        asked.name, hyperliquid.ask(client, asked.said)
+    ),
+    "dydx": lambda client, asked: dydx.accounts(asked.name, dydx.ask(client, asked.said)),
+    "deribit": lambda client, asked: deribit.accounts(asked.name, deribit.ask(client)),
+    "binance": lambda client, asked: binance.accounts(asked.name, binance.ask(client)),
+    "okx": lambda client, asked: okx.accounts(asked.name, okx.ask(client)),
+    "bybit": lambda client, asked: bybit.accounts(asked.name, bybit.ask(client)),
+    "derive": lambda client, asked: derive.accounts(asked.name, derive.ask(client)),
+}
 
 
 def save(path: Path, text: str) -> None:

@@ -8,16 +8,18 @@ funding is owed between two stamps. A margin table's number below 50 is its one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
-from tidegate.model.replies import NotTaken, Unclear
-from tidegate.venues.accounts.told import Book, Stated, Told, moment, number
-from tidegate.venues.exchanges.client import Client, VenueRefused, asked
+from tidegate.venues.accounts.answers import answer
+from tidegate.venues.accounts.told import Book, Market, Stated, Told, moment, number
+from tidegate.venues.exchanges.client import Client
+
+T = TypeVar("T")
 
 PLAIN_TABLES = 50
 DECIMALS = 6
@@ -166,24 +168,29 @@ def _book(venue: str, rule: str, answers: Answers, balance: Decimal) -> dict[str
 
 
 def _position(answers: Answers, coin: str, held: _Position | None) -> Book:
-    index = [listing.name for listing in answers.meta.universe].index(coin)
-    listing, context = answers.meta.universe[index], answers.contexts[index]
-    said: dict[str, object] = {
+    row = _row(answers.meta, answers.contexts, coin)
+    if held is None:
+        return row
+    entry = {} if held.entry_px is None else {"entry": number(held.entry_px)}
+    return row | {"size": number(held.szi), "leverage": held.leverage.value} | entry
+
+
+def _row(meta: Meta, contexts: list[Context], coin: str) -> dict[str, object]:
+    index = [listing.name for listing in meta.universe].index(coin)
+    listing = meta.universe[index]
+    return {
         "symbol": coin,
         "kind": "perpetual",
         "base": coin,
         "settle": "USDC",
         "tick": number(Decimal(1).scaleb(listing.sz_decimals - DECIMALS)),
         "lot": number(Decimal(1).scaleb(-listing.sz_decimals)),
-        "size": number(held.szi) if held else "0",
-        "mark": number(context.mark_px),
+        "size": "0",
+        "mark": number(contexts[index].mark_px),
         "funding": "0",
-        "tiers": _tiers(answers.meta, listing),
-        "leverage": held.leverage.value if held else listing.max_leverage,
+        "tiers": _tiers(meta, listing),
+        "leverage": listing.max_leverage,
     }
-    if held and held.entry_px is not None:
-        said["entry"] = number(held.entry_px)
-    return said
 
 
 def _tiers(meta: Meta, listing: _Listing) -> list[object]:
@@ -215,32 +222,24 @@ def _cost(position: _Position) -> Decimal:
     return position.szi * (position.entry_px or Decimal(0))
 
 
-def ask(client: Client, address: str) -> Answers | Unclear:
-    """Everything that an account is made of, asked of the venue."""
-    wanted: tuple[tuple[str, Any, Mapping[str, str]], ...] = (
-        ("clearinghouseState", State, {"user": address}),
-        ("metaAndAssetCtxs", tuple[Meta, list[Context]], {}),
-        ("frontendOpenOrders", list[Resting], {"user": address}),
-    )
-    told: list[Any] = []
-    for kind, form, more in wanted:
-        reply = converted(partial(client.publicPostInfo, {"type": kind, **more}), form)
-        if isinstance(reply, Unclear):
-            return Unclear(f"{kind}: {reply.reason}")
-        told.append(reply)
-    state, (meta, contexts), orders = told
+def ask(client: Client, address: str) -> Answers:
+    """Everything that an account is made of, asked of the venue; raises `NotTold`."""
+    user = {"user": address}
+    state = _info(client, State, "clearinghouseState", user)
+    meta, contexts = _info(client, tuple[Meta, list[Context]], "metaAndAssetCtxs", {})
+    orders = _info(client, list[Resting], "frontendOpenOrders", user)
     return Answers(state, meta, contexts, orders)
 
 
-def converted(call: Callable[[], Any], form: Any) -> Any:
-    """What a request answers, in a form; `Unclear` where it does not, or answers in another."""
-    try:
-        reply = asked(call)
-    except VenueRefused as error:
-        return Unclear(str(error))
-    if isinstance(reply, NotTaken | Unclear):
-        return Unclear(reply.reason)
-    try:
-        return msgspec.convert(reply, form, strict=False)
-    except (msgspec.ValidationError, ArithmeticError) as error:
-        return Unclear(f"another form: {error}")
+def ask_market(client: Client, symbols: Iterable[str]) -> Market:
+    """What is public of contracts, at no time of its own; raises `NotTold`."""
+    meta, contexts = _info(client, tuple[Meta, list[Context]], "metaAndAssetCtxs", {})
+    listed = dict(zip((each.name for each in meta.universe), contexts, strict=False))
+    known = [name for name in symbols if name in listed]
+    rows = {name: _row(meta, contexts, name) for name in known}
+    coins = {name: {"index": number(listed[name].oracle_px)} for name in known}
+    return Market(rows, coins, 0, tuple(sorted(set(symbols) - listed.keys())))
+
+
+def _info(client: Client, form: type[T], kind: str, more: Mapping[str, str]) -> T:
+    return answer(kind, partial(client.publicPostInfo, {"type": kind, **more}), form)

@@ -10,7 +10,7 @@ import typer
 
 EXAMPLE = (
     "Example: tidegate observe examples/plan/book.json --html observe.html; "
-    "tidegate observe --venue hyperliquid:0xADDRESS --save book.json"
+    "tidegate observe --venue hyperliquid:0xADDRESS --venue deribit:keyring:deribit/reading"
 )
 
 
@@ -21,7 +21,7 @@ def observe(
     ] = None,
     venue: Annotated[
         list[str] | None,
-        typer.Option(help="VENUE:ADDRESS, read there instead, without a key; repeatable."),
+        typer.Option(help="[NAME=]VENUE:ADDRESS, or VENUE:KEY by where it is kept; repeatable."),
     ] = None,
     url: Annotated[
         list[str] | None,
@@ -32,6 +32,9 @@ def observe(
     ] = None,
     parity: Annotated[
         Path | None, typer.Option(help="File to which a line on the parity of margin is added.")
+    ] = None,
+    mandate: Annotated[
+        Path | None, typer.Option(help="Mandate whose routes allow a key that can withdraw.")
     ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Page to write, with charts; of whole accounts.")
@@ -47,13 +50,13 @@ def observe(
     if (book is None) == (not venue):
         raise InputError("observe", "BOOK", "expected a book, or --venue, and not both")
     if book is not None:
-        if url or save or parity:
-            raise InputError("observe", "BOOK", "expected --url, --save, --parity with --venue")
+        if url or save or parity or mandate:
+            raise InputError("observe", "BOOK", "expected those options with --venue alone")
         solvent = observe_book(book, json, html)
     else:
         from tidegate.venues.accounts.observe_venues import Wanted, observe_venues
 
-        wanted = Wanted(tuple(venue or ()), tuple(url or ()), save, parity)
+        wanted = Wanted(tuple(venue or ()), tuple(url or ()), save, parity, mandate)
         solvent = observe_venues(wanted, as_json=json, html=html)
     if not solvent:
         raise typer.Exit(1)

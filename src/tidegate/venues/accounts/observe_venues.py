@@ -17,6 +17,7 @@ from rich.table import Table
 from tidegate.engine.book_fields import Reader
 from tidegate.engine.margin_book.output import console as pipe_console
 from tidegate.engine.margin_book.output import to_reader
+from tidegate.engine.margin_book.reading import account_of
 from tidegate.engine.observe_command import WIDTH
 from tidegate.engine.page import page
 from tidegate.engine.page_file import ensure_writable, patience, write_page
@@ -27,9 +28,10 @@ from tidegate.engine.survival.reading import whole_accounts
 from tidegate.engine.survival.survey import survey
 from tidegate.engine.survival.words import show as show_survey
 from tidegate.model.errors import InputError
+from tidegate.model.mandate import read_plan_mandate
 from tidegate.venues.accounts.asking import asked_of, book_of, save, told_by
-from tidegate.venues.accounts.parity import Parity, parity
-from tidegate.venues.accounts.told import Stated
+from tidegate.venues.accounts.parity import Ours, Parity, parity
+from tidegate.venues.accounts.told import Stated, Told
 
 SCHEMA = "tidegate-observe-venues-1"
 
@@ -41,6 +43,7 @@ class Wanted(NamedTuple):
     urls: tuple[str, ...] = ()
     save: Path | None = None
     parity: Path | None = None
+    mandate: Path | None = None
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -59,18 +62,18 @@ def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
     """
     if html is not None:
         ensure_writable(html)
-    urls = dict(_url(text) for text in wanted.urls)
+    transfers = wanted.mandate is not None and _allows_transfers(wanted.mandate)
+    urls = dict(url_of(text) for text in wanted.urls)
     asked = [asked_of(text, urls) for text in wanted.venues]
-    told = tuple(one for each in asked for one in told_by(each))
+    told = tuple(one for each in asked for one in told_by(each, transfers=transfers))
     value = book_of(told)
     if wanted.save is not None:
         save(wanted.save, json.dumps(value, indent=1) + "\n")
+    value, unread = readable(value, told)
     book, terms = whole_accounts(Reader("venues"), value)
     with patience("looking for what kills the book"):
         said = survey(book, terms)
-    stated = {str(one.book["venue"]): one.stated for one in told}
-    unread = tuple(f"{one.book['venue']}: {what}" for one in told for what in one.unread)
-    seen = Seen(SCHEMA, said, _parities(book, stated), unread)
+    seen = Seen(SCHEMA, said, _parities(book, told), unread)
     if wanted.parity is not None:
         _record(wanted.parity, seen)
     if html is not None:
@@ -83,19 +86,49 @@ def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
     return said.solvent
 
 
-def _parities(book: PlanBook, stated: Mapping[str, Stated]) -> tuple[Parity, ...]:
-    found = []
-    for name, account in book.accounts.items():
+def readable(
+    value: Mapping[str, object], told: tuple[Told, ...]
+) -> tuple[dict[str, object], tuple[str, ...]]:
+    """The book without accounts that no rule can read, and all that could not be read in words.
+
+    Raises: `InputError` where nothing is left.
+    """
+    kept, unread = [], [f"{one.book['venue']}: {what}" for one in told for what in one.unread]
+    for account in value["accounts"]:  # type: ignore[attr-defined]
         try:
-            statement = account.statement()
-            ours = statement.equity, statement.maintenance
-        except InputError:
-            ours = None
-        found.append(parity(name, ours, stated[name]))
-    return tuple(found)
+            account_of(Reader(account["venue"]), {"stable": value["stable"], **account})
+            kept.append(account)
+        except InputError as error:
+            unread.append(str(error))
+    if not kept:
+        raise InputError("observe", "accounts", f"expected one that can be read: {unread[-1]}")
+    return {**value, "accounts": kept}, tuple(unread)
 
 
-def _url(text: str) -> tuple[str, str]:
+def _allows_transfers(path: Path) -> bool:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        expected = f"expected a mandate that can be read ({type(error).__name__})"
+        raise InputError(str(path), "--mandate", expected) from None
+    return bool(read_plan_mandate(text, str(path)).transfer)
+
+
+def _parities(book: PlanBook, told: tuple[Told, ...]) -> tuple[Parity, ...]:
+    return tuple(_parity(str(one.book["venue"]), book, one.stated) for one in told)
+
+
+def _parity(name: str, book: PlanBook, stated: Stated) -> Parity:
+    try:
+        statement = book.accounts[name].statement()
+    except (KeyError, InputError):
+        return parity(name, None, stated)
+    ours = Ours(statement.equity, statement.initial, statement.maintenance)
+    return parity(name, ours, stated)
+
+
+def url_of(text: str) -> tuple[str, str]:
+    """What one `--url` says; raises `InputError`."""
     venue, found, url = text.partition("=")
     if not found or not url:
         raise InputError("--url", text, "expected VENUE=URL, such as deribit=http://127.0.0.1:8080")

@@ -3,14 +3,16 @@
 
     share = |ours - theirs| / max(|theirs|, `LEAST`)
 
-for equity and maintenance each. Beyond the tolerance the venue may only be reduced; where a figure
-is missing on either side nothing is known, which is not parity.
+for equity and maintenance each; where a venue tells its initial margin and no maintenance (dYdX),
+initial in its stead. Beyond the tolerance the venue may only be reduced; where a figure is missing
+on either side nothing is known, which is not parity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from decimal import Decimal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -41,17 +43,20 @@ class Parity(msgspec.Struct, frozen=True):
     sums: tuple[Compared, ...]
 
 
-def parity(
-    venue: str, ours: tuple[float, float] | None, stated: Stated, tolerance: float = TOLERANCE
-) -> Parity:
-    """Compare (equity, maintenance) by our rule, None where it could not judge, with theirs."""
-    equity, maintenance = ours if ours is not None else (None, None)
-    theirs = stated.equity, stated.maintenance
+class Ours(NamedTuple):
+    """What our rule says of an account."""
+
+    equity: float
+    initial: float
+    maintenance: float
+
+
+def parity(venue: str, ours: Ours | None, stated: Stated, tolerance: float = TOLERANCE) -> Parity:
+    """Compare ours, None where our rule could not judge, with the venue's own sums."""
+    by_initial = stated.maintenance is None and stated.initial is not None
+    names = ("equity", "initial" if by_initial else "maintenance")
     sums = tuple(
-        _compared(name, our, None if their is None else float(their))
-        for name, our, their in zip(
-            ("equity", "maintenance"), (equity, maintenance), theirs, strict=True
-        )
+        _compared(name, getattr(ours, name, None), getattr(stated, name)) for name in names
     )
     return Parity(venue, stated.unit, _verdict(sums, tolerance), tolerance, sums)
 
@@ -61,8 +66,8 @@ def reduce_only(parities: Iterable[Parity]) -> frozenset[str]:
     return frozenset(one.venue for one in parities if one.verdict != "agrees")
 
 
-def _compared(name: str, ours: float | None, theirs: float | None) -> Compared:
-    share = None
+def _compared(name: str, ours: float | None, said: Decimal | None) -> Compared:
+    share, theirs = None, None if said is None else float(said)
     if ours is not None and theirs is not None:
         share = abs(ours - theirs) / max(abs(theirs), LEAST)
     return Compared(name, ours, theirs, share)

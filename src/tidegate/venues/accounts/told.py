@@ -26,6 +26,16 @@ class Stated(msgspec.Struct, frozen=True):
     maintenance: Decimal | None = None
 
 
+class Market(msgspec.Struct, frozen=True):
+    """What is public of some contracts: by symbol all of a position but its holding, by coin what
+    it is valued with, the latest time among them (0: none), and symbols that are not listed."""
+
+    rows: Mapping[str, Book]
+    coins: Mapping[str, Book] = {}
+    ts_ms: int = 0
+    lacking: tuple[str, ...] = ()
+
+
 class Told(msgspec.Struct, frozen=True):
     """One account: its book, its venue's sums, and what of it could not be read, each in words."""
 
@@ -37,6 +47,11 @@ class Told(msgspec.Struct, frozen=True):
 def number(value: Decimal | int | str) -> str:
     """A number as a book says it, in plain digits."""
     return f"{Decimal(value):f}"
+
+
+def figure(value: Decimal | int | str, ts_ms: int) -> Book:
+    """A figure that was seen at a time of its own."""
+    return {"value": number(value), "as_of": moment(ts_ms)}
 
 
 def moment(ts_ms: int) -> str:

@@ -12,6 +12,7 @@ from types import FrameType
 
 from tidegate.execution.secret_file import read_secret
 from tidegate.risk.gate import Gate
+from tidegate.venues.accounts.permissions import expect_key
 from tidegate.venues.exchanges.client import open_client
 from tidegate.venues.exchanges.credentials import read_credentials
 from tidegate.venues.exchanges.house import ExchangeHouse
@@ -40,9 +41,12 @@ def wall_ms() -> int:
 def open_house(path: Path, said: SessionFile, gate: Gate) -> ExchangeHouse:
     """All sessions of a settings file, their logs read; raises `InputError`."""
     sessions: dict[str, Session] = {}
+    transfers = "transfer" in said.policy.kinds
     for name, venue in said.venue.items():
-        credentials = read_credentials(venue.credentials, f"venue.{name}.credentials", path.parent)
+        field = f"venue.{name}.credentials"
+        credentials = read_credentials(venue.credentials, field, path.parent)
         client = open_client(venue.kind, credentials, venue.url)
+        expect_key(field, venue.kind, client, transfers=transfers, acts=True)
         sessions[name] = SESSIONS[venue.kind](client, venue_of(name, venue, str(path)))
     contracts = {c.id: c for s in sessions.values() for c in s.venue.contracts.values()}
     where = beside(path, said.session.log)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What five venues tell, asked through ccxt itself, becomes books with the venues' own margin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.venues.accounts import told_others as said
+from tests.venues.accounts.served import served
+from tidegate.engine.book_fields import Reader
+from tidegate.engine.margin_book.reading import account_of
+from tidegate.venues.accounts.asking import asked_of, book_of, told_by
+from tidegate.venues.accounts.told import Told
+
+pytest.importorskip("ccxt", reason="the extra `live` is not installed")
+
+CANARY = "canary-c0ffee"
+WALLET = {"walletAddress": "0x" + "ab" * 20, "privateKey": "0x" + "11" * 32}
+ANSWERS: dict[str, Mapping[str, Any]] = {
+    "binance": said.BINANCE,
+    "okx": said.OKX,
+    "bybit": said.BYBIT,
+    "derive": said.DERIVE,
+    "dydx": said.DYDX,
+}
+
+
+def told(kind: str, folder: Path, changed: Mapping[str, Any] | None = None) -> tuple[Told, ...]:
+    """The accounts that a venue on loopback tells through ccxt."""
+    key = folder / "key.json"
+    fields = {"apiKey": "reading", "secret": CANARY, "password": CANARY}
+    key.write_text(json.dumps(WALLET if kind == "derive" else fields))
+    key.chmod(0o600)
+    where = said.ADDRESS if kind == "dydx" else f"file:{key}"
+    with served({**ANSWERS[kind], **(changed or {})}) as url:
+        return told_by(asked_of(f"{kind}:{where}", {kind: url}))
+
+
+def statement(one: Told) -> Any:
+    (value,) = book_of((one,))["accounts"]  # type: ignore[misc]
+    return account_of(Reader("told"), {"stable": {"USDT": "1", "USDC": "1"}, **value}).statement()
+
+
+GOLDEN = [
+    ("binance", "binance.USDT", 58_000.0, 24_400.0, 2_140.0),
+    ("okx", "okx.USDT", 25_000.0, None, 1_537.2),
+    ("bybit", "bybit", 51_500.0, None, 1_024.8),
+    ("derive", "derive.7", 152_000.0, 12_200.0, 7_930.0),
+    ("dydx", "dydx.0", 35_000.0, 6_100.0, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "equity", "initial", "maintenance"), GOLDEN)
+def test_account_has_the_venues_equity_and_margin(
+    kind: str, name: str, equity: float, initial: float | None, maintenance: float | None,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    one = told(kind, tmp_path)[0]
+    found = statement(one)
+    assert one.book["venue"] == name
+    for ours, theirs, golden in (
+        (found.equity, one.stated.equity, equity),
+        (found.initial, one.stated.initial, initial),
+        (found.maintenance, one.stated.maintenance, maintenance),
+    ):
+        if golden is not None:
+            assert ours == pytest.approx(golden, rel=1e-9)
+            assert float(theirs or 0) == pytest.approx(golden, rel=1e-9)
+
+
+def test_isolated_position_at_okx_is_an_account_of_its_own(tmp_path: Path) -> None:
+    _, alone = told("okx", tmp_path)
+    found = statement(alone)
+    assert (alone.book["venue"], alone.book["rule"]) == (
+        "okx.ETH-USDT-SWAP.SHORT",
+        "okx_isolated",
+    )
+    assert found.equity == pytest.approx(3_100.0)
+    assert found.maintenance == pytest.approx(float(alone.stated.maintenance or 0), rel=1e-9)
+
+
+def test_isolated_position_at_binance_is_named_and_not_counted(tmp_path: Path) -> None:
+    (one,) = told("binance", tmp_path)
+    assert one.unread == ("ETHUSDT: isolated, not judged",)
+    assert [row["symbol"] for row in one.book["positions"]] == ["BTCUSDT"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("kind", "size"), [("binance", -1.5), ("okx", 0.6), ("bybit", -1.5)])
+def test_order_is_what_is_left_of_it(kind: str, size: float, tmp_path: Path) -> None:
+    one = told(kind, tmp_path)[0]
+    (row,) = one.book["orders"]  # type: ignore[misc]
+    assert float(row["size"]) == size
+
+
+def test_mode_that_no_rule_covers_stands_where_the_rule_would(tmp_path: Path) -> None:
+    mode = {"account/info": {**said.BYBIT["account/info"], "result": {"marginMode": "ISOLATED"}}}
+    (one,) = told("bybit", tmp_path, mode)
+    assert one.book["rule"] == "ISOLATED"
+
+
+def test_perpetual_of_derive_that_was_settled_has_no_entry(tmp_path: Path) -> None:
+    result = said.DERIVE["private/get_subaccount"]["result"]
+    settled = {**result["positions"][0], "net_settlements": "150"}
+    changed = {"private/get_subaccount": {"result": {**result, "positions": [settled]}}}
+    (one,) = told("derive", tmp_path, changed)
+    (row,) = one.book["positions"]  # type: ignore[misc]
+    assert "entry" not in row
+
+
+def test_key_of_derive_is_read_with_a_warning(tmp_path: Path) -> None:
+    (one,) = told("derive", tmp_path)
+    assert one.unread == ("whether the key can withdraw: the venue does not tell",)
