@@ -6,12 +6,12 @@ Each holds bitcoin bought at 60,000 and marked at 61,000.
 Binance: 50,000 USDT, 8 BTC. Equity 58,000; of 488,000 the second bracket takes 0.5 % less 300:
 2,140; at twenty times 24,400. An isolated position beside it has 50 and 500 of the asset's sums.
 OKX: 20,000 USDT, 500 contracts of 0.01 BTC and 60 ordered. Equity 25,000; 0.4 % and 0.05 % to close
-of 5.6 x 61,000: 1,537.20. Isolated, 10 ETH sold at 3,000, marked at 2,990, with 3,000 of margin: equity 3,100;
-1 % with 0.05 % of 29,900: 313.95.
+of 5.6 x 61,000: 1,537.20. Isolated, 10 ETH sold at 3,000, marked at 2,990, with 3,000 of margin:
+equity 3,100; 1 % with 0.05 % of 29,900: 313.95.
 Bybit: 20,000 USDT and 10 ETH of which 95 % of 3,000 counts, 3 BTC. Margin balance 20,000 + 3,000 +
 28,500 = 51,500; 0.5 % and 0.06 % of 183,000: 1,024.80.
-Derive: 150,000 USDC, 2 BTC: 152,000; the standard manager takes 6.5 % and 10 % of 122,000: 7,930 and
-12,200, so that 144,070 and 139,800 are left.
+Derive: 150,000 USDC, 2 BTC: 152,000; the standard manager takes 6.5 % and 10 % of 122,000: 7,930
+and 12,200, so that 144,070 and 139,800 are left.
 dYdX: 30,000 USDC, 5 BTC: -270,000 of cash. Equity 35,000; 2 % of 305,000: 6,100.
 """
 

@@ -23,6 +23,9 @@ def observe(
         list[str] | None,
         typer.Option(help="[NAME=]VENUE:ADDRESS, or VENUE:KEY by where it is kept; repeatable."),
     ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="The book's figures from public data, without a key.")
+    ] = False,
     url: Annotated[
         list[str] | None,
         typer.Option(help="VENUE=URL of a paper server on this machine; repeatable."),
@@ -49,14 +52,16 @@ def observe(
 
     if (book is None) == (not venue):
         raise InputError("observe", "BOOK", "expected a book, or --venue, and not both")
-    if book is not None:
-        if url or save or parity or mandate:
-            raise InputError("observe", "BOOK", "expected those options with --venue alone")
+    if book is not None and (parity or mandate):
+        raise InputError("observe", "BOOK", "expected --parity and --mandate with --venue alone")
+    if book is not None and not public:
+        if url or save:
+            raise InputError("observe", "BOOK", "expected --url and --save with --public")
         solvent = observe_book(book, json, html)
     else:
         from tidegate.venues.accounts.observe_venues import Wanted, observe_venues
 
-        wanted = Wanted(tuple(venue or ()), tuple(url or ()), save, parity, mandate)
+        wanted = Wanted(tuple(venue or ()), tuple(url or ()), save, parity, mandate, book)
         solvent = observe_venues(wanted, as_json=json, html=html)
     if not solvent:
         raise typer.Exit(1)

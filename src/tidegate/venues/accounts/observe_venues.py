@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from rich.box import SIMPLE_HEAD
@@ -15,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tidegate.engine.book_fields import Reader
+from tidegate.engine.json_file import read_json
 from tidegate.engine.margin_book.output import console as pipe_console
 from tidegate.engine.margin_book.output import to_reader
 from tidegate.engine.margin_book.reading import account_of
@@ -24,26 +26,29 @@ from tidegate.engine.page_file import ensure_writable, patience, write_page
 from tidegate.engine.plan.book import PlanBook
 from tidegate.engine.survival.document import Document
 from tidegate.engine.survival.page import content
-from tidegate.engine.survival.reading import whole_accounts
+from tidegate.engine.survival.reading import has_whole_accounts, whole_accounts
 from tidegate.engine.survival.survey import survey
 from tidegate.engine.survival.words import show as show_survey
 from tidegate.model.errors import InputError
 from tidegate.model.mandate import read_plan_mandate
 from tidegate.venues.accounts.asking import asked_of, book_of, save, told_by
 from tidegate.venues.accounts.parity import Ours, Parity, parity
+from tidegate.venues.accounts.public_book import ask_markets, with_markets
 from tidegate.venues.accounts.told import Stated, Told
 
 SCHEMA = "tidegate-observe-venues-1"
 
 
 class Wanted(NamedTuple):
-    """What is asked: accounts, servers on this machine by venue, and files to write."""
+    """What is asked: accounts, or a book's figures; servers on this machine by venue; files to
+    write; and the mandate that may allow transfers."""
 
     venues: tuple[str, ...]
     urls: tuple[str, ...] = ()
     save: Path | None = None
     parity: Path | None = None
     mandate: Path | None = None
+    book: Path | None = None
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -62,18 +67,16 @@ def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
     """
     if html is not None:
         ensure_writable(html)
-    transfers = wanted.mandate is not None and _allows_transfers(wanted.mandate)
     urls = dict(url_of(text) for text in wanted.urls)
-    asked = [asked_of(text, urls) for text in wanted.venues]
-    told = tuple(one for each in asked for one in told_by(each, transfers=transfers))
-    value = book_of(told)
+    value, told, unread = _public(wanted.book, urls) if wanted.book else _told(wanted, urls)
     if wanted.save is not None:
-        save(wanted.save, json.dumps(value, indent=1) + "\n")
-    value, unread = readable(value, told)
+        text = msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
+        save(wanted.save, text + "\n")
+    value, more = readable(value)
     book, terms = whole_accounts(Reader("venues"), value)
     with patience("looking for what kills the book"):
         said = survey(book, terms)
-    seen = Seen(SCHEMA, said, _parities(book, told), unread)
+    seen = Seen(SCHEMA, said, _parities(book, told), (*unread, *more))
     if wanted.parity is not None:
         _record(wanted.parity, seen)
     if html is not None:
@@ -86,17 +89,36 @@ def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
     return said.solvent
 
 
-def readable(
-    value: Mapping[str, object], told: tuple[Told, ...]
-) -> tuple[dict[str, object], tuple[str, ...]]:
-    """The book without accounts that no rule can read, and all that could not be read in words.
+Heard = tuple[dict[str, Any], tuple[Told, ...], tuple[str, ...]]
+
+
+def _told(wanted: Wanted, urls: Mapping[str, str]) -> Heard:
+    transfers = wanted.mandate is not None and _allows_transfers(wanted.mandate)
+    asked = [asked_of(text, urls) for text in wanted.venues]
+    told = tuple(one for each in asked for one in told_by(each, transfers=transfers))
+    unread = tuple(f"{one.book['venue']}: {what}" for one in told for what in one.unread)
+    return book_of(told), told, unread
+
+
+def _public(path: Path, urls: Mapping[str, str]) -> Heard:
+    reader = Reader(path.name)
+    value = read_json(reader, path)
+    if not has_whole_accounts(value) or not isinstance(value, dict):
+        raise reader.refuse("accounts", "expected accounts as a margin book has them")
+    now_ms = time.time_ns() // 1_000_000
+    book, lacking = with_markets(value, ask_markets(value, urls), now_ms)
+    return book, (), lacking
+
+
+def readable(value: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The book without accounts that no rule can read, and why not, in words.
 
     Raises: `InputError` where nothing is left.
     """
-    kept, unread = [], [f"{one.book['venue']}: {what}" for one in told for what in one.unread]
-    for account in value["accounts"]:  # type: ignore[attr-defined]
+    kept, unread, common = [], list[str](), {"stable": value.get("stable") or {}}
+    for account in value["accounts"]:
         try:
-            account_of(Reader(account["venue"]), {"stable": value["stable"], **account})
+            account_of(Reader(str(account["venue"])), {**common, **account})
             kept.append(account)
         except InputError as error:
             unread.append(str(error))
@@ -146,7 +168,14 @@ def _record(path: Path, seen: Seen) -> None:
 
 
 def _show(seen: Seen, console: Console) -> None:
+    for what in seen.unread:
+        console.print(f"[bold red]UNKNOWN[/] {escape(what)}")
+    for one in seen.parity:
+        if one.verdict != "agrees":
+            console.print(f"[bold red]REDUCE ONLY[/] {escape(one.venue)}: margin {one.verdict}")
     show_survey(seen.survey, console)
+    if not seen.parity:
+        return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, head in enumerate(("account", "sum", "ours", "venue's", "differs", "verdict")):
         table.add_column(head, justify="left" if index in (0, 1, 5) else "right")
@@ -156,11 +185,6 @@ def _show(seen: Seen, console: Console) -> None:
             share = "UNKNOWN" if each.share is None else f"{each.share:.3%}"
             table.add_row(escape(one.venue), each.name, *figures, share, one.verdict)
     console.print(table)
-    for one in seen.parity:
-        if one.verdict != "agrees":
-            console.print(f"[bold red]REDUCE ONLY[/] {escape(one.venue)}: margin {one.verdict}")
-    for what in seen.unread:
-        console.print(f"[bold red]UNKNOWN[/] {escape(what)}")
 
 
 def _figure(value: float | None) -> str:
