@@ -78,7 +78,7 @@ class Senses(NamedTuple):
     weigh: Callable[[Order, int], Weight] | None = None
     equity_usd: Callable[[int], float | None] = lambda _: None
     overdue: Callable[[int], frozenset[str]] = lambda _: frozenset()
-    reduce_only: Callable[[], frozenset[str]] = frozenset
+    reduce_only: Callable[[int], frozenset[str]] = lambda _: frozenset()
 
 
 class Desk:
@@ -179,7 +179,7 @@ class Desk:
             self.books.open_orders,
             self.books.open_transfers,
             self.breaks,
-            self._keeper.unseen(now_ms) | self._reduce_only(),
+            self._keeper.unseen(now_ms) | self._reduce_only(now_ms),
         )
         loose = frozenset() if self._work else frozenset(self._loose)
         return Standing(

@@ -31,7 +31,8 @@ Propose = Callable[[Steps, int], None]
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a machine is made of; `halted` says why nothing may be sent, `propose` is told plans
-    where nothing is to be sent at all (None: they are carried out)."""
+    where nothing is to be sent at all (None: they are carried out), `reduce_only` says which venues
+    may only be reduced at a time."""
 
     arrangement: Arrangement
     feed: Feed
@@ -40,6 +41,7 @@ class Parts:
     journal: Path
     halted: Callable[[], str | None]
     propose: Propose | None = None
+    reduce_only: Callable[[int], frozenset[str]] = lambda _: frozenset()
 
 
 class Proposing:
@@ -136,6 +138,7 @@ class Machine:
             weigh=self._weigh,
             equity_usd=self._equity_usd,
             overdue=self._overdue,
+            reduce_only=self._parts.reduce_only,
         )
 
     def _instruments(self) -> Mapping[InstrumentId, Instrument]:

@@ -30,8 +30,9 @@ from tidegate.live.settings import RunFile, read_run_file
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Contract
 from tidegate.model.mandate import Mandate, read_mandate
-from tidegate.model.times import DAY_MS, format_time
+from tidegate.model.times import DAY_MS, SECOND_MS, format_time
 from tidegate.risk.gate import Gate
+from tidegate.venues.accounts.parity_file import recorded_reduce_only
 from tidegate.venues.exchanges.client import open_client
 from tidegate.venues.remote import RemoteGateway
 from tidegate.venues.toml_file import beside
@@ -57,6 +58,7 @@ def run_mandate(mandate: Path, settings: Path, data: Path | None, as_json: bool)
             beside(settings, said.engine.journal),
             halted,
             None if arrangement.mandate.authority.level == "act" else _proposer(say),
+            _doubting(settings, said, tuple(arrangement.mandate.venue)),
         ),
         now_ms,
     )
@@ -108,6 +110,16 @@ def _session(
 
     gateway = RemoteGateway(engine.session_port, token, venues, engine.timeout_s, may_send)
     return gateway, lambda: "the latch is set" if latch.is_set() else None
+
+
+def _doubting(
+    settings: Path, said: RunFile, venues: tuple[str, ...]
+) -> Callable[[int], frozenset[str]]:
+    """Which venues may only be reduced at a time."""
+    if said.engine.parity is None:
+        return lambda _: frozenset()
+    path, age_ms = beside(settings, said.engine.parity), round(said.engine.parity_age_s * SECOND_MS)
+    return lambda now_ms: recorded_reduce_only(path, venues, now_ms, age_ms)
 
 
 def _venues_now(gateway: RemoteGateway) -> int:

@@ -18,7 +18,8 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Engine(_Strict, frozen=True):
     """Files beside the settings: the journal, the gate's key, the session's token, the latch's
     folder and the heartbeat; the port of the session that holds the venues' keys, how long it may
-    take to answer, and how often the engine ticks."""
+    take to answer, and how often the engine ticks. With a record of parity, which `tidegate observe
+    --parity` keeps, only venues of which it says within its age that they agree may be raised."""
 
     journal: str
     gate_key: str
@@ -28,6 +29,8 @@ class Engine(_Strict, frozen=True):
     session_port: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
     tick_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
+    parity: str | None = None
+    parity_age_s: Annotated[float, msgspec.Meta(gt=0)] = 3_600.0
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] | None = None
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,9 @@ from tests.venues.accounts import told_others as said
 from tests.venues.accounts.served import served
 from tidegate.engine.book_fields import Reader
 from tidegate.engine.margin_book.reading import account_of
+from tidegate.model.errors import InputError
 from tidegate.venues.accounts.asking import asked_of, book_of, told_by
 from tidegate.venues.accounts.told import Told
-
-pytest.importorskip("ccxt", reason="the extra `live` is not installed")
 
 CANARY = "canary-c0ffee"
 WALLET = {"walletAddress": "0x" + "ab" * 20, "privateKey": "0x" + "11" * 32}
@@ -30,6 +30,14 @@ ANSWERS: dict[str, Mapping[str, Any]] = {
 }
 
 
+SECRETS = (CANARY, WALLET["privateKey"], WALLET["privateKey"].removeprefix("0x"))
+
+
+@pytest.fixture(autouse=True)
+def _live() -> None:
+    pytest.importorskip("ccxt", reason="the extra `live` is not installed")
+
+
 def told(kind: str, folder: Path, changed: Mapping[str, Any] | None = None) -> tuple[Told, ...]:
     """The accounts that a venue on loopback tells through ccxt."""
     key = folder / "key.json"
@@ -37,7 +45,9 @@ def told(kind: str, folder: Path, changed: Mapping[str, Any] | None = None) -> t
     key.write_text(json.dumps(WALLET if kind == "derive" else fields))
     key.chmod(0o600)
     where = said.ADDRESS if kind == "dydx" else f"file:{key}"
-    with served({**ANSWERS[kind], **(changed or {})}) as url:
+    new = changed or {}
+    usual = {path: said for path, said in ANSWERS.get(kind, {}).items() if path not in new}
+    with served({**new, **usual}) as url:
         return told_by(asked_of(f"{kind}:{where}", {kind: url}))
 
 
@@ -115,3 +125,20 @@ def test_perpetual_of_derive_that_was_settled_has_no_entry(tmp_path: Path) -> No
 def test_key_of_derive_is_read_with_a_warning(tmp_path: Path) -> None:
     (one,) = told("derive", tmp_path)
     assert one.unread == ("whether the key can withdraw: the venue does not tell",)
+
+
+@pytest.mark.parametrize("reply", ["nothing", "refusal", "another form"])
+@pytest.mark.parametrize("kind", ["binance", "okx", "bybit", "derive", "deribit"])
+def test_no_error_of_any_venue_quotes_a_key(kind: str, reply: str, tmp_path: Path) -> None:
+    refusals: dict[str, Any] = {
+        "binance": {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."},
+        "okx": {"code": "50113", "msg": "Invalid Sign", "data": []},
+        "bybit": {"retCode": 10004, "retMsg": "error sign!", "result": {}},
+        "derive": {"error": {"code": 14014, "message": "Signature invalid"}},
+        "deribit": {"error": {"code": 13004, "message": "invalid_credentials"}},
+    }
+    words = {"refusal": refusals[kind], "another form": {"surprise": [1, "2"]}}
+    with pytest.raises(InputError) as caught:
+        told(kind, tmp_path, {"": words.get(reply)})
+    text = "".join(traceback.format_exception(caught.value))
+    assert [secret for secret in SECRETS if secret in text] == []

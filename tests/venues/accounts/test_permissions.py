@@ -21,13 +21,16 @@ from tidegate.venues.exchanges.credentials import Credentials
 from tidegate.venues.exchanges.session_command import open_house
 from tidegate.venues.exchanges.settings import read_session_file
 
-pytest.importorskip("ccxt", reason="the extra `live` is not installed")
-
 CANARY = "canary-9f27d1"
 KEY = Credentials({"apiKey": "id-of-key", "secret": CANARY, "password": CANARY})
 # The first private key of the examples of Ethereum's tools, and its address.
 OWN_KEY = "0x" + "00" * 31 + "01"
 OWN_ADDRESS = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
+
+
+@pytest.fixture(autouse=True)
+def _live() -> None:
+    pytest.importorskip("ccxt", reason="the extra `live` is not installed")
 
 
 def deribit(scope: str) -> Mapping[str, Any]:

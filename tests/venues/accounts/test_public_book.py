@@ -18,8 +18,6 @@ from tests.venues.accounts.served import served
 from tidegate.cli import app
 from tidegate.model.errors import InputError
 
-pytest.importorskip("ccxt", reason="the extra `live` is not installed")
-
 OLD = "2026-01-01T00:00Z"
 BINANCE = {
     "venue": "near", "rule": "binance_usdm", "collateral": "USDT", "leverage": 20,
@@ -38,6 +36,11 @@ DERIBIT = {
     "positions": [{"symbol": told_deribit.CALL, "size": "-2", "kind": "option", "base": "BTC",
                    "settle": "BTC"}],
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _live() -> None:
+    pytest.importorskip("ccxt", reason="the extra `live` is not installed")
 
 
 def observed(folder: Path, accounts: list[Any], *more: str) -> Result:

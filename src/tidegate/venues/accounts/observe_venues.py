@@ -33,6 +33,7 @@ from tidegate.model.errors import InputError
 from tidegate.model.mandate import read_plan_mandate
 from tidegate.venues.accounts.asking import asked_of, book_of, save, told_by
 from tidegate.venues.accounts.parity import Ours, Parity, parity
+from tidegate.venues.accounts.parity_file import Line, record
 from tidegate.venues.accounts.public_book import ask_markets, with_markets
 from tidegate.venues.accounts.told import Stated, Told
 
@@ -78,7 +79,7 @@ def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
         said = survey(book, terms)
     seen = Seen(SCHEMA, said, _parities(book, told), (*unread, *more))
     if wanted.parity is not None:
-        _record(wanted.parity, seen)
+        record(wanted.parity, Line(said.as_of, seen.parity))
     if html is not None:
         write_page(html, page(*content(said)))
     with to_reader():
@@ -155,16 +156,6 @@ def url_of(text: str) -> tuple[str, str]:
     if not found or not url:
         raise InputError("--url", text, "expected VENUE=URL, such as deribit=http://127.0.0.1:8080")
     return venue, url
-
-
-def _record(path: Path, seen: Seen) -> None:
-    line = {"as_of": seen.survey.as_of, "parity": msgspec.to_builtins(seen.parity)}
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, sort_keys=True, allow_nan=False) + "\n")
-    except OSError as error:
-        expected = f"expected a file that can be written ({error.strerror})"
-        raise InputError(str(path), "--parity", expected) from None
 
 
 def _show(seen: Seen, console: Console) -> None:
