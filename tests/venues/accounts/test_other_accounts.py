@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.venues.accounts import told_others as said
@@ -16,6 +17,7 @@ from tests.venues.accounts.served import served
 from tidegate.engine.book_fields import Reader
 from tidegate.engine.margin_book.reading import account_of
 from tidegate.model.errors import InputError
+from tidegate.venues.accounts import bybit, derive, dydx, okx
 from tidegate.venues.accounts.asking import asked_of, book_of, told_by
 from tidegate.venues.accounts.told import Told
 
@@ -142,3 +144,78 @@ def test_no_error_of_any_venue_quotes_a_key(kind: str, reply: str, tmp_path: Pat
         told(kind, tmp_path, {"": words.get(reply)})
     text = "".join(traceback.format_exception(caught.value))
     assert [secret for secret in SECRETS if secret in text] == []
+
+
+def test_positions_and_orders_of_bybit_are_read_page_by_page(tmp_path: Path) -> None:
+    first = said.BYBIT["position/list"]({"category": "linear", "settleCoin": "USDT"})
+    (row,) = first["result"]["list"]
+
+    def paged(params: Mapping[str, str]) -> dict[str, Any]:
+        reply = said.BYBIT["position/list"](params)
+        page = int(params.get("cursor", 0))
+        if reply["result"]["list"] and page < 2:
+            reply["result"]["nextPageCursor"] = str(page + 1)
+        rows = [{**row, "positionIdx": page}] if reply["result"]["list"] else []
+        return {**reply, "result": {**reply["result"], "list": rows}}
+
+    (one,) = told("bybit", tmp_path, {"position/list": paged})
+    symbols = [row["symbol"] for row in one.book["positions"]]  # type: ignore[union-attr]
+    assert symbols == ["BTCUSDT", "BTCUSDT.LONG", "BTCUSDT.SHORT"]
+
+
+def test_orders_of_okx_are_read_page_by_page(tmp_path: Path) -> None:
+    (row,) = said.OKX["trade/orders-pending"]({"instType": "SWAP"})["data"]
+
+    def paged(params: Mapping[str, str]) -> dict[str, Any]:
+        begin = int(params.get("after", 0))
+        numbers = (
+            range(begin + 1, min(begin + 100, 150) + 1) if params["instType"] == "SWAP" else ()
+        )
+        return {"code": "0", "msg": "", "data": [{**row, "ordId": str(n)} for n in numbers]}
+
+    one, _ = told("okx", tmp_path, {"trade/orders-pending": paged})
+    assert len(one.book["orders"]) == 150  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["bybit", "okx"])
+def test_account_that_holds_what_is_not_read_is_not_judged(kind: str, tmp_path: Path) -> None:
+    held = {"symbol": "BTC-25DEC26-70000-C", "side": "Sell", "size": "1", "positionIdx": 0}
+    option = {**held, "leverage": "", "avgPrice": "500"}
+
+    def options(params: Mapping[str, str]) -> dict[str, Any]:
+        usual = said.BYBIT["position/list"](params)
+        return {**usual, "result": {"list": [option]}} if params["category"] == "option" else usual
+
+    row = {**said.OKX["account/positions"]["data"][0], "instType": "OPTION"}
+    held_too = {"code": "0", "msg": "", "data": [*said.OKX["account/positions"]["data"], row]}
+    changed = {"bybit": {"position/list": options}, "okx": {"account/positions": held_too}}
+    one = told(kind, tmp_path, changed[kind])[0]
+    with pytest.raises(InputError, match=r"with option"):
+        statement(one)
+
+
+WIRE: list[tuple[str, tuple[str | int, ...], Any]] = [
+    ("okx/http_get_positions", ("data", 0), okx.Position),
+    ("okx/http_get_account_balance", ("data", 0), okx.Balance),
+    ("okx/http_get_position_tiers", ("data", 0), okx.Tier),
+    ("bybit/http_get_positions", ("result", "list", 0), bybit.Position),
+    ("bybit/http_get_wallet_balance", ("result", "list", 0), bybit.Wallet),
+    ("bybit/http_get_instruments_linear", ("result", "list", 0), bybit.Listing),
+    ("bybit/http_get_orders_realtime", ("result", "list", 0), bybit.Order),
+    ("derive/perps/http_position_eth", (), derive.Position),
+    ("dydx/http_get_subaccount", ("result", "subaccount"), dydx.Subaccount),
+    ("dydx/http_get_perpetual_markets", ("result", "markets", "BTC-USD"), dydx.Listing),
+]
+
+
+@pytest.mark.parametrize(("name", "inside", "form"), WIRE)
+def test_venues_own_payload_is_read(
+    name: str, inside: tuple[str | int, ...], form: Any, data_root: Path
+) -> None:
+    path = data_root / f"wire/{name}.json"
+    if not path.exists():
+        pytest.skip("no recorded payloads here")
+    value = json.loads(path.read_text())
+    for step in inside:
+        value = value[step]
+    assert isinstance(msgspec.convert(value, form, strict=False), form)

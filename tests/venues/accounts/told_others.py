@@ -135,12 +135,22 @@ def _okx_mark(params: Mapping[str, str]) -> dict[str, Any]:
     return _okx({"instId": params["instId"], "markPx": price, "ts": str(MS)})
 
 
+def _okx_orders(params: Mapping[str, str]) -> dict[str, Any]:
+    said = {
+        "ordId": "1", "instId": "BTC-USDT-SWAP", "side": "buy", "posSide": "net",
+        "tdMode": "cross", "px": "50000", "sz": "100", "accFillSz": "40", "reduceOnly": "false",
+    }  # fmt: skip
+    return _okx(said) if params["instType"] == "SWAP" else _okx()
+
+
 _OKX_POSITION = {
-    "instId": "BTC-USDT-SWAP", "mgnMode": "cross", "posSide": "net", "pos": "500", "ccy": "USDT",
+    "instType": "SWAP", "instId": "BTC-USDT-SWAP",
+    "mgnMode": "cross", "posSide": "net", "pos": "500", "ccy": "USDT",
     "avgPx": "60000", "lever": "10", "margin": "", "upl": "5000", "mgnRatio": "",
 }  # fmt: skip
 _OKX_ISOLATED = {
-    "instId": "ETH-USDT-SWAP", "mgnMode": "isolated", "posSide": "short", "pos": "100",
+    "instType": "SWAP", "instId": "ETH-USDT-SWAP",
+    "mgnMode": "isolated", "posSide": "short", "pos": "100",
     "ccy": "USDT", "avgPx": "3000", "lever": "10", "margin": "3000", "upl": "100",
     "mgnRatio": str(Decimal("3100") / Decimal("313.95")),
 }  # fmt: skip
@@ -158,12 +168,7 @@ OKX: Mapping[str, Any] = {
         }
     ),
     "account/positions": _okx(_OKX_POSITION, _OKX_ISOLATED),
-    "trade/orders-pending": _okx(
-        {
-            "instId": "BTC-USDT-SWAP", "side": "buy", "posSide": "net", "tdMode": "cross",
-            "px": "50000", "sz": "100", "accFillSz": "40", "reduceOnly": "false",
-        }
-    ),
+    "trade/orders-pending": _okx_orders,
     "public/instruments": _okx_listing,
     "public/mark-price": _okx_mark,
     "market/index-tickers": _okx_index,

@@ -25,6 +25,8 @@ SIDES = ("", ".LONG", ".SHORT")
 SETTLES = (("linear", "USDT"), ("linear", "USDC"), ("inverse", ""))
 DIGITS, PERCENT = 9, 100
 NEAR = Decimal("0.01")
+# The longest pages of positions and orders.
+MOST_POSITIONS, MOST_ORDERS = {"limit": "200"}, {"limit": "50"}
 DOLLARS = frozenset(("USDT", "USDC"))
 UNKNOWN_UNIT = "risk limits in a unit that is not known"
 
@@ -147,6 +149,7 @@ class Answers(msgspec.Struct, frozen=True):
     orders: list[Order]
     listed: dict[str, Listed]
     collateral: list[Collateral]
+    holds_options: bool = False
 
 
 def accounts(venue: str, answers: Answers) -> tuple[Told, ...]:
@@ -164,7 +167,7 @@ def accounts(venue: str, answers: Answers) -> tuple[Told, ...]:
     book = {
         "as_of": moment(max(answers.time, market.ts_ms)),
         "venue": venue,
-        "rule": "bybit_cross" if answers.mode == CROSS else answers.mode,
+        "rule": _rule(answers),
         "balances": {coin: number(amount) for coin, amount in held.items()},
         "positions": rows,
         "orders": [_order(o) for o in orders],
@@ -173,6 +176,13 @@ def accounts(venue: str, answers: Answers) -> tuple[Told, ...]:
     }
     strange = [f"{s}: {UNKNOWN_UNIT}" for s, row in market.rows.items() if "tiers" not in row]
     return (Told(book, _stated(answers.wallet), tuple(strange)),)
+
+
+def _rule(answers: Answers) -> str:
+    """The rule, or the words of what none covers."""
+    if answers.holds_options:
+        return f"{answers.mode} with options"
+    return "bybit_cross" if answers.mode == CROSS else answers.mode
 
 
 def _stated(wallet: Wallet) -> Stated:
@@ -281,8 +291,9 @@ def _order(order: Order) -> Book:
     }
 
 
-class _List(msgspec.Struct, Generic[T], frozen=True):
+class _List(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     list: tuple[T, ...]
+    next_page_cursor: str | None = None
 
 
 class _Reply(msgspec.Struct, Generic[T], frozen=True):
@@ -306,10 +317,11 @@ def ask(client: Client) -> Answers:
     positions: list[Position] = []
     orders: list[Order] = []
     kinds: dict[str, str] = {}
+    options = _rows(client.privateGetV5PositionList, {"category": "option"}, Position)
     for category, settle in SETTLES:
         wanted = {"category": category} | ({"settleCoin": settle} if settle else {})
-        held = _rows(client.privateGetV5PositionList, wanted, Position)
-        resting = _rows(client.privateGetV5OrderRealtime, wanted, Order)
+        held = _rows(client.privateGetV5PositionList, {**wanted, **MOST_POSITIONS}, Position)
+        resting = _rows(client.privateGetV5OrderRealtime, {**wanted, **MOST_ORDERS}, Order)
         positions += [p for p in held if p.size]
         orders += [o for o in resting if o.price]
         kinds |= dict.fromkeys({p.symbol for p in held} | {o.symbol for o in resting}, category)
@@ -317,7 +329,8 @@ def ask(client: Client) -> Answers:
     listed = {symbol: _listed(client, kinds[symbol], symbol, fees=True) for symbol in used}
     rates = _rows(client.publicGetV5SpotMarginTradeCollateral, {}, Collateral)
     (one,) = wallet.result.list
-    return Answers(info.result.margin_mode, one, wallet.time, positions, orders, listed, rates)
+    sums = info.result.margin_mode, one, wallet.time
+    return Answers(*sums, positions, orders, listed, rates, any(p.size for p in options))
 
 
 def ask_market(client: Client, symbols: Iterable[str]) -> Market:
@@ -339,5 +352,14 @@ def _listed(client: Client, category: str, symbol: str, *, fees: bool) -> Listed
 
 
 def _rows(method: Any, wanted: Mapping[str, str], form: type[T]) -> list[T]:
-    reply = answer(form.__name__, partial(method, wanted), _Reply[_List[form]])  # type: ignore[valid-type]
-    return list(reply.result.list)
+    """All rows, page by page: the venue sends twenty at a time where more is not asked."""
+    found: list[T] = []
+    page, seen = dict(wanted), set[str]()
+    while True:
+        reply = answer(form.__name__, partial(method, page), _Reply[_List[form]])  # type: ignore[valid-type]
+        found += reply.result.list
+        cursor = reply.result.next_page_cursor or ""
+        if not cursor or cursor in seen or not reply.result.list:
+            return found
+        seen.add(cursor)
+        page["cursor"] = cursor

@@ -23,6 +23,8 @@ from tidegate.venues.exchanges.client import Client
 T = TypeVar("T")
 RULES = {"2": "okx_cross", "3": "okx_cross", "4": "okx_portfolio"}
 SINGLE = "2"
+CONTRACTS = ("SWAP", "FUTURES")
+PAGE = 100
 DOLLARS = frozenset(("USDT", "USDC"))
 SIDES = {"net": "", "long": ".LONG", "short": ".SHORT"}
 
@@ -60,6 +62,7 @@ class Position(_Camel, frozen=True):
     """A position in contracts."""
 
     inst_id: str
+    inst_type: str
     mgn_mode: str
     pos_side: str
     pos: Decimal
@@ -74,6 +77,7 @@ class Position(_Camel, frozen=True):
 class Order(_Camel, frozen=True):
     """A working order in contracts."""
 
+    ord_id: str
     inst_id: str
     side: str
     pos_side: str
@@ -158,6 +162,7 @@ class Answers(msgspec.Struct, frozen=True):
     discounts: list[Discount]
     indices: list[Index]
     ts_ms: int
+    strange: tuple[str, ...] = ()
 
 
 def accounts(venue: str, answers: Answers) -> tuple[Told, ...]:
@@ -177,7 +182,7 @@ def _cross(name: str, answers: Answers, held: list[Detail]) -> Told:
     cross = [p for p in answers.positions if p.mgn_mode == "cross" and p.ccy in own]
     orders = [o for o in answers.orders if o.td_mode == "cross" and _settles(answers, o) in own]
     book = _book(name, answers, cross, orders) | {
-        "rule": RULES.get(answers.mode, f"mode {answers.mode}"),
+        "rule": _rule(answers),
         "balances": {d.ccy: d.cash_bal or "0" for d in held},
         "coins": _coins(answers, own),
         "parameters": {"okx_cross": {"collateral": _collateral(answers, held)}},
@@ -186,6 +191,12 @@ def _cross(name: str, answers: Answers, held: list[Detail]) -> Told:
         return Told(book, _stated("USD", held[0].eq_usd, "", held[0].mgn_ratio))
     pooled = answers.balance
     return Told(book, _stated("USD", pooled.adj_eq, pooled.imr, pooled.mgn_ratio))
+
+
+def _rule(answers: Answers) -> str:
+    """The rule, or the words of what none covers."""
+    rule = RULES.get(answers.mode, f"mode {answers.mode}")
+    return f"{rule} with {', '.join(answers.strange)}" if answers.strange else rule
 
 
 def _collateral(answers: Answers, held: list[Detail]) -> dict[str, object]:
@@ -333,9 +344,11 @@ def ask(client: Client) -> Answers:
     (config,) = answer("account config", client.privateGetAccountConfig, _Reply[Config]).data
     (balance,) = answer("balance", client.privateGetAccountBalance, _Reply[Balance]).data
     every = answer("positions", client.privateGetAccountPositions, _Reply[Position]).data
-    orders = answer("orders", client.privateGetTradeOrdersPending, _Reply[Order]).data
-    positions = [p for p in every if p.pos]
-    resting = [o for o in orders if o.px and o.td_mode != "cash"]
+    held = [p for p in every if p.pos]
+    positions = [p for p in held if p.inst_type in CONTRACTS]
+    strange = tuple(sorted({p.inst_type.lower() for p in held} - {c.lower() for c in CONTRACTS}))
+    orders = [o for kind in CONTRACTS for o in _orders(client, kind)]
+    resting = [o for o in orders if o.px]
     names = sorted({p.inst_id for p in positions} | {o.inst_id for o in resting})
     listed = {name: _listed(client, name, fees=True) for name in names}
     free = client.publicGetPublicDiscountRateInterestFreeQuota
@@ -344,7 +357,20 @@ def ask(client: Client) -> Answers:
     indices = answer("indices", of, _Reply[Index]).data
     (now,) = answer("time", client.publicGetPublicTime, _Reply[_Time]).data
     sums = config.acct_lv, balance, positions, resting
-    return Answers(*sums, listed, discounts, indices, now.ts)
+    return Answers(*sums, listed, discounts, indices, now.ts, strange)
+
+
+def _orders(client: Client, kind: str) -> list[Order]:
+    """All working orders of a kind, page by page."""
+    found: list[Order] = []
+    wanted = {"instType": kind}
+    while True:
+        of = partial(client.privateGetTradeOrdersPending, wanted)
+        page = answer("orders", of, _Reply[Order]).data
+        found += page
+        if len(page) < PAGE:
+            return found
+        wanted = {"instType": kind, "after": page[-1].ord_id}
 
 
 def ask_market(client: Client, symbols: Iterable[str]) -> Market:
