@@ -54,14 +54,16 @@ NETWORK_MODULES = frozenset(
     requests httpx aiohttp websockets ccxt web3 dask distributed
     """.split()
 )
-# Only these may open a connection or a port: the paper server and its gateway on loopback alone,
-# the third towards venues' public history and the fourth towards a cluster, when a user asks for
-# it; SECURITY.md says so too.
+# Only these may open a connection or a port: the paper servers and a gateway on loopback alone, one
+# towards venues' public history and one towards a cluster, when a user asks for it; SECURITY.md
+# says so too.
 NETWORK_DOORS = frozenset(
     f"src/tidegate/{path}.py"
     for path in (
         "venues/paper_server",
         "venues/remote",
+        "venues/hyperliquid_server/connection",
+        "venues/hyperliquid_server/server",
         "history/intake/public_http",
         "backtest/sweep/cluster",
     )
