@@ -9,7 +9,7 @@ it is not served.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
@@ -94,12 +94,16 @@ class HyperliquidServer:
     async def _exchange(self, request: web.Request) -> web.Response:
         return await self._reply(request, self.answer_exchange)
 
-    async def _reply(self, request: web.Request, answer: Any) -> web.Response:
+    async def _reply(self, request: web.Request, answer: Callable[[bytes], Any]) -> web.Response:
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 body = await request.read()
         except TimeoutError:
             return web.Response(status=408)
+        return self.reply_to(body, answer)
+
+    def reply_to(self, body: bytes, answer: Callable[[bytes], Any]) -> web.Response:
+        """The response to a body: what an answer says, 422 where it cannot be read, or 429."""
         self.pass_time()
         try:
             said = answer(body)
@@ -136,11 +140,11 @@ class HyperliquidServer:
                 connection.drop()
                 return
             self.pass_time()
-            self._hear(connection, frame.data.encode())
+            self.hear(connection, frame.data.encode())
             self.pass_time()
 
-    def _hear(self, connection: Connection, text: bytes) -> None:
-        """One message of a client."""
+    def hear(self, connection: Connection, text: bytes) -> None:
+        """One message of a client, and what it is told."""
         try:
             said = messages.decode(text)
             if said.method == "ping":

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tidegate.margin.rule import MarginRule
 from tidegate.model.errors import InputError, ensure
 from tidegate.model.instruments import Instrument, InstrumentId, Option
 from tidegate.model.times import HOUR_MS
@@ -224,6 +225,19 @@ class Street:
         sent = Sent(self._transfers, *ends, asset, quanta, self.now_ms, lands_ms)
         self._on_the_way.append(sent)
         return sent
+
+    def has(self, symbol: str) -> bool:
+        """Whether an instrument is, was or will be listed."""
+        return symbol in self._names
+
+    def out_venues(self) -> tuple[str, ...]:
+        """Venues where nothing trades now."""
+        venues = sorted({i.venue for i in self._market.instruments.values()})
+        return tuple(v for v in venues if self._board.tape.out(v, self.now_ms))
+
+    def rule(self, venue: str) -> MarginRule:
+        """The rule by which a venue margins."""
+        return self._terms.exchange.rule(venue, self.now_ms)
 
     def name(self, symbol: str) -> InstrumentId:
         """The id of an instrument that is or was listed."""
