@@ -8,7 +8,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -54,7 +54,8 @@ def made(seed: int, crisis: str, tick_ms: int) -> Market:
 
 
 class Venue:
-    """A house whose time is moved by hand, with the accounts of the test keys; nonces rise."""
+    """A house whose time is moved by hand, with the accounts of the test keys; nonces rise. The
+    clock of clients is the same, or the machine's where they are not made by hand."""
 
     def __init__(
         self,
@@ -63,15 +64,16 @@ class Venue:
         tick_ms: int = 1_000,
         weight: int = 0,
         buffer: int = 10_000,
-        nonce_ms: Callable[[], int] = wall_ms,
+        by_hand: bool = True,
     ) -> None:
         self.market = made(seed, crisis, tick_ms)
         self.clock = HandClock(self.market.begin_ms)
+        self.wall_ms = self.clock.now_ms if by_hand else wall_ms
         street = Street(self.market, listing.terms(COINS), self.clock)
-        self.house = House(street, COINS, OPENING, nonce_ms, Weights(weight), buffer)
+        self.house = House(street, COINS, OPENING, self.wall_ms, Weights(weight), buffer)
         for address in ADDRESSES:
             self.house.open(address)
-        self._nonce = nonce_ms()
+        self._nonce = self.wall_ms()
 
     def nonce(self) -> int:
         self._nonce += 1
@@ -102,9 +104,10 @@ class Venue:
         assert found is not None
         return found
 
-    def passes(self, duration_ms: int) -> Any:
+    def passes(self, duration_ms: int) -> None:
         self.clock.pass_ms(duration_ms)
-        return self.house.advance()
+        while not self.house.advance().caught_up:
+            pass
 
 
 def signed(
@@ -149,8 +152,8 @@ def running(house: House) -> Iterator[str]:
     begun, loop, ended = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
-        async with serving(house, 0) as port:
-            ports.append(port)
+        async with serving(house, 0) as served:
+            ports.append(served.port)
             begun.set()
             await ended.wait()
 
@@ -173,3 +176,12 @@ def until(holds: Callable[[], Any], seconds: float = 10.0) -> Any:
             return found
         time.sleep(0.01)
     raise AssertionError("it did not come")
+
+
+async def outcome(trying: Awaitable[Any]) -> str:
+    """How a case came out, as a word of the page."""
+    try:
+        await trying
+    except Exception as error:
+        return f"no: {type(error).__name__}"
+    return "yes"

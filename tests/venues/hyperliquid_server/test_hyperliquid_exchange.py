@@ -75,7 +75,7 @@ def test_an_address_that_was_asked_about_has_an_account_with_the_opening_balance
 
 def test_the_same_signed_action_is_done_once() -> None:
     body = signed({"type": "order", "orders": [wire("90000")], "grouping": "na"}, KEYS[0], BEGIN_MS)
-    house = Venue(nonce_ms=lambda: BEGIN_MS).house
+    house = Venue().house
     first, _ = exchange.answer(house, body)
     second, _ = exchange.answer(house, body)
     assert first["status"] == "ok"
@@ -84,7 +84,7 @@ def test_the_same_signed_action_is_done_once() -> None:
 
 @pytest.mark.parametrize("distance_ms", [-2 * DAY_MS, DAY_MS])
 def test_a_nonce_outside_the_window_is_refused(distance_ms: int) -> None:
-    house = Venue(nonce_ms=lambda: BEGIN_MS).house
+    house = Venue().house
     reply, _ = exchange.answer(house, signed({"type": "noop"}, KEYS[0], BEGIN_MS + distance_ms))
     refused(reply, "Invalid nonce")
 
@@ -128,6 +128,19 @@ def test_an_order_against_a_rule_is_refused_in_the_words_of_the_venue(
     assert status["error"].startswith(words)
     assert status["error"].endswith("asset=0")
     assert venue.ask("openOrders", user=ADDRESSES[0]) == []
+
+
+def test_what_became_of_an_order_is_told_in_the_words_of_the_venue(venue: Venue) -> None:
+    venue.order(wire("90000", "100"), wire("110000", tif="Alo"), wire("90000", tif="Ioc"))
+    venue.order(wire("98090", "15", tif="Ioc"), wire("110000", tif="Ioc"))
+    told = [row["status"] for row in venue.ask("historicalOrders", user=ADDRESSES[0])[::-1]]
+    assert told == [
+        "perpMarginRejected",
+        "badAloPxRejected",
+        "iocCancelRejected",
+        "canceled",
+        "filled",
+    ]
 
 
 def test_a_trigger_order_is_refused_by_name(venue: Venue) -> None:

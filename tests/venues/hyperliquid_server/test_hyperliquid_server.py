@@ -20,7 +20,6 @@ from hypothesis import strategies as st  # noqa: E402
 
 from tests.venues.hyperliquid_server.running import (  # noqa: E402
     ADDRESSES,
-    BEGIN_MS,
     KEYS,
     Venue,
     signed,
@@ -54,10 +53,10 @@ JSON = st.recursive(
 @asynccontextmanager
 async def served(venue: Venue) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
     async with (
-        server.serving(venue.house, 0, by_itself=False) as port,
+        server.serving(venue.house, 0, by_itself=False) as one,
         aiohttp.ClientSession() as session,
     ):
-        yield session, f"http://127.0.0.1:{port}"
+        yield session, f"http://127.0.0.1:{one.port}"
 
 
 def run(venue: Venue, talk: Callable[[aiohttp.ClientSession, str], Awaitable[Any]]) -> Any:
@@ -156,8 +155,7 @@ def test_deep_nesting_is_refused_and_the_server_lives(depth: int) -> None:
 
 
 def test_beyond_1200_of_weight_a_minute_the_answer_is_429_until_the_minute_passes() -> None:
-    now = [BEGIN_MS]
-    venue = Venue(weight=1200, nonce_ms=lambda: now[0])
+    venue = Venue(weight=1200)
 
     async def talk(session: aiohttp.ClientSession, url: str) -> list[int]:
         async def ask() -> int:
@@ -166,7 +164,7 @@ def test_beyond_1200_of_weight_a_minute_the_answer_is_429_until_the_minute_passe
                 return reply.status
 
         found = [await ask() for _ in range(61)]
-        now[0] += MINUTE_MS
+        venue.clock.pass_ms(MINUTE_MS)
         return [*found, await ask()]
 
     assert run(venue, talk) == [200] * 60 + [429, 200]
@@ -315,6 +313,15 @@ def test_a_socket_tracks_ten_users_and_no_more() -> None:
         one.hear(listener, json.dumps(said).encode())  # type: ignore[arg-type]
     assert json.loads(told[-1])["channel"] == "error"
     assert len(listener.topics) == 10
+
+
+def test_fields_that_do_not_matter_make_no_other_subscription() -> None:
+    told: list[bytes] = []
+    listener, one = Listener(told), server.HyperliquidServer(Venue().house)
+    for number in range(50):
+        said = subscribe("allMids", coin=f"{number}", interval=f"{number}")
+        one.hear(listener, json.dumps(said).encode())  # type: ignore[arg-type]
+    assert len(listener.topics) == 1
 
 
 def test_at_most_64_addresses_have_an_account() -> None:

@@ -42,9 +42,9 @@ def best(held: Street, symbol: str, side: int) -> int:
 
 def test_market_of_a_seed_is_the_same_however_time_is_cut() -> None:
     (one, first), (two, second) = street(), street()
-    first.pass_ms(10 * MINUTE_MS)
+    first.pass_ms(6 * MINUTE_MS)
     one.advance()
-    for _ in range(60):
+    for _ in range(36):
         second.pass_ms(10_000)
         two.advance()
     symbols = sorted(one.instruments)
@@ -210,11 +210,11 @@ def test_account_in_a_crash_is_liquidated_and_told_so() -> None:
     account = opened(held, deposits={(BTC, "BTC"): COIN})
     quote = held.quote(PERP)
     assert quote is not None
-    account.place(NewOrder(PERP, int(30 * quote.mark_ticks / 20), None))
+    account.place(NewOrder(PERP, int(42 * quote.mark_ticks / 20), None))
     names: set[str] = set()
     fills = []
-    for _ in range(20):
-        clock.pass_ms(HOUR_MS)
+    for _ in range(80):
+        clock.pass_ms(HOUR_MS // 4)
         news = held.advance()
         names |= {type(n.event).__name__ for n in news if isinstance(n, AccountNews)}
         fills += [n.fill for n in news if isinstance(n, FillNews)]

@@ -84,6 +84,10 @@ class House:
         """How many connections there are."""
         return len(self._sessions)
 
+    def connections(self) -> tuple[Session, ...]:
+        """Every connection."""
+        return tuple(self._sessions.values())
+
     def leave(self, session: Session) -> None:
         """A connection is gone; what it wished to have cancelled then is."""
         self._sessions.pop(session.name, None)

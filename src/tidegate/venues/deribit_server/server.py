@@ -7,6 +7,7 @@ import asyncio
 import ipaddress
 import itertools
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -60,6 +61,13 @@ class Server:
                 await self._looking
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def until(self, over: Callable[[], bool]) -> None:
+        """Serve until something is over; what fails while time passes is raised here."""
+        while not over():
+            if self._looking is not None and self._looking.done():
+                self._looking.result()
+            await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:
         """Let the market's time pass; where it is late, it is not waited for."""

@@ -23,15 +23,18 @@ from tidegate.venues.hyperliquid_server.market_shapes import Coin, Json, rate_te
 from tidegate.venues.street.values import Fill, OrderState
 
 AVERAGE_DECIMALS = 6
-STATUSES = {"open": "open", "filled": "filled", "rejected": "rejected"}
-# Why the venue took an order back, in its words.
+# Why the venue took an order back, or never took it, in its words.
 CANCELLED = {
     "asked for": "canceled",
     "scheduled": "scheduledCancel",
     "initial margin": "marginCanceled",
     "reduce only": "reduceOnlyCanceled",
     "liquidation": "liquidatedCanceled",
-    "not filled at once": "iocCancelRejected",
+}
+REJECTED = {
+    "initial margin": "perpMarginRejected",
+    "reduce only": "reduceOnlyRejected",
+    "would cross": "badAloPxRejected",
 }
 
 
@@ -151,8 +154,12 @@ def long_order(coin: Coin, state: OrderState) -> Json:
 
 def status_of(state: OrderState) -> str:
     """What became of an order, in the venue's word."""
-    if state.state in STATUSES:
-        return STATUSES[state.state]
+    if state.state in ("open", "filled"):
+        return state.state
+    if state.state == "rejected":
+        return REJECTED.get(state.reason, "rejected")
+    if state.order.in_force == "ioc":
+        return "canceled" if state.filled_lots else "iocCancelRejected"
     return CANCELLED.get(state.reason, "canceled")
 
 

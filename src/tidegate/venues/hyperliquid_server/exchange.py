@@ -115,7 +115,7 @@ def _user(house: House, signed_by: str, envelope: Envelope, action: Action) -> U
 
 
 def _take_nonce(house: House, user: User, signed_by: str, envelope: Envelope) -> None:
-    refusal = house.nonces.refusal(signed_by, envelope.nonce, house.nonce_ms())
+    refusal = house.nonces.refusal(signed_by, envelope.nonce, house.wall_ms())
     if refusal is not None:
         raise Refusal(refusal)
     house.nonces.use(signed_by, envelope.nonce)
@@ -129,15 +129,15 @@ def _check_expiry(house: House, user: User, envelope: Envelope, action: Action) 
             raise Refusal("expiresAfter is not supported for user-signed actions.")
         if said != envelope.nonce:
             raise Refusal(f"Invalid nonce: {envelope.nonce} is not the one that was signed.")
-    elif expires_ms is not None and house.street.now_ms > expires_ms:
+    elif expires_ms is not None and house.wall_ms() > expires_ms:
         user.limit.stale()
-        raise Refusal(f"Action expired: {house.street.now_ms} is after {expires_ms}.")
+        raise Refusal(f"Action expired: {house.wall_ms()} is after {expires_ms}.")
 
 
 def _check_limit(house: House, user: User, action: Action, count: int) -> None:
     cancels = isinstance(action, CancelOrders | CancelCloids)
     traded = house.desk(user).volume_micro
-    refusal = user.limit.refusal(count, cancels, traded, house.street.now_ms)
+    refusal = user.limit.refusal(count, cancels, traded, house.wall_ms())
     if refusal is not None:
         raise Refusal(refusal)
 

@@ -31,10 +31,11 @@ class Several(list[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One kind of subscription: its channel, what is told at first (None: nothing), and what is
-    told of news (None: nothing)."""
+    """One kind of subscription: its channel, the fields that matter, what is told at first (None:
+    nothing), and what is told of news (None: nothing)."""
 
     channel: str
+    matter: tuple[str, ...]
     first: Callable[[House, Subscription], Any]
     then: Callable[[House, Subscription, News], Any]
 
@@ -51,10 +52,7 @@ class Feeds:
 
         Raises `info.Unanswerable` for what cannot be wanted, or is wanted already.
         """
-        topic = wanted.topic
-        feed = FEEDS.get(topic.type)
-        if feed is None or topic.dex is not None:
-            raise info.Unanswerable("no such subscription")
+        feed, topic = _wanted(wanted)
         if topic in connection.topics:
             raise info.Unanswerable("Already subscribed")
         _check_room(connection, topic)
@@ -65,7 +63,7 @@ class Feeds:
 
     def unsubscribe(self, connection: Connection, wanted: Subscription) -> None:
         """Tell it no more; raises `info.Unanswerable` where it was not told."""
-        topic = wanted.topic
+        _, topic = _wanted(wanted)
         if topic not in connection.topics:
             raise info.Unanswerable("Already unsubscribed")
         connection.topics.discard(topic)
@@ -94,6 +92,13 @@ class Feeds:
             self._heard.pop(topic, None)
 
 
+def _wanted(wanted: Subscription) -> tuple[Feed, Subscription]:
+    feed = FEEDS.get(wanted.type)
+    if feed is None or wanted.dex:
+        raise info.Unanswerable("no such subscription")
+    return feed, wanted.topic(*feed.matter)
+
+
 def _check_room(connection: Connection, topic: Subscription) -> None:
     if len(connection.topics) >= SUBSCRIPTIONS_MAX:
         raise info.Unanswerable(f"Cannot subscribe to more than {SUBSCRIPTIONS_MAX} topics.")
@@ -115,11 +120,8 @@ def _moved(topic: Subscription, news: News) -> bool:
 
 
 def _nothing_first(house: House, topic: Subscription) -> None:
-    """Check the subscription, and tell nothing."""
-    if topic.user is not None or topic.coin is None:
-        _desk(house, topic)
-    else:
-        info.coin_named(house, topic.coin)
+    """See that there is such a user, and tell nothing."""
+    _desk(house, topic)
 
 
 def _mids(house: House, topic: Subscription) -> Any:
@@ -252,13 +254,13 @@ Shape = Callable[[House, Subscription], Any]
 When = Callable[[Subscription, News], bool]
 
 
-def _whole(channel: str, shape: Shape, when: When) -> Feed:
+def _whole(channel: str, matter: tuple[str, ...], shape: Shape, when: When) -> Feed:
     """A feed that tells all of it, at first and whenever something happened."""
 
     def then(house: House, topic: Subscription, news: News) -> Any:
         return shape(house, topic) if when(topic, news) else None
 
-    return Feed(channel, shape, then)
+    return Feed(channel, matter, shape, then)
 
 
 def _any_moved(topic: Subscription, news: News) -> bool:
@@ -269,20 +271,31 @@ def _of_user(topic: Subscription, news: News) -> bool:
     return bool(news.moved) or news.of_user(topic.user or "")
 
 
+def _of_user_alone(topic: Subscription, news: News) -> bool:
+    return news.of_user(topic.user or "")
+
+
+def _printed(topic: Subscription, news: News) -> bool:
+    return topic.coin in news.prints
+
+
+COIN, USER = ("coin",), ("user",)
+LEVELS, BARS = ("coin", "nSigFigs", "mantissa"), ("coin", "interval")
+LEDGER = "userNonFundingLedgerUpdates"
 FEEDS: Mapping[str, Feed] = {
-    "allMids": _whole("allMids", _mids, _any_moved),
-    "l2Book": _whole("l2Book", info.l2_book, _moved),
-    "bbo": _whole("bbo", _best, _moved),
-    "activeAssetCtx": _whole("activeAssetCtx", _context, _moved),
-    "candle": _whole("candle", _candle, lambda topic, news: topic.coin in news.prints),
-    "trades": Feed("trades", _trades_first, _trades),
-    "orderUpdates": Feed("orderUpdates", _nothing_first, _orders),
-    "userFills": Feed("userFills", _fills_first, _fills),
-    "userFundings": Feed("userFundings", _fundings_first, _fundings),
-    "userEvents": Feed("user", _nothing_first, _user_events),
-    "userNonFundingLedgerUpdates": Feed("userNonFundingLedgerUpdates", _ledger_first, _ledger),
-    "clearinghouseState": _whole("clearinghouseState", _state, _of_user),
-    "spotState": _whole("spotState", _spot, lambda t, news: news.of_user(t.user or "")),
-    "webData2": _whole("webData2", _web_data, _of_user),
-    "activeAssetData": _whole("activeAssetData", _active_asset, _of_user),
+    "allMids": _whole("allMids", (), _mids, _any_moved),
+    "l2Book": _whole("l2Book", LEVELS, info.l2_book, _moved),
+    "bbo": _whole("bbo", COIN, _best, _moved),
+    "activeAssetCtx": _whole("activeAssetCtx", COIN, _context, _moved),
+    "candle": _whole("candle", BARS, _candle, _printed),
+    "trades": Feed("trades", COIN, _trades_first, _trades),
+    "orderUpdates": Feed("orderUpdates", USER, _nothing_first, _orders),
+    "userFills": Feed("userFills", USER, _fills_first, _fills),
+    "userFundings": Feed("userFundings", USER, _fundings_first, _fundings),
+    "userEvents": Feed("user", USER, _nothing_first, _user_events),
+    LEDGER: Feed(LEDGER, USER, _ledger_first, _ledger),
+    "clearinghouseState": _whole("clearinghouseState", USER, _state, _of_user),
+    "spotState": _whole("spotState", USER, _spot, _of_user_alone),
+    "webData2": _whole("webData2", USER, _web_data, _of_user),
+    "activeAssetData": _whole("activeAssetData", (*USER, *COIN), _active_asset, _of_user),
 }

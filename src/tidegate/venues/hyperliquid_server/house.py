@@ -42,13 +42,15 @@ from tidegate.venues.street.values import (
 # Room for the numbers of one account.
 NUMBERS = 10**10
 KEPT = 2_000
+TICKS_A_LOOK = 600
 SCHEDULED_A_DAY = 10
 Row = dict[str, Any]
 
 
 @dataclass(slots=True)
 class News:
-    """What happened since it was last looked at, by coin and by user."""
+    """What happened since it was last looked at, by coin and by user, and whether the market is up
+    to its clock."""
 
     moved: set[str] = field(default_factory=set)
     prints: dict[str, list[Print]] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class News:
     fills: dict[str, list[Fill]] = field(default_factory=dict)
     events: dict[str, list[Event]] = field(default_factory=dict)
     ledger: dict[str, list[Row]] = field(default_factory=dict)
+    caught_up: bool = True
 
     def of_user(self, address: str) -> bool:
         """Whether anything happened to an account."""
@@ -186,18 +189,20 @@ class Desk:
 
 
 class House:
-    """The venue; `opening` are dollars of a new account, `nonce_ms` the clock of nonces."""
+    """The venue; a new account has `opening_quanta`. What clients read off their own clocks,
+    nonces, expiries and the dead man's switch, is judged by `wall_ms`; all that the market does
+    goes by the street's clock."""
 
     def __init__(
         self,
         street: Street,
         coins: tuple[Coin, ...],
         opening_quanta: int,
-        nonce_ms: Callable[[], int],
+        wall_ms: Callable[[], int],
         weights: Weights,
         buffer: int,
     ) -> None:
-        self.street, self.coins, self.nonce_ms = street, coins, nonce_ms
+        self.street, self.coins, self.wall_ms = street, coins, wall_ms
         self.by_name = {coin.name: coin for coin in coins}
         self.by_id = {coin.contract.id: coin for coin in coins}
         self.nonces, self.weights, self.users = Nonces(), weights, Users(buffer)
@@ -242,12 +247,14 @@ class House:
         self._written.setdefault(desk.user.address, []).append(row)
 
     def advance(self) -> News:
-        """Let time pass; what happened since the last call."""
+        """Let time pass, so much at most that nobody waits long; what happened since the last
+        call."""
         news = News()
         news.ledger, self._written = self._written, {}
-        self._sort(self.street.advance(), news)
-        if self._cancel_scheduled():
-            self._sort(self.street.advance(), news)
+        before_ms, tick_ms = self.street.now_ms, self.street.market.terms.tick_ms
+        self._cancel_scheduled()
+        self._sort(self.street.advance(TICKS_A_LOOK), news)
+        news.caught_up = self.street.now_ms - before_ms < TICKS_A_LOOK * tick_ms
         return news
 
     def _sort(self, told: Iterable[Happened], news: News) -> None:
@@ -270,17 +277,14 @@ class House:
             desk.remember(one.event)
             news.events.setdefault(one.key, []).append(one.event)
 
-    def _cancel_scheduled(self) -> bool:
+    def _cancel_scheduled(self) -> None:
         """Dead men's switches that are due."""
-        now_ms, any_due = self.street.now_ms, False
+        now_ms = self.wall_ms()
         for user in self.users.all():
-            due_ms = user.cancel_at_ms
-            if due_ms is None or due_ms > now_ms:
+            if user.cancel_at_ms is None or user.cancel_at_ms > now_ms:
                 continue
-            desk, any_due, user.cancel_at_ms = self.desk(user), True, None
-            day, fired = user.fired
-            today = now_ms // DAY_MS
-            user.fired = (today, fired + 1 if day == today else 1)
+            today, (day, fired) = now_ms // DAY_MS, user.fired
+            user.cancel_at_ms, user.fired = None, (today, fired + 1 if day == today else 1)
+            desk = self.desk(user)
             for state in desk.open_orders():
                 desk.cancel(state.id, "scheduled")
-        return any_due

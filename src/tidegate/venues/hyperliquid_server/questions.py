@@ -54,11 +54,12 @@ class Subscription(msgspec.Struct, frozen=True):
     nSigFigs: Figures | None = None
     mantissa: Mantissa | None = None
 
-    @property
-    def topic(self) -> Subscription:
-        """The same for everybody who wants the same."""
-        user = None if self.user is None else self.user.lower()
-        return msgspec.structs.replace(self, user=user, dex=self.dex or None)
+    def topic(self, *matter: str) -> Subscription:
+        """The same for everybody who wants the same: the fields that matter to its type."""
+        kept = {name: getattr(self, name) for name in matter}
+        if kept.get("user") is not None:
+            kept["user"] = kept["user"].lower()
+        return Subscription(self.type, **kept)
 
 
 class Asked(msgspec.Struct, frozen=True):

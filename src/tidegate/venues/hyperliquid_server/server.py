@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -50,20 +51,27 @@ class HyperliquidServer:
         app = web.Application(
             client_max_size=BODY_BYTES_MAX, middlewares=[web.middleware(_local_only)]
         )
+        app.on_shutdown.append(self.hang_up)
         app.router.add_post("/info", self._info)
         app.router.add_post("/exchange", self._exchange)
         app.router.add_get("/ws", self._ws)
         return app
 
-    def pass_time(self) -> None:
-        """Let time pass, and tell of it."""
-        self._feeds.publish(self._house.advance())
+    def pass_time(self) -> bool:
+        """Let time pass, and tell of it; whether the market is up to its clock."""
+        news = self._house.advance()
+        self._feeds.publish(news)
+        return news.caught_up
 
     async def keep_time(self) -> None:
         """Let time pass by itself."""
         while True:
-            self.pass_time()
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(TICK_S if self.pass_time() else 0)
+
+    async def hang_up(self, _: web.Application) -> None:
+        """End all connections."""
+        for connection in list(self._connections):
+            connection.drop()
 
     def answer_info(self, body: bytes | msgspec.Raw) -> Any:
         """The answer to a question; raises `TooMany`, `info.Unanswerable`, or unreadable JSON."""
@@ -82,11 +90,11 @@ class HyperliquidServer:
         return reply
 
     def _check_weight(self) -> None:
-        if self._house.weights.full(self._house.nonce_ms()):
+        if self._house.weights.full(self._house.wall_ms()):
             raise TooMany
 
     def _weigh(self, weight: int) -> None:
-        self._house.weights.take(weight, self._house.nonce_ms())
+        self._house.weights.take(weight, self._house.wall_ms())
 
     async def _info(self, request: web.Request) -> web.Response:
         return await self._reply(request, self.answer_info)
@@ -136,7 +144,7 @@ class HyperliquidServer:
         async for frame in socket:
             if frame.type is not WSMsgType.TEXT:
                 return
-            if connection.hears_too_much(self._house.nonce_ms()):
+            if connection.hears_too_much(self._house.wall_ms()):
                 connection.drop()
                 return
             self.pass_time()
@@ -221,11 +229,24 @@ def _without_port(name: str) -> str:
     return head if colon and port.isdecimal() else name
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where a house is served, and what lets its time pass by itself."""
+
+    port: int
+    keeper: asyncio.Task[None] | None
+
+    def check(self) -> None:
+        """Raise what stopped the time."""
+        if self.keeper is not None and self.keeper.done():
+            self.keeper.result()
+
+
 @asynccontextmanager
 async def serving(
     house: House, port: int, host: str = LOOPBACK, by_itself: bool = True
-) -> AsyncIterator[int]:
-    """Serve a house; gives the port. `by_itself` lets time pass between requests.
+) -> AsyncIterator[Served]:
+    """Serve a house. `by_itself` lets time pass between requests.
 
     Raises `InputError` for a host that is not loopback, and a port that is taken.
     """
@@ -243,7 +264,7 @@ async def serving(
             raise InputError("--port", str(port), f"expected a free port ({error})") from None
         if by_itself:
             keeper = asyncio.create_task(server.keep_time())
-        yield int(runner.addresses[0][1])
+        yield Served(int(runner.addresses[0][1]), keeper)
     finally:
         if keeper is not None:
             keeper.cancel()
