@@ -180,7 +180,9 @@ def row(item: pytest.Item, report: pytest.TestReport) -> Row | None:
 
 def summarise(reports: list[Any], write: Callable[[str], None]) -> None:
     """A line for each soak test, the promises in order, and what it measured under it."""
-    rows = [value for report in reports for name, value in report.user_properties if name == "soak"]
+    # The report of a module that is left out whole has no properties.
+    said = [pair for report in reports for pair in getattr(report, "user_properties", ())]
+    rows = [value for name, value in said if name == "soak"]
     rows.sort(key=lambda r: (_order(r["promise"]), r["test"]))
     tried = [r for r in rows if r["tried"] != "left out"]
     for r in tried:

@@ -23,6 +23,7 @@ from tidegate.history import forecast_arguments
 from tidegate.history.intake.data_arguments import data_commands
 from tidegate.model.errors import InputError
 from tidegate.simulation.fit_command import EXAMPLE, fit
+from tidegate.venues import paper_arguments
 from tidegate.venues.accounts import observe_arguments
 
 app = typer.Typer(
@@ -282,15 +283,7 @@ def watchdog(
     run_watchdog(config)
 
 
-@app.command(epilog="Example: tidegate paper out/drill/paper.toml")
-def paper(
-    config: Annotated[Path, typer.Argument(help="The venues and their secrets, a TOML file.")],
-    json: Json = False,
-) -> None:
-    """Serve simulated venues to this machine alone, in real time, for drills."""
-    from tidegate.venues.paper_command import serve_paper
-
-    serve_paper(config, as_json=json)
+app.command(epilog=paper_arguments.EXAMPLE)(paper_arguments.paper)
 
 
 def _latch_folder(said: Path | None) -> Path | None:

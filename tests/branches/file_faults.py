@@ -133,8 +133,8 @@ def consent_is_signed_by_nobody(place: Place) -> None:
     "read_secret: except OSError",
     "read_secret: except ValueError",
     "read_secret: raise InputError",
-    "check_owner: raise InputError",
-    "check_owner: raise InputError 2",
+    "_check_owner: raise InputError",
+    "_check_owner: raise InputError 2",
     "write_secret: except OSError",
 )
 def secret_cannot_be_used(place: Place) -> None:

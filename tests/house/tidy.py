@@ -54,7 +54,7 @@ NETWORK_MODULES = frozenset(
     requests httpx aiohttp websockets ccxt web3 dask distributed
     """.split()
 )
-# Only these may open a connection or a port: the paper server and its gateway on loopback alone,
+# Only these may open a connection or a port: the paper servers and a gateway on loopback alone,
 # streams towards venues, the reader of venues' public history and the way to a cluster, when a user
 # asks for it; SECURITY.md says so too.
 NETWORK_DOORS = frozenset(
@@ -64,6 +64,8 @@ NETWORK_DOORS = frozenset(
         "venues/remote",
         "venues/streams/book_feed",
         "venues/streams/connection",
+        "venues/hyperliquid_server/connection",
+        "venues/hyperliquid_server/server",
         "history/intake/public_http",
         "backtest/sweep/cluster",
     )

@@ -18,17 +18,7 @@ def read_secret(path: Path) -> bytes:
     Raises `InputError`, which never quotes the file, unless it is a plain file of ours with mode
     0600 or less and holds just that.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise InputError(
-            str(path), "secret", f"expected a readable file ({error.strerror})"
-        ) from None
-    try:
-        check_owner(path, os.fstat(descriptor))
-        text = os.read(descriptor, 4 * SECRET_BYTES)
-    finally:
-        os.close(descriptor)
+    text = read_private(path, 4 * SECRET_BYTES)
     try:
         secret = bytes.fromhex(text.decode("ascii"))
     except ValueError:
@@ -38,16 +28,37 @@ def read_secret(path: Path) -> bytes:
     return secret
 
 
+def read_private(path: Path, most_bytes: int) -> bytes:
+    """The first bytes of a plain file of ours with mode 0600 or less; another raises
+    `InputError`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise InputError(
+            str(path), "secret", f"expected a readable file ({error.strerror})"
+        ) from None
+    try:
+        _check_owner(path, os.fstat(descriptor))
+        return os.read(descriptor, most_bytes)
+    finally:
+        os.close(descriptor)
+
+
 def write_secret(path: Path, secret: bytes) -> None:
     """Make a file that `read_secret` reads; raises `InputError` where something stands
     already or it cannot be written, and then leaves nothing."""
+    write_private(path, secret.hex().encode() + b"\n")
+
+
+def write_private(path: Path, text: bytes) -> None:
+    """Make a file that `read_private` reads; raises `InputError` as `write_secret`."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise InputError(str(path), "secret", f"expected a new file ({error.strerror})") from None
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secret.hex() + "\n")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text)
             file.flush()
             os.fsync(descriptor)
     except OSError as error:
@@ -57,8 +68,7 @@ def write_secret(path: Path, secret: bytes) -> None:
         raise InputError(str(path), "secret", expected) from None
 
 
-def check_owner(path: Path, found: os.stat_result) -> None:
-    """Raise `InputError` unless an open file is a plain one of ours with mode 0600 or less."""
+def _check_owner(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
         raise InputError(str(path), "secret", "expected a plain file of the user who runs this")
     if found.st_mode & 0o077:

@@ -108,6 +108,20 @@ class Machine:
         self.cycle.step(now_ms, self._stepped_ms)
         self._stepped_ms = now_ms
 
+    @property
+    def ticked_ms(self) -> int:
+        """The venues' time of the last tick."""
+        return self._stepped_ms
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """The mandate's venues."""
+        return tuple(self._parts.arrangement.mandate.venue)
+
+    def equity_usd(self) -> float | None:
+        """What the book is worth at the prices now; None while a price is missing."""
+        return self._equity_usd(self._stepped_ms)
+
     def stop(self) -> None:
         """End the plan that is under way, and ask that its working orders be cancelled. The journal
         stays unsealed: the next start goes on with it."""

@@ -25,6 +25,7 @@ from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
 from tidegate.live.feed import LiveFeed
 from tidegate.live.machine import Machine, Parts
+from tidegate.live.metrics import Metrics, serve_metrics
 from tidegate.live.past import Past
 from tidegate.live.settings import RunFile, read_run_file
 from tidegate.model.errors import InputError
@@ -62,6 +63,9 @@ def run_mandate(mandate: Path, settings: Path, data: Path | None, as_json: bool)
         ),
         now_ms,
     )
+    if said.engine.metrics_port is not None:
+        port = serve_metrics(said.engine.metrics_port, Metrics(machine, feed))
+        say("metrics", {"port": port})
     say("started", {"at": format_time(now_ms), "level": arrangement.mandate.authority.level})
     heart = Heartbeat(beside(settings, said.engine.heartbeat))
     _loop(said, (machine, feed, gateway), heart, say)

@@ -2,21 +2,18 @@
 """The plain twin of the kernel: the exchange itself, over a tape that shows only the present.
 
 Matching, margin, liquidation, funding, interest and transfers are the exchange's own, line by line;
-what stands here is the order of events, and orders that rest.
+what stands here is the order of events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil, isnan
-from typing import Any
+from collections.abc import Iterable, Mapping
+from math import isnan
 
 import numpy as np
 
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.events import (
-    Event,
     Filled,
     LiquidationStarted,
     OrderRefused,
@@ -24,21 +21,18 @@ from tidegate.model.events import (
     TransferRefused,
 )
 from tidegate.model.instruments import InstrumentId
-from tidegate.model.units import MICRO, ceil_div
-from tidegate.simulation.exchange import Exchange, Extreme
+from tidegate.simulation.exchange import Extreme
 from tidegate.simulation.kernel import _layout as at
 from tidegate.simulation.kernel.requests import (
     Cancel,
-    LimitOrder,
-    OrderCancelled,
-    OrderRested,
     Request,
     Told,
     Wake,
     Woken,
 )
+from tidegate.simulation.kernel.resting import RestingExchange, show, unknown_track
 from tidegate.simulation.kernel.tape import EventTape
-from tidegate.simulation.tape import FundingStamp, Tape, Track
+from tidegate.simulation.tape import FundingStamp, Tape
 from tidegate.simulation.terms import ExchangeTerms
 
 RANKS = {at.CLOSE: 0} | dict.fromkeys((at.FUNDING, at.ACCRUE, at.QUOTE, at.DEPTH), 2)
@@ -50,24 +44,6 @@ WAKES = {
     TransferRefused: Wake.REFUSAL,
     TransferLanded: Wake.LANDING,
 }
-
-
-class _Latest(Sequence[Any]):
-    """One value, whatever the step."""
-
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, step: Any) -> Any:
-        return self.value
-
-
-def _show(track: Track, **values: object) -> None:
-    for column, value in values.items():
-        getattr(track, column).value = value
 
 
 class _Present(Tape):
@@ -83,21 +59,8 @@ class _Present(Tape):
         return at.NEVER
 
 
-@dataclass(slots=True)
-class _Resting:
-    order: str
-    lots: int
-    ticks: int
-    ahead_lots: int
-
-
-def _unknown() -> Track:
-    prices = _Latest(0), _Latest(0), _Latest(0), _Latest(0)
-    return Track(*prices, _Latest(0.0), _Latest(0.0), _Latest(None))
-
-
 def _present(tape: EventTape) -> Tape:
-    tracks = {name: _unknown() for name in tape.instruments}
+    tracks = {name: unknown_track() for name in tape.instruments}
     rows = np.flatnonzero(tape.kind == at.FUNDING).tolist()
     stamps = tuple(
         FundingStamp(int(tape.ts_ms[r]), tape.instruments[tape.who[r]], int(tape.a[r]))
@@ -107,7 +70,7 @@ def _present(tape: EventTape) -> Tape:
     return _Present(*start, tracks, stamps, tape.freezes, tape.outages)
 
 
-class PlainExchange(Exchange):
+class PlainExchange(RestingExchange):
     """As `CompiledExchange`, in plain Python."""
 
     def __init__(
@@ -117,16 +80,13 @@ class PlainExchange(Exchange):
         seed: int,
         maker_ppm: Mapping[InstrumentId, int] | None = None,
     ) -> None:
-        super().__init__(_present(tape), terms, seed)
+        super().__init__(_present(tape), terms, seed, maker_ppm)
         columns = tape.ts_ms, tape.kind, tape.who, tape.a, tape.b
         self._rows = list(zip(*(column.tolist() for column in columns), strict=True))
         self._shown, self._named = tape.depth.tolist(), tape.instruments
         self._last_ms, self._cursor = tape.end_ms, 0
-        self._maker_ppm = maker_ppm or {}
-        self._queues: dict[tuple[InstrumentId, bool], list[_Resting]] = {}
         self._asked: list[tuple[int, Request]] = []
         self._levels: dict[str, int] = {}
-        self._heard: list[Told] = []
         self._why = 0
         self.judged: list[Extreme] = []
 
@@ -137,11 +97,6 @@ class PlainExchange(Exchange):
     def watch(self, venue: str, health: int) -> None:
         """Wake once when a judgement finds health below a level."""
         self._levels[venue] = health
-
-    def told(self) -> list[Told]:
-        """What happened since it was last asked for."""
-        told, self._heard = self._heard, []
-        return told
 
     def health(self, venue: str) -> tuple[int, int]:
         """Equity and maintenance at the adverse extremes."""
@@ -206,13 +161,13 @@ class PlainExchange(Exchange):
         track = self._tape.tracks[name]
         if kind in (at.MARK, at.CLOSE):
             self._marks[name] = a
-            _show(track, mark_low=a, mark_high=a)
+            show(track, mark_low=a, mark_high=a)
         if kind in (at.MARK, at.JUDGE):
             self._judge_all(kind == at.JUDGE)
         elif kind == at.RANGE:
-            _show(track, mark_low=a, mark_high=b)
+            show(track, mark_low=a, mark_high=b)
         elif kind == at.QUOTE:
-            _show(track, open=a)
+            show(track, open=a)
         elif kind == at.TRADE:
             self._meet(name, a, b)
         elif kind == at.FUNDING:
@@ -223,7 +178,7 @@ class PlainExchange(Exchange):
         elif kind == at.DEPTH:
             volume, vol, spread = self._shown[a]
             half_spread = None if isnan(spread) else spread
-            _show(track, volume_day_usd=volume, vol_daily=vol, half_spread=half_spread)
+            show(track, volume_day_usd=volume, vol_daily=vol, half_spread=half_spread)
         self._hear(self._events)
 
     def _judge_all(self, told: bool) -> None:
@@ -236,80 +191,3 @@ class PlainExchange(Exchange):
             if equity - maintenance < level:
                 del self._levels[venue]
                 self._why |= Wake.HEALTH
-
-    def _liquidate(self, venue: str, marks: dict[InstrumentId, int]) -> None:
-        """Orders at the venue go first."""
-        for name in self._named:
-            if self._terms.instruments[name].venue == venue:
-                for bought in (False, True):
-                    queue = self._queues.get((name, bought), [])
-                    while queue:
-                        self._drop(name, bought, queue[0])
-        super()._liquidate(venue, marks)
-
-    def _rest(self, request: LimitOrder) -> list[Told]:
-        name, bought = request.instrument, request.lots > 0
-        instrument, track = self._terms.instruments[name], self._tape.tracks[name]
-        mid, queue = track.open[0], self._queues.setdefault((name, bought), [])
-        order = Order(request.id, name, request.lots, False, "")
-        reason = self._refusal(order, instrument, mid)
-        if reason is None:
-            quote = track.quote(0, mid, self.now_ms)
-            spread = ceil(mid * self._terms.costs[name].spread_at(quote))
-            crosses = request.ticks >= mid + spread if bought else request.ticks <= mid - spread
-            full = "too many orders" if len(queue) >= at.RESTING_MAX else None
-            reason = "would cross" if crosses else full
-        if reason is not None:
-            return [OrderRefused(self.now_ms, name, request.id, reason)]
-        resting = _Resting(request.id, abs(request.lots), request.ticks, request.ahead_lots)
-        queue.append(resting)
-        queue.sort(key=lambda o: -o.ticks if bought else o.ticks)
-        return [OrderRested(self.now_ms, name, request.id, request.lots, request.ticks)]
-
-    def _cancel(self, request: Cancel) -> list[Event]:
-        self._events = []
-        for bought in (False, True):
-            for resting in self._queues.get((request.instrument, bought), []):
-                if resting.order == request.order:
-                    self._drop(request.instrument, bought, resting)
-                    return self._events
-        return [OrderRefused(self.now_ms, request.instrument, request.id, "no such order")]
-
-    def _drop(self, name: InstrumentId, bought: bool, resting: _Resting) -> None:
-        self._queues[name, bought].remove(resting)
-        lots = resting.lots if bought else -resting.lots
-        told: list[Any] = self._events
-        told.append(OrderCancelled(self.now_ms, name, resting.order, lots))
-
-    def _meet(self, name: InstrumentId, ticks: int, lots: int) -> None:
-        """A trade of the market fills what stands on its other side, and no more than its lots."""
-        bought, left = lots < 0, abs(lots)
-        if self._tape.out(self._terms.instruments[name].venue, self.now_ms):
-            return
-        queue = self._queues.get((name, bought), [])
-        while left and queue and (queue[0].ticks >= ticks if bought else queue[0].ticks <= ticks):
-            first = queue[0]
-            ahead = min(first.ahead_lots, left) if first.ticks == ticks else 0
-            first.ahead_lots = first.ahead_lots - ahead if first.ticks == ticks else 0
-            left -= ahead
-            met = min(first.lots, left)
-            if met and not self._fill_resting(name, bought, first, met):
-                self._drop(name, bought, first)
-                continue
-            left, first.lots = left - met, first.lots - met
-            if not first.lots:
-                queue.remove(first)
-
-    def _fill_resting(self, name: InstrumentId, bought: bool, first: _Resting, met: int) -> bool:
-        """Fill lots of a resting order at its price, unless the margin is not there any more."""
-        instrument, costs = self._terms.instruments[name], self._terms.costs[name]
-        lots, mid = met if bought else -met, self._tape.tracks[name].open[0]
-        if self._refusal(Order(first.order, name, lots, False, ""), instrument, mid) is not None:
-            return False
-        ppm = self._maker_ppm.get(name, costs.taker_ppm)
-        fee = ceil_div(instrument.notional(lots, first.ticks) * ppm, MICRO)
-        spread = lots * (first.ticks - mid) * instrument.unit_numerator
-        spread //= instrument.unit_denominator
-        price = first.ticks, mid, fee, spread, 0
-        self._book_fill(instrument, Filled(self.now_ms, name, lots, *price, first.order, "order"))
-        return True

@@ -125,8 +125,13 @@ class OptionMarket:
 
     def values(self, name: str, options: Sequence[Option], steps: IntArray) -> Values:
         """Options of one coin and one expiry as they stand at the ends of steps."""
-        market = self.coin(name)
-        return _values(self, market, options, steps, market.index.close[steps])
+        return self.values_at(name, options, steps, self.coin(name).index.close[steps])
+
+    def values_at(
+        self, name: str, options: Sequence[Option], steps: IntArray, index: FloatArray
+    ) -> Values:
+        """The same under the surface at the ends of steps, with the index at other prices."""
+        return _values(self, self.coin(name), options, steps, index)
 
     def quotes(self, name: str, options: Sequence[Option], first: int, count: int) -> OptionQuotes:
         """Options of one coin and one expiry over `count` steps from `first` (at least 1) on.
@@ -185,7 +190,7 @@ def _coin(
     name = f"{parameters.venue}:{coin.name}"
     if name not in paths.close:
         raise InputError("options", coin.name, f"expected a coin of the world at {name}")
-    index = _index(paths, coin.name)
+    index = index_path(paths, coin.name)
     hours = paths.step_ms / HOUR_MS
     noise = parameters.noise
     kept = kept_share(hours, noise.carry_half_life_hours)
@@ -201,7 +206,8 @@ def _coin(
     )
 
 
-def _index(paths: WorldPaths, coin: str) -> IndexPath:
+def index_path(paths: WorldPaths, coin: str) -> IndexPath:
+    """A coin's index: the median of the venues' marks, its steps joined."""
     names = [f"{venue}:{base}" for venue, base in paths.instruments if base == coin]
     high, low, close = (
         np.median([column[name] for name in names], axis=0)

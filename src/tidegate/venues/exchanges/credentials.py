@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.execution.secret_file import check_owner
+from tidegate.execution.secret_file import read_private
 from tidegate.model.errors import InputError
 
 FIELDS = frozenset(("apiKey", "secret", "password", "walletAddress", "privateKey"))
@@ -97,15 +97,7 @@ def _from_descriptor(name: str, field: str, folder: Path) -> bytes:
 
 
 def _from_file(name: str, field: str, folder: Path) -> bytes:
-    path = folder / name
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        expected = f"expected a readable file ({error.strerror})"
-        raise InputError(str(path), field, expected) from None
-    with os.fdopen(descriptor, "rb") as file:
-        check_owner(path, os.fstat(file.fileno()))
-        return file.read(LARGEST_BYTES)
+    return read_private(folder / name, LARGEST_BYTES)
 
 
 _READERS = {

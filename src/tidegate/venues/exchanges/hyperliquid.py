@@ -30,7 +30,7 @@ from tidegate.model.replies import (
 )
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import RATE_E12, asset_decimals, claim_to_quanta, cost_to_quanta
-from tidegate.venues.exchanges.client import Client, VenueRefused, asked
+from tidegate.venues.exchanges.client import Client, Unheard, VenueRefused, asked
 from tidegate.venues.exchanges.order_ids import client_id
 from tidegate.venues.exchanges.session import Held, News, Venue
 
@@ -118,8 +118,7 @@ class _Known(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    status: str
-    order: _Known | None = None
+    order: _Known
 
 
 _STATES: Mapping[str, OrderState] = {"open": "working", "filled": "filled", "rejected": "refused"}
@@ -182,14 +181,15 @@ class HyperliquidSession:
     def order(self, order: str, symbol: str) -> OrderReply:
         """The record of a cloid; `absent` at the venue's time where there is none."""
         wanted = client_id("hyperliquid", order)
-        found = self._info(_Asked, type="orderStatus", user=self._user(), oid=wanted)
-        if isinstance(found, NotTaken | Unclear):
-            return found
-        if found.order is None:
+        try:
+            found = self._info(_Asked, type="orderStatus", user=self._user(), oid=wanted)
+        except Unheard:
             now_ms = self.now_ms()
             if isinstance(now_ms, Unclear):
                 return now_ms
             return OrderStatus(order, "absent", 0, now_ms)
+        if isinstance(found, NotTaken | Unclear):
+            return found
         known = found.order
         filled = known.order.orig_sz - known.order.sz
         lots = int(filled / self.venue.contracts[symbol].lot)
@@ -303,6 +303,8 @@ class HyperliquidSession:
     def _info(self, wanted: Any, **request: Any) -> Any:
         try:
             reply = asked(lambda: self._client.publicPostInfo(request))
+        except Unheard:
+            raise
         except VenueRefused as error:
             return Unclear(str(error))
         if isinstance(reply, NotTaken | Unclear):
