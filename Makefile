@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser check soak mutation bench lock clean
+.PHONY: help demo test test-browser test-contracts check soak mutation bench lock clean
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE
 
 # The first interpreter that really runs, is of a supported version, and can make environments.
@@ -19,6 +19,9 @@ STAMP := .venv/ready-$(PLACE)
 PEERS_STAMP := .venv/peers-$(PLACE)
 # Peers that need older libraries than the tests do, and so an environment of their own.
 EXCHANGE_STAMP := .venv-exchange/ready-$(PLACE)
+# The vault's compiler, libraries and EVM; the tests of the package need none of them.
+CHAIN_STAMP := .venv-chain/ready-$(PLACE)
+CHAIN := .venv-chain/bin/python
 WORKERS ?= 2
 
 help:  ## List the targets
@@ -28,7 +31,7 @@ demo: $(STAMP)  ## A hedged book through a generated crisis, under Tidegate and 
 	@$(BIN)/tidegate demo
 
 test: $(STAMP)  ## Run the tests, without the long ones
-	@HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(WORKERS) tests
+	@HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests
 
 # Debian's own, since it needs no registry; adding it takes root.
 need_chromium = command -v chromium >/dev/null || \
@@ -42,6 +45,10 @@ test-browser: $(STAMP)  ## Open every page that a command writes in headless Chr
 	@HYPOTHESIS_PROFILE=ci TIDEGATE_SCREENSHOTS=build/pages \
 		$(BIN)/python -m pytest -q -m browser tests/browser
 
+test-contracts: $(CHAIN_STAMP)  ## Compile the vault's contracts and try them in an EVM (SOAK=1: for hours)
+	@HYPOTHESIS_PROFILE=$(if $(SOAK),soak,ci) $(CHAIN) -m pytest -q -n $(WORKERS) \
+		-m 'contracts and $(if $(SOAK),soak,not soak)' tests/contracts
+
 check: $(STAMP)  ## Lint, format, types, and the order of the rooms
 	@$(BIN)/ruff check --output-format concise .
 	@$(BIN)/ruff format --check --output-format concise .
@@ -50,7 +57,8 @@ check: $(STAMP)  ## Lint, format, types, and the order of the rooms
 
 soak: $(STAMP)  ## Try the promises for MINUTES=N in all; without MINUTES the whole, for hours
 	@TIDEGATE_SOAK_MINUTES=$(MINUTES) HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q -rfE \
-		-n $(WORKERS) --dist worksteal -m soak $$(grep -rl '^@pytest.mark.soak' tests)
+		-n $(WORKERS) --dist worksteal -m 'soak and not contracts' \
+		$$(grep -rl '^@pytest.mark.soak' tests)
 
 ROOMS ?= risk ledger execution journal margin
 mutation: $(STAMP)  ## Count the wrong changes that tests notice (ROOMS=..., MINUTES=20 for each)
@@ -63,10 +71,13 @@ bench: $(STAMP)  ## Run every benchmark; the peers measured beside ours are adde
 		'the benchmark lists those that are missing.' >&2
 	@$(MAKE) --no-print-directory $(EXCHANGE_STAMP) || echo 'The peers of the exchange cannot be' \
 		'added here; its benchmark lists them as missing.' >&2
+	@$(MAKE) --no-print-directory $(CHAIN_STAMP) || echo 'The EVM cannot be added here; the gas' \
+		'of the vault is not measured.' >&2
 	@ls benchmarks/*.py >/dev/null 2>&1 || echo 'No benchmark is here yet.'
 	@for file in $$(ls benchmarks/*.py 2>/dev/null); do \
 		echo "== $$file"; python=$(BIN)/python; \
-		case $$file in *exchange*) test -e $(EXCHANGE_STAMP) && python=.venv-exchange/bin/python;; esac; \
+		case $$file in *exchange*) test -e $(EXCHANGE_STAMP) && python=.venv-exchange/bin/python;; \
+			*vault*) test -e $(CHAIN_STAMP) && python=$(CHAIN);; esac; \
 		$$python "$$file" || exit 1; done
 
 # The oldest supported Python chooses, so that what it pins runs on the newer ones too.
@@ -81,10 +92,12 @@ lock:  ## Pin every dependency anew, with hashes; the peers apart, in requiremen
 	@$(PIN) --extra bench --constraint requirements.lock \
 		--output-file requirements-bench.lock pyproject.toml
 	@$(PIN) --extra bench-exchange --output-file requirements-bench-exchange.lock pyproject.toml
+	@$(PIN) --extra vault --extra compile --extra try \
+		--output-file requirements-chain.lock pyproject.toml contracts/pyproject.toml
 	@rm -rf .venv-lock
 
 clean:  ## Remove the environment, builds and caches
-	@rm -rf .venv .venv-exchange .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	@rm -rf .venv .venv-exchange .venv-chain .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -112,4 +125,12 @@ $(EXCHANGE_STAMP): requirements-bench-exchange.lock $(STAMP)
 	@.venv-exchange/bin/python $(PIP) install --require-hashes -r requirements-bench-exchange.lock
 	@.venv-exchange/bin/python -c 'import pathlib, site; \
 		pathlib.Path(site.getsitepackages()[0], "tidegate.pth").write_text("$(CURDIR)/src\n")'
+	@touch $@
+
+$(CHAIN_STAMP): requirements-chain.lock contracts/pyproject.toml
+	@$(call need_python)
+	@echo 'Setting up .venv-chain (once, some minutes) ...' >&2
+	@$(PYTHON) -m venv --clear .venv-chain
+	@$(CHAIN) $(PIP) install --require-hashes -r requirements-chain.lock
+	@$(CHAIN) $(PIP) install --no-deps --no-build-isolation -e . -e contracts
 	@touch $@

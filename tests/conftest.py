@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import soak
+from tests.house.promises import COLLECTED
 from tests.soak import budget as budget
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -61,6 +62,11 @@ def trials_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 def pytest_configure() -> None:
     soak.configure()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Note each test before any mark leaves it out, for the test of the promises."""
+    item.config.stash.setdefault(COLLECTED, set()).add(item.nodeid.partition("[")[0])
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,6 +18,7 @@ import typer
 from tidegate import __version__
 from tidegate.audit import audit_arguments
 from tidegate.backtest import arguments as backtest_arguments
+from tidegate.backtest.crisis.arguments import crisis_commands
 from tidegate.engine.plan import arguments
 from tidegate.history import forecast_arguments
 from tidegate.history.intake.data_arguments import data_commands
@@ -299,6 +300,7 @@ def _given(folder: Path | None) -> Path:
 
 app.add_typer(audit_arguments.commands, name="audit")
 app.add_typer(data_commands(data_folder), name="data")
+app.add_typer(crisis_commands(data_folder), name="crisis")
 
 
 world_app = typer.Typer(no_args_is_help=True, help="Policies on generated markets, in pairs.")
@@ -307,6 +309,9 @@ WorldName = Annotated[str, typer.Option("--world", help="The market's maker: fir
 FirstSeed = Annotated[int, typer.Option("--first-seed", min=0, help="The first seed.")]
 Seeds = Annotated[int, typer.Option(min=2, help="How many seeds, one contest each.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder for scores; taken up if it has some.")]
+Fitted = Annotated[
+    Path | None, typer.Option("--parameters", help="Of the first world, as `world fit` writes.")
+]
 
 
 @world_app.command(epilog="Example: tidegate world study --seeds 40 --out out/study")
@@ -316,12 +321,13 @@ def study(
     seeds: Seeds = 40,
     out: Folder = None,
     jobs: Jobs = CORES,
+    parameters: Fitted = None,
     json: Json = False,
 ) -> None:
     """Tidegate beside every rule on the same seeds: who is liquidated, what is kept and lost."""
     from tidegate.backtest.trial.commands import run_world_study
 
-    run_world_study(world, (first_seed, seeds), (out, jobs), as_json=json)
+    run_world_study(world, (first_seed, seeds), (out, jobs), parameters, as_json=json)
 
 
 @world_app.command(epilog="Example: tidegate world ablations --seeds 36 --out out/ablations")
@@ -331,12 +337,13 @@ def ablations(
     seeds: Seeds = 36,
     out: Folder = None,
     jobs: Jobs = CORES,
+    parameters: Fitted = None,
     json: Json = False,
 ) -> None:
     """What buffers, transfers, reductions and cadence are each worth, as Shapley shares."""
     from tidegate.backtest.trial.commands import run_ablations
 
-    run_ablations(world, (first_seed, seeds), (out, jobs), as_json=json)
+    run_ablations(world, (first_seed, seeds), (out, jobs), parameters, as_json=json)
 
 
 @world_app.command(epilog="Example: tidegate world killer --seeds 6 --out out/killer")
@@ -346,12 +353,13 @@ def killer(
     leverage: Annotated[float, typer.Option(min=0.5, max=50, help="Gross limit.")] = 4.0,
     out: Folder = None,
     jobs: Jobs = CORES,
+    parameters: Fitted = None,
     json: Json = False,
 ) -> None:
     """Search for the smallest move that liquidates Tidegate, by speed and by what fails with it."""
     from tidegate.backtest.trial.commands import run_killer_search
 
-    run_killer_search((first_seed, seeds), leverage, (out, jobs), as_json=json)
+    run_killer_search((first_seed, seeds), leverage, (out, jobs), parameters, as_json=json)
 
 
 @world_app.command(epilog="Example: tidegate world chain --crisis crash --out chain.parquet")
@@ -366,12 +374,13 @@ def chain(
     ] = None,
     coin: Annotated[str, typer.Option(help="BTC or ETH, whose options settle in coin.")] = "BTC",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the market.")] = 6,
+    parameters: Fitted = None,
     json: Json = False,
 ) -> None:
     """Write option chains of a generated market in the layout of recorded ones."""
     from tidegate.backtest.trial.commands import write_world_chain
 
-    write_world_chain((crisis, seed), at or [1.0], coin, out, as_json=json)
+    write_world_chain((crisis, seed), at or [1.0], coin, out, parameters, as_json=json)
 
 
 world_app.command(epilog=EXAMPLE)(fit)

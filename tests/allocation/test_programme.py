@@ -21,7 +21,7 @@ from tidegate.risk.scenarios import BarBlock, PathTables, Scenarios, filtered, p
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(SEEDS)
 def test_optimum_agrees_with_the_same_mathematics_in_cvxpy(seed: int) -> None:
     """Solved once to see what each venue carries, and again to even out money by that."""

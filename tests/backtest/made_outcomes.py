@@ -27,7 +27,7 @@ from tidegate.model.events import (
 from tidegate.model.instruments import Perpetual
 from tidegate.model.mandate import Mandate, read_mandate
 from tidegate.model.times import HOUR_MS
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme
 from tidegate.simulation.terms import ExchangeTerms
 
 START_MS = 1_730_419_200_000

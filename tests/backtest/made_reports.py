@@ -22,7 +22,7 @@ from tidegate.backtest.report_moves import Note
 from tidegate.backtest.run import Outcome
 from tidegate.history.window import Window
 from tidegate.model.times import HOUR_MS
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme
 from tidegate.simulation.tape import Freeze
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&"

@@ -76,13 +76,15 @@ def study(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 def test_backtest_json_has_every_measure_for_every_policy(
     study: tuple[Path, dict[str, object]],
 ) -> None:
-    """One document on standard output, the same as in the folder."""
+    """One document on standard output, the same as in the folder but for what the ledger of trials
+    makes of it, which changes with every run."""
     out, document = study
     policies = document["policies"]
     assert isinstance(policies, dict)
     assert set(policies) == {"tidegate", "threshold 3"}
     assert all(measures.keys() >= KEYS for measures in policies.values())
-    assert json.loads((out / "results.json").read_text()) == document
+    kept = {name: value for name, value in document.items() if name != "luck"}
+    assert json.loads((out / "results.json").read_text()) == kept
     assert policies["tidegate"]["decisions"] >= 7 * 24
 
 

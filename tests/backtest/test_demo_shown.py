@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.backtest.played_demo import LABELS, SEED, Played, played_demo
+from tests.backtest.sweep.grids import heard
 from tests.conftest import REPOSITORY
 from tidegate import cli
 from tidegate.backtest.demo import _answer, _end, _state
@@ -80,11 +81,6 @@ def started(run: subprocess.Popen[str], out: Path) -> bool:
 def playing(run: subprocess.Popen[str], out: Path) -> bool:
     """Whether a journal is being written."""
     return any(out.parent.glob(".out.*/journals/*.partial"))
-
-
-def heard() -> None:
-    """A shell's background jobs do not hear Ctrl-C, and neither would what they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("moment", [started, playing])

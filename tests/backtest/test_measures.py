@@ -50,7 +50,7 @@ from tidegate.model.events import (
     YieldAccrued,
 )
 from tidegate.model.times import HOUR_MS, YEAR_MS
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme
 
 KEYS = """policy leverage liquidations near_liquidations return_on_capital return_annual
 carry_kept_usd carry_kept avg_leverage avg_collateral_usd max_drawdown worst_health_ratio turnover

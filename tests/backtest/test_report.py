@@ -47,7 +47,7 @@ from tidegate.model.events import (
 )
 from tidegate.model.times import HOUR_MS, parse_time_ms
 from tidegate.risk.limits import Breach
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "carry.toml"
 

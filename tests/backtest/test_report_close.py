@@ -27,7 +27,7 @@ from tidegate.backtest.report_close import LISTED, Approach, approaches, close_s
 from tidegate.model.account import Account
 from tidegate.model.events import Event, LiquidationStarted, TransferLanded, TransferSent
 from tidegate.model.times import DAY_MS, HOUR_MS
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme
 from tidegate.simulation.tape import Tape, Track
 
 HOURS = 60

@@ -16,7 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backtest.generated import CARRY, FIRST_DAY, SEED, day
-from tests.backtest.made_outcomes import LEFT, RIGHT, START_MS, USD, arrangement, deposit, outcome
+from tests.backtest.made_outcomes import (
+    LEFT,
+    RIGHT,
+    START_MS,
+    USD,
+    arrangement,
+    deposit,
+    fill,
+    outcome,
+)
 from tests.backtest.made_reports import died, lived, made_study
 from tidegate.backtest.commands import parse_request, run_study
 from tidegate.backtest.experiment import Experiment, Spec, prepare, run
@@ -39,6 +48,8 @@ from tidegate.backtest.report_stress import (
     breaking_scale,
     capacity,
     dearer,
+    delay_cost,
+    delay_section,
     judged,
     larger,
     slower,
@@ -272,6 +283,23 @@ def test_slower_terms_double_every_quantile_and_larger_ones_keep_the_share_of_fe
     # The square-root law: three times the size, the square root of three more a dollar.
     impact = spent(larger(experiment, 3), "impact") / spent(experiment, "impact")
     assert impact == pytest.approx(3**1.5, rel=0.05)
+
+
+def test_waiting_costs_a_deviation_of_each_order_and_doubles_with_four_times_the_wait() -> None:
+    """By hand: 200 dollars at 4 % a day over a day, and 100 at the next hour's 9 %, of 1,000."""
+    depth = [1.0] * 4
+    vols = [0.04, 0.09, 0.5, 0.5]
+    track = Track([100] * 4, [100] * 4, [100] * 4, [100] * 4, depth, vols)
+    tape = Tape(START_MS, HOUR_MS, 4, {LEFT: track, RIGHT: track}, ())
+    events = [deposit(), fill(0, LEFT, 2), fill(1, RIGHT, -1), fill(2, LEFT, -1, liquidation=True)]
+    made = outcome(events, 4, "tidegate", 300)
+    day_cost = delay_cost(made, arrangement(), tape, 86_400)
+    assert day_cost == pytest.approx((200 * 0.04 + 100 * 0.09) / 1_000)
+    assert delay_cost(made, arrangement(), tape, 21_600) == pytest.approx(day_cost / 2)
+    said = delay_section(made, arrangement(), tape)
+    assert "latency x2 is of transfers alone" in said
+    assert "bp in 1 s, " in said
+    assert "which this report lacks" in delay_section(made, arrangement(), None)
 
 
 def test_subject_and_the_nearest_policy_that_lived_run_at_harder_terms() -> None:

@@ -35,7 +35,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def trial(id_: str, span: tuple[int, int] = (0, 10), sharpe: float | None = None) -> Trial:
-    return Trial(id_, "m", "cash", *span, 1, Strain(), "d", sharpe, 3)
+    return Trial(id_, "m", "fixed 2", *span, 1, Strain(), "d", sharpe, 3)
 
 
 def study(world: Path, policies: Sequence[str]) -> None:
@@ -98,6 +98,15 @@ def test_trials_of_a_window_are_those_that_share_time_with_it() -> None:
     assert (found.window, found.overlapping, found.total, found.known) == (2, 4, 5, 3)
     assert found.variance == pytest.approx(np.var(ratios, ddof=1))
     assert seen(trials[:1], Window(0, 10)).variance is None
+
+
+def test_bills_count_as_a_trial_and_their_ratio_is_no_part_of_the_variance() -> None:
+    """They hardly vary: a ratio of 9 a day was seen, beside which every other record is luck."""
+    trials = [trial("a", sharpe=0.1), trial("b", sharpe=0.3)]
+    bills = msgspec.structs.replace(trial("c", sharpe=9.0), policy="cash")
+    found = seen([*trials, bills], Window(0, 10))
+    assert (found.overlapping, found.known) == (3, 2)
+    assert found.variance == seen(trials, Window(0, 10)).variance
 
 
 def test_ledger_stands_where_the_variable_says_else_in_the_users_state(

@@ -5,10 +5,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from tests.house.tidy import parsed
+
+# Every test that this run has collected, soak tests too, without its parameters.
+COLLECTED = pytest.StashKey[set[str]]()
 ROW = re.compile(r"^\|(?P<id>[^|]*)\|(?P<text>[^|]*)\|(?P<test>[^|]*)\|\s*$")
 ID = re.compile(r"P-\d{3}")
 TEST = re.compile(r"`(?P<path>tests/[\w/]+\.py)::(?P<name>test_\w+)`")
@@ -47,6 +53,14 @@ def broken(promises: Iterable[Promise], root: Path) -> list[str]:
     return found
 
 
+def uncollected(nodes: Iterable[str], collected: Set[str]) -> tuple[list[str], list[str]]:
+    """Of these tests those whose file was collected without them, and those of other files."""
+    files = {node.partition("::")[0] for node in collected}
+    missing = sorted(set(nodes) - collected)
+    lost = [node for node in missing if node.partition("::")[0] in files]
+    return lost, [node for node in missing if node not in lost]
+
+
 def _complaint(promise: Promise, root: Path) -> str:
     if not ID.fullmatch(promise.id):
         return "expected an id such as P-001"
@@ -60,7 +74,7 @@ def _complaint(promise: Promise, root: Path) -> str:
 def _test_complaint(path: Path, name: str) -> str:
     if not path.is_file():
         return f"{path.name} does not exist"
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             marks = {
                 part.attr

@@ -19,9 +19,16 @@ LONG_FILES: dict[str, int] = {}
 # A command has a parameter for each of its options.
 MANY_PARAMETERS: dict[str, int] = {
     "src/tidegate/backtest/arguments.py::command.backtest": 13,
+    "src/tidegate/backtest/crisis/arguments.py::crisis_commands.run": 8,
+    "src/tidegate/backtest/crisis/arguments.py::crisis_commands.all_": 7,
     "src/tidegate/history/forecast_arguments.py::command.forecast": 9,
     "src/tidegate/history/intake/data_arguments.py::_import": 7,
     "src/tidegate/history/intake/data_arguments.py::_fetch": 8,
+    "src/tidegate/cli.py::study": 7,
+    "src/tidegate/cli.py::ablations": 7,
+    "src/tidegate/cli.py::killer": 7,
+    "src/tidegate/cli.py::chain": 7,
+    "src/tidegate/venues/paper_arguments.py::paper": 10,
     "src/tidegate/venues/accounts/observe_arguments.py::observe": 9,
 }
 
@@ -173,6 +180,11 @@ def test_datetime_in_model_is_allowed_and_its_clock_is_not() -> None:
             tidy.missing_licence_lines,
             Source("examples/x.py", ""),
             Source("examples/x.py", "#!/usr/bin/env python3\n" + SPDX),
+        ),
+        (
+            tidy.missing_licence_lines,
+            Source("contracts/x.vy", SPDX),
+            Source("contracts/x.vy", tidy.SPDX_CONTRACTS),
         ),
         (
             tidy.leftovers,

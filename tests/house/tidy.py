@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 FUNCTION_LINES_MAX = 60
@@ -26,9 +27,11 @@ EDGES = frozenset({"src/tidegate/pricing/evidence.py"})
 ROOMS_WITH_DATETIME = frozenset({"model"})
 
 SPDX = "# SPDX-License-Identifier: Apache-2.0"
+# The contracts are a distribution of their own (docs/adr/0008).
+SPDX_CONTRACTS = "# SPDX-License-Identifier: AGPL-3.0-only"
 FOLDERS = ("src", "tests", "docs", "benchmarks", "examples", "contracts", ".ci")
 TEXT_SUFFIXES = frozenset(
-    ".py .pyi .md .toml .json .yml .yaml .txt .lock .cfg .ini .sh .svg .html .sql .vy".split()
+    ".py .pyi .md .toml .json .yml .yaml .txt .lock .cfg .ini .sh .svg .html .sql .vy .vyi".split()
 )
 TEXT_NAMES = frozenset({"Makefile", "LICENSE", ".gitignore", "run"})
 
@@ -64,6 +67,7 @@ NETWORK_DOORS = frozenset(
         "venues/remote",
         "venues/streams/book_feed",
         "venues/streams/connection",
+        "venues/deribit_server/server",
         "venues/hyperliquid_server/connection",
         "venues/hyperliquid_server/server",
         "history/intake/public_http",
@@ -120,14 +124,27 @@ class Source:
         parts = self.path.split("/")
         return parts[2].removesuffix(".py") if parts[:2] == ["src", "tidegate"] else ""
 
+    @property
+    def tree(self) -> ast.Module:
+        """What Python reads in it."""
+        return parsed(self.text)
+
     def functions(self) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-        yield from _functions(ast.parse(self.text), self.path + "::")
+        yield from _functions(self.tree, self.path + "::")
+
+
+@cache
+def parsed(text: str) -> ast.Module:
+    """A text's tree, made once for all who look at it and change nothing in it."""
+    return ast.parse(text)
 
 
 def _functions(
     node: ast.AST, prefix: str
 ) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue  # No function is defined within an expression but one without a name.
         inner = prefix
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             inner = f"{prefix}{child.name}."
@@ -251,7 +268,7 @@ def impurities(files: Iterable[Source]) -> list[str]:
     for file in files:
         if file.is_package and file.room in PURE_ROOMS and file.path not in EDGES:
             visitor = _Purity(file)
-            visitor.visit(ast.parse(file.text))
+            visitor.visit(file.tree)
             found += visitor.found
     return found
 
@@ -261,7 +278,7 @@ def network_imports(files: Iterable[Source]) -> list[str]:
     found = []
     for file in files:
         inside = file.is_package and file.path not in NETWORK_DOORS
-        for node in ast.walk(ast.parse(file.text)) if inside else ():
+        for node in ast.walk(file.tree) if inside else ():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
                 names = [node.module]
@@ -284,12 +301,14 @@ def vague_names(files: Iterable[Source]) -> list[str]:
 
 
 def missing_licence_lines(files: Iterable[Source]) -> list[str]:
-    """Python files without the SPDX line as their first, or second after a `#!` line."""
+    """Python and Vyper files without their SPDX line as the first, or second after a `#!` line."""
     found = []
     for file in files:
+        vyper = file.path.endswith((".vy", ".vyi"))
+        expected = SPDX_CONTRACTS if vyper or file.path.startswith("contracts/") else SPDX
         lines = [line for line in file.text.splitlines()[:2] if not line.startswith("#!")]
-        if file.is_python and lines[:1] != [SPDX]:
-            found.append(f"{file.path}:1: expected {SPDX!r}")
+        if (file.is_python or vyper) and lines[:1] != [expected]:
+            found.append(f"{file.path}:1: expected {expected!r}")
     return found
 
 

@@ -238,7 +238,7 @@ def test_health_is_nothing_at_the_liquidation_ratio_negative_beyond_and_positive
     scale = need.initial + abs(need.equity) + more
     sides = ((found.below, found.lowest, -1.0), (found.above, found.highest, 1.0))
     for ratio, end, outward in sides:
-        nearer = ratios_between(end if ratio is None else ratio, 60)
+        nearer = ratios_between(end if ratio is None else ratio, 30)
         assert all(health(each) >= -1e-9 * scale for each in nearer)
         if ratio is not None:
             assert 0.0 <= health(ratio) <= 1e-9 * scale

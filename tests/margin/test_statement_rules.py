@@ -98,7 +98,7 @@ def test_health_is_zero_at_the_liquidation_distance_and_positive_before(
     found = liquidation_ratios(sample.rule, held, market(), "BTC")
     now = sample.rule.statement(held, market())
     for ratio, end in ((found.below, found.lowest), (found.above, found.highest)):
-        for nearer in ratios_between(end if ratio is None else ratio, 60):
+        for nearer in ratios_between(end if ratio is None else ratio, 30):
             there = moved_market(market(), held, ("BTC",), nearer)
             assert sample.rule.statement(held, there).health >= -1e-9 * (1 + now.maintenance)
         if ratio is None:

@@ -109,6 +109,30 @@ def test_example_is_a_valid_mandate(path: object) -> None:
     assert all(assumption.source for _, assumption in assumptions(mandate))
 
 
+@pytest.mark.parametrize(
+    ("addition", "complaint"),
+    [
+        (
+            '[allocation]\nprogramme = "jont"',
+            "m.toml: allocation.programme: expected one of joint, linear, got 'jont'",
+        ),
+        (
+            '[authority]\nlevel = "all"',
+            "m.toml: authority.level: expected one of act, observe, propose, got 'all'",
+        ),
+    ],
+)
+def test_name_that_is_none_is_refused_with_those_that_are(addition: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(complaint)}$"):
+        read_mandate(f"{TEXT}\n{addition}\n", "m.toml")
+
+
+def test_name_that_is_none_in_a_table_with_a_name_is_refused_with_those_that_are() -> None:
+    wrong = re.sub(r'bars = "\w+"', 'bars = "7m"', TEXT, count=1)
+    with pytest.raises(InputError, match=r"\.bars: expected one of 15m, 1h, 5m, 8h, got '7m'$"):
+        read_mandate(wrong, "m.toml")
+
+
 def test_there_is_an_example() -> None:
     assert EXAMPLES
 

@@ -36,7 +36,7 @@ from tidegate.model.events import Event, Filled, Marked, OrderRefused, Repriced
 from tidegate.model.times import MINUTE_MS
 from tidegate.model.units import MICRO
 from tidegate.simulation.exchange import Exchange
-from tidegate.simulation.tape import Deleveraging, Freeze, FundingStamp, Queue, Tape
+from tidegate.simulation.tape import Deleveraging, Failure, Freeze, FundingStamp, Queue, Tape
 
 TRADED = (HYPER, HYPER_B, BIN, COIN)
 PERPS = [i.id for i in (HYPER, HYPER_B, BIN)]
@@ -89,6 +89,11 @@ def spans(draw: st.DrawFn) -> tuple[Freeze, ...]:
     return (Freeze(draw(st.sampled_from(sorted(VENUES))), begun, begun + 7 * MINUTE_MS),)
 
 
+def failures() -> st.SearchStrategy[Failure]:
+    held = st.sampled_from([0, 4 * MINUTE_MS, STEPS * MINUTE_MS])
+    return st.builds(Failure, INSTANTS, st.sampled_from(sorted(VENUES)), held)
+
+
 @st.composite
 def tapes(draw: st.DrawFn) -> Tape:
     names, rates = st.sampled_from(PERPS), st.integers(-(10**10), 10**10)
@@ -104,6 +109,7 @@ def tapes(draw: st.DrawFn) -> Tape:
         tape(moving, sorted(stamps), spans(draw)),
         outages=spans(draw),
         deleveragings=tuple(sorted(closings)),
+        failures=draw(st.sampled_from([(), (draw(failures()),)])),
         queues=QUEUES,
         stable_micro=draw(coins()),
     )
@@ -175,7 +181,8 @@ class Trading(RuleBasedStateMachine):
         assert not (out and isinstance(events[0], Filled))
         if isinstance(events[0], OrderRefused):
             assert self.accounts() == before
-            assert (events[0].reason == "venue is out") == (out and lots != 0)
+            shut = events[0].reason in ("venue is out", "venue is gone")
+            assert shut == (out and lots != 0)
 
     @rule(ends=st.sampled_from(sorted(PASSAGES)), quanta=st.integers(5 * MICRO, 30_000 * MICRO))
     def send(self, ends: tuple[str, str], quanta: int) -> None:
@@ -228,7 +235,18 @@ class Trading(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_borrowed_in_the_wallet(self) -> None:
-        assert min(self.exchange.account("wallet").balances.values()) >= 0
+        assert min(self.exchange.account("wallet").balances.values(), default=0) >= 0
+
+    @invariant()
+    def venue_that_is_gone_holds_nothing_and_nothing_is_under_way_to_it(self) -> None:
+        for failure in self.played.failures:
+            gone = failure.venue in self.ledger.failed
+            assert gone == (failure.ts_ms <= self.exchange.now_ms and self.exchange.now_ms > START)
+            if gone:
+                assert self.exchange.account(failure.venue) == Account(failure.venue, {}, {})
+                assert failure.venue in self.exchange.frozen_venues()
+                to = {s.destination for s in self.ledger.shipments.values()}
+                assert failure.venue not in to
 
 
 def filled(balances: object) -> dict[str, int]:
@@ -244,4 +262,4 @@ def check_balanced(postings: tuple[Posting, ...]) -> None:
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestTrading.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)

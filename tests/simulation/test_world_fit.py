@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from tidegate.cli import app
 from tidegate.model.errors import InputError
 from tidegate.simulation.world import WorldParameters, make_world
+from tidegate.simulation.world.fit_jumps import LAWS, crash_betas, jump_point, local_deviation
 from tidegate.simulation.world.fit_sample import read_sample
 from tidegate.simulation.world.fitting import Estimate, Sample, fit_world
 from tidegate.simulation.world.parameter_file import load_parameters, parameter_text
@@ -112,8 +113,9 @@ def test_file_of_estimates_is_read_back_and_names_what_it_leaves(tmp_path: Path)
         assert value == (one.value if one.determined else default)
     text = path.read_text()
     assert "# Not determined: premium.lean_8h, 0.0001 +- 9e-05" in text
-    assert "# jumps: common_per_day, coin_per_day, down_share" in text
-    assert load_parameters(path).jumps == WorldParameters().jumps
+    assert "# jumps: common_per_day" in text
+    assert "# crises.crash: move" in text
+    assert "stress is not told from the wobble of volatility" in text
     make_world(loaded, 1, 1, "calm", 0)
 
 
@@ -137,6 +139,99 @@ def test_file_of_parameters_that_is_wrong_is_refused_with_its_place(
     path.write_text(text)
     with pytest.raises(InputError, match=words):
         load_parameters(path)
+
+
+def jumpy(days: int = 300) -> tuple[np.ndarray, list[int]]:
+    """Returns of three coins with five times the jumps of the world, and where the market's are."""
+    rng, quarters = np.random.default_rng(5), days * 96
+    common, own = rng.standard_normal((2, 3, quarters))
+    moves = 2e-3 * np.array([[1.0], [1.3], [1.6]]) * (0.8 * common[:1] + 0.6 * own)
+    at = rng.random(quarters) < 0.5 / 96
+    falls = rng.random(quarters) < 0.7
+    size = np.where(falls, -0.020, 0.015) * rng.exponential(size=quarters)
+    moves += at * size * np.array([[1.0], [1.5], [2.0]])
+    alone = rng.random(moves.shape) < 0.3 / 96
+    moves += alone * rng.laplace(scale=0.018, size=moves.shape)
+    return moves, np.flatnonzero(at).tolist()
+
+
+def test_jumps_of_a_market_of_known_ones_are_found_with_their_sizes_and_betas() -> None:
+    """Plain jump diffusion, not the world's own code: rates, sizes and betas come back."""
+    moves, at = jumpy()
+    found = jump_point(("BTC", "ETH", "SOL"), moves)
+    assert found["jumps.common_per_day"] == pytest.approx(len(at) / 300, rel=0.25)
+    assert found["jumps.down_share"] == pytest.approx(0.7, abs=0.1)
+    assert found["jumps.common_down"] == pytest.approx(0.020, rel=0.25)
+    assert found["jumps.common_up"] == pytest.approx(0.015, rel=0.3)
+    assert found["jumps.coin_per_day"] == pytest.approx(0.3, rel=0.3)
+    assert found["jumps.coin_size"] == pytest.approx(0.018, rel=0.3)
+    assert found["coins.ETH.jump_beta"] == pytest.approx(1.5, rel=0.06)
+    assert found["coins.SOL.jump_beta"] == pytest.approx(2.0, rel=0.06)
+
+
+def jumpy_sample(days: int) -> Sample:
+    closes = 100.0 * np.exp(np.cumsum(jumpy(days)[0], axis=1))
+    rates = 1e-4 * np.random.default_rng(8).standard_normal((3, days * 24))
+    return Sample(("BTC", "ETH", "SOL"), closes, closes[:, 3::4] * 1.0001, rates)
+
+
+def test_jumps_are_taken_as_a_whole_law_or_not_at_all() -> None:
+    """Real months showed sizes without a rate: small jumps at the rate of large ones would make a
+    market calmer than the one that was fitted."""
+    long = {one.name: one for one in fit_world(jumpy_sample(300))}
+    short = {one.name: one for one in fit_world(jumpy_sample(60))}
+    for law in LAWS:
+        names = [f"jumps.{name}" for name in law]
+        assert all(long[name].determined for name in names)
+        assert not any(short[name].determined for name in names if name in short)
+    sizes = [one for one in short.values() if one.name.startswith("jumps.") and not one.joined]
+    assert any(one.error < one.value / 2 for one in sizes)
+
+
+def test_market_without_jumps_shows_none_and_one_coin_alone_tells_nothing_of_them() -> None:
+    quiet = 1e-3 * np.random.default_rng(6).standard_normal((2, 96 * 300))
+    found = jump_point(("BTC", "ETH"), quiet)
+    assert len(found) == 7
+    assert np.isnan(list(found.values())).all()
+    assert jump_point(("BTC",), quiet[:1]) == {}
+    assert not Estimate("jumps.coin_size", 0.01, float("nan")).determined
+
+
+def test_local_deviation_does_not_see_the_jump_itself_nor_one_elsewhere() -> None:
+    moves = 1e-3 * np.random.default_rng(7).standard_normal((1, 96 * 4))
+    calm = local_deviation(moves)
+    assert np.median(calm) == pytest.approx(1e-3, rel=0.1)
+    struck = moves.copy()
+    struck[0, 200] = 0.05
+    assert local_deviation(struck)[0, 200] == calm[0, 200]
+    assert local_deviation(struck)[0, 100] == pytest.approx(calm[0, 100], rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", [20, 23])
+def test_betas_in_a_crash_come_back_where_there_was_one_and_are_not_named_elsewhere(
+    seed: int,
+) -> None:
+    p = parameters("default")
+    coins = tuple(coin.name for coin in p.coins)
+    world = make_world(p, seed, 30, "crash", 20)
+    quarters = 900_000 // p.step_ms
+    closes = [world.close[f"binance:{coin}"][quarters - 1 :: quarters] for coin in coins]
+    moves = np.diff(np.log(np.array(closes)), axis=1)
+    found = crash_betas(coins, moves)
+    assert set(found) == {"coins.ETH.crisis_beta", "coins.SOL.crisis_beta"}
+    for name, (value, error) in found.items():
+        assert abs(value - true_value(p, name)) < ERRORS * error
+        assert error < value / 4
+    assert crash_betas(coins, moves[:, : 96 * 15]) == {}
+    # Seen from the second coin, whose own beta the world has, the third is where it was.
+    other = crash_betas(coins[1:], moves[1:])["coins.SOL.crisis_beta"]
+    assert other[0] == pytest.approx(found["coins.SOL.crisis_beta"][0], abs=3 * other[1])
+
+
+def test_coin_that_the_world_has_not_is_refused_before_anything_is_fitted() -> None:
+    strange = Sample(("PEPE",), np.ones((1, 96)), np.ones((1, 24)), np.ones((1, 24)))
+    with pytest.raises(InputError, match="--coins: PEPE: expected one of BTC, ETH"):
+        fit_world(strange)
 
 
 def test_history_that_is_too_short_or_has_no_price_is_refused() -> None:

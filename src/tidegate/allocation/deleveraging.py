@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from tidegate.allocation.linear_programme import Builder, StandardForm, with_rows
 from tidegate.allocation.programme import INNER_PENALTY
-from tidegate.allocation.question import Answer, Legs, Question
+from tidegate.allocation.question import Answer, Claims, Legs, Question
 from tidegate.allocation.shadow_prices import binding_limits, dollar_value
 from tidegate.allocation.solve import Solution, solve
 from tidegate.model.errors import InputError
@@ -50,6 +50,8 @@ LEAST_RATIO = 1e-6
 # Health this far above the inner level still counts as below it: the alarm rings by the exact
 # rule, and the float twin may stand on the other side of it by rounding.
 NEAR = 1e-6
+# A dollar that a venue owes beyond its cap counts as lost.
+CLAIM_PENALTY = 1.0
 _NEVER_NEGATIVE = (
     "adl_cost_rate",
     "outer_penalty",
@@ -246,6 +248,8 @@ def formulate(question: Question, threat: Threat, pieces: Pieces) -> StandardFor
     _money(builder, question, pieces)
     for level in ("outer", "inner"):
         _stress(builder, question, threat, pieces, level)
+    if question.stakes.claims is not None:
+        _claims(builder, question, threat, pieces, question.stakes.claims)
     return builder.assemble()
 
 
@@ -343,6 +347,35 @@ def _stress(
             owed[venue],
             np.inf,
         )
+
+
+def _claims(
+    builder: Builder, question: Question, threat: Threat, pieces: Pieces, claims: Claims
+) -> None:
+    """Claims with the profit of favourable moves: above the outer level money leaves, above the
+    inner one positions are cut as well, and a little beyond it where a claim is above it now:
+    inflow_v - outflow_v - sum_k move_k cut_k <= room_v - sum_i move_i |held_i| + excess_v."""
+    legs, wallets, edges = question.legs, question.wallets, question.edges
+    venues, held = np.arange(len(wallets.names)), np.abs(legs.held)
+
+    def gains(moves: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(legs.venue, moves * held, minlength=venues.size) + 0.0)
+
+    presses = wallets.room < gains(claims.inner)
+    beyond = np.minimum(claims.inner * (1 + threat.inner_margin), claims.outer)
+    restored = np.where(presses[legs.venue], np.maximum(claims.inner, beyond), claims.inner)
+    flow = np.equal.outer(venues, edges.destination) * 1.0
+    flow -= np.equal.outer(venues, edges.source)
+    here = np.equal.outer(venues, legs.venue[pieces.leg])
+    levels = (("outer", claims.outer, threat.outer_penalty), ("inner", restored, CLAIM_PENALTY))
+    for level, moves, penalty in levels:
+        builder.variables(f"{level} claim excess", venues.size, penalty)
+        terms = {
+            "transfer": flow,
+            "cut": here * -moves[pieces.leg],
+            f"{level} claim excess": -np.eye(venues.size),
+        }
+        builder.constrain(f"{level} claim", terms, -np.inf, wallets.room - gains(moves))
 
 
 def health_now(question: Question, moves: FloatArray) -> FloatArray:

@@ -5,6 +5,7 @@
                - penalties'(shortfalls) + value x spare
     subject to q = held + b - s,  a >= |q|,  sum a <= gross,  |sum_i in coin q| <= tolerance
                outflow_v <= withdrawable_v + y_v,  y_v <= realisable_v,  inflow_v <= room_v
+               inflow_v - outflow_v + sum_i claim move_i a_i <= room_v + excess_v   (if asked for)
                for each venue, outer stress (money landed) and inner stress (not landed), each
                position at its own adverse side as the exchange and the gate judge it:
                  equity_v - outflow_v - costs_v + [landed] inflow_v - sum_i move_i a_i
@@ -31,7 +32,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tidegate.allocation.linear_programme import Builder, StandardForm, with_rows
-from tidegate.allocation.question import Answer, Question
+from tidegate.allocation.question import Answer, Claims, Question
 from tidegate.allocation.shadow_prices import binding_limits, dollar_value
 from tidegate.allocation.solve import Solution, solve
 
@@ -79,6 +80,8 @@ def formulate(question: Question) -> StandardForm:
     _money(builder, question)
     _stresses(builder, question)
     _tails(builder, question)
+    if question.stakes.claims is not None:
+        _claims(builder, question, question.stakes.claims)
     return builder.assemble()
 
 
@@ -258,7 +261,8 @@ def _money(builder: Builder, question: Question) -> None:
             -np.inf,
             wallets.withdrawable[margined],
         )
-        builder.constrain("claim cap", {"transfer": arrives}, -np.inf, wallets.room)
+        room = np.maximum(wallets.room, 0.0)
+        builder.constrain("claim cap", {"transfer": arrives}, -np.inf, room)
     at = np.equal.outer(venues, legs.venue).astype(float)
     spot = at * ~legs.margined
     outright = ~wallets.margined
@@ -358,6 +362,22 @@ def _stresses(builder: Builder, question: Question) -> None:
             if level == "outer":
                 spare = {**survives, "spare": -np.ones((1, 1))}
                 builder.constrain(f"spare at {name}", spare, -constant, np.inf)
+
+
+def _claims(builder: Builder, question: Question, claims: Claims) -> None:
+    """Claims with the profit of the outer moves, each position at its favourable side:
+    inflow_v - outflow_v + sum_i move_i a_i <= room_v + excess_v."""
+    wallets, edges, legs = question.wallets, question.edges, question.legs
+    venues = np.arange(len(wallets.names))
+    builder.variables("claim excess", venues.size, OUTER_PENALTY)
+    flow = np.equal.outer(venues, edges.destination) * 1.0
+    flow -= np.equal.outer(venues, edges.source)
+    terms = {
+        "transfer": flow,
+        "gross": np.equal.outer(venues, legs.venue) * claims.outer,
+        "claim excess": -np.eye(venues.size),
+    }
+    builder.constrain("claim after a move", terms, -np.inf, wallets.room)
 
 
 def _tails(builder: Builder, question: Question) -> None:

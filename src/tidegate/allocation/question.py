@@ -41,7 +41,8 @@ class Legs:
 @dataclass(frozen=True, slots=True)
 class Wallets:
     """Venues (v): equity there now, what may leave now, profit that a roll would free and its cost
-    per unit, what is under way to it, what it may still receive, and whether it lends margin."""
+    per unit, what is under way to it, what it may still receive (negative above its cap), and
+    whether it lends margin."""
 
     names: tuple[str, ...]
     equity: FloatArray
@@ -65,8 +66,18 @@ class Edges:
 
 
 @dataclass(frozen=True, slots=True)
+class Claims:
+    """Favourable moves per leg (i) of which a claim must hold the profit within its cap: for the
+    outer level, and for the inner one, beyond which positions are cut."""
+
+    outer: FloatArray
+    inner: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
 class Stakes:
-    """What must hold: gross limit, stress moves per coin, tail, target delta, payback time."""
+    """What must hold: gross limit, stress moves per coin, tail, target delta, payback time; claims
+    where the mandate watches them."""
 
     gross: float
     outer: FloatArray
@@ -76,6 +87,7 @@ class Stakes:
     delta_tolerance: float
     payback_years: float
     may_grow: bool
+    claims: Claims | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,9 @@ Seed = Annotated[int | None, typer.Option(help="Seed of the settlement latencies
 Jobs = Annotated[
     int, typer.Option("--jobs", "--workers", min=1, max=64, help="Processes to run on.")
 ]
-Honest = Annotated[bool, typer.Option(help="Also costs x2, x3, latency x2, other sizes.")]
+Honest = Annotated[
+    bool, typer.Option(help="Also costs x2, x3, transfers' latency x2, other sizes.")
+]
 Sweep = Annotated[
     Path | None, typer.Option(help="A grid of runs, a TOML file; see docs/sweeps.md.")
 ]

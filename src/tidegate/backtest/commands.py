@@ -23,6 +23,7 @@ from tidegate.audit.commands import UNPROVED
 from tidegate.backtest.claims import JOURNALS, NOT_RECOMPUTED, RESULTS, folder_checks
 from tidegate.backtest.compare import Request, ResultsFolder, read_freeze, read_specs, run_all
 from tidegate.backtest.experiment import Experiment
+from tidegate.backtest.luck_told import luck_words, reckoned
 from tidegate.backtest.manifest import manifest_digest, write_manifest
 from tidegate.backtest.measures import Measures, measure
 from tidegate.backtest.narrow import console_of, fitting
@@ -88,7 +89,7 @@ def run_study(
     if out is None:
         experiment, outcomes, seconds = _timed(request, None)
         measures = [measure(o, experiment.arrangement) for o in outcomes]
-        count_study(request, experiment, outcomes)
+        known = count_study(request, experiment, outcomes)
     else:
         with ResultsFolder(out) as folder:
             (folder / JOURNALS).mkdir()
@@ -101,13 +102,17 @@ def run_study(
             known = count_study(request, experiment, outcomes)
             harder = stressed_runs(experiment, judged(measures)) if honest else ()
             page = study(request, experiment, results, folder / JOURNALS, harder)
-            page = replace(page, trials=max(known.window, len(results)))
+            page = replace(page, trials=max(known.window, len(results)), seen=known)
             write_report(folder / "report.html", page)
             write_manifest(folder)
+    mandate = experiment.arrangement.mandate
+    luck = reckoned(tuple(zip(outcomes, measures, strict=True)), mandate, known)
     if as_json:
-        print(json.dumps(describe(request, experiment, measures), sort_keys=True))
+        document = describe(request, experiment, measures) | {"luck": msgspec.to_builtins(luck)}
+        print(json.dumps(document, sort_keys=True))
     else:
         show(measures)
+        print(*luck_words(luck), sep="\n")
     decisions = sum(m.decisions for m in measures if m.policy == "tidegate")
     print(
         f"{len(measures)} policies in {seconds:.1f} s, {decisions} decisions of tidegate",

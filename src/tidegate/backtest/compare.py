@@ -135,14 +135,18 @@ def _journal(folder: Path | None, spec: Spec) -> Path | None:
 _worker: dict[str, object] = {}
 
 
+def hold(experiment: Experiment, shares: SynchronizedArray[float]) -> None:
+    """Keep in this process what its runs are made of, and where they say how far they are."""
+    _worker.update(experiment=experiment, shares=shares)
+
+
 def _start_worker(request: Request, shares: SynchronizedArray[float]) -> None:
-    _worker["shares"] = shares
-    _worker["experiment"] = prepare(
-        request.mandate, request.data, request.window, request.freezes, request.seed
-    )
+    words = (request.mandate, request.data, request.window, request.freezes, request.seed)
+    hold(prepare(*words), shares)
 
 
-def _run_one(index: int, spec: Spec, journal: Path | None) -> Outcome:
+def run_held(index: int, spec: Spec, journal: Path | None) -> Outcome:
+    """Run one policy on what this process holds."""
     experiment, shares = _worker["experiment"], _worker["shares"]
     assert isinstance(experiment, Experiment)
 
@@ -162,7 +166,7 @@ def _run_in_processes(request: Request, journals: Path | None, progress: Shares)
             range(len(request.specs)), key=lambda i: request.specs[i].policy != "tidegate"
         )
         futures: dict[int, Future[Outcome]] = {
-            i: submit(_run_one, i, request.specs[i], _journal(journals, request.specs[i]))
+            i: submit(run_held, i, request.specs[i], _journal(journals, request.specs[i]))
             for i in order
         }
         while wait(futures.values(), POLL_S).not_done:

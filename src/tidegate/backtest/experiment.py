@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -23,6 +23,7 @@ from tidegate.backtest.policies import (
     Pairs,
     PerVenuePolicy,
     ThresholdPolicy,
+    WatchedPolicy,
     absences,
     best_pairs,
     paying_pairs,
@@ -75,6 +76,7 @@ PLAIN = {
     "fixed-best": FixedPolicy,
     "threshold-best": ThresholdPolicy,
 }
+Witness = Callable[[Session, int], None]
 # The engine, by the programme of the mandate or by the joint plan whatever the mandate says.
 JOINT = "joint"
 ENGINE = ("tidegate", JOINT)
@@ -170,14 +172,19 @@ def terms_at(arrangement: Arrangement, ts_ms: int) -> Terms:
 
 
 def run(
-    experiment: Experiment, spec: Spec, journal_path: Path | None, progress: Progress | None = None
+    experiment: Experiment,
+    spec: Spec,
+    journal_path: Path | None,
+    progress: Progress | None = None,
+    witness: Witness | None = None,
 ) -> Outcome:
-    """Run one policy from start to end and seal its journal."""
+    """Run one policy from start to end and seal its journal. A `witness` of the engine looks at the
+    session after each of its steps, and changes nothing."""
     if spec.policy == "foresight":
         return _run_foresight(experiment, spec, journal_path, progress)
     session = _open(experiment, spec, journal_path)
     if spec.policy in ENGINE:
-        return _run_engine(experiment, session, spec, progress)
+        return _run_engine(experiment, session, spec, (progress, witness))
     return _run_plain(experiment, session, _plain(experiment, session, spec), spec, progress)
 
 
@@ -272,9 +279,12 @@ def _pairs(experiment: Experiment, spec: Spec) -> Pairs:
 
 
 def _run_engine(
-    experiment: Experiment, session: Session, spec: Spec, progress: Progress | None
+    experiment: Experiment,
+    session: Session,
+    spec: Spec,
+    told: tuple[Progress | None, Witness | None],
 ) -> Outcome:
-    arrangement = session.arrangement
+    arrangement, (progress, witness) = session.arrangement, told
     # A fresh key parts this run's approvals from all others; no decision depends on it.
     gate = Gate(token_bytes(32))
     terms, mandate = arrangement.terms, arrangement.mandate
@@ -291,7 +301,10 @@ def _run_engine(
         experiment.tape.start_ms,
         Tools(reduces=REDUCTIONS not in spec.without, join=_join(mandate, spec)),
     )
-    play(session, EnginePolicy(cycle), experiment.tape, progress)
+    policy: Policy = EnginePolicy(cycle)
+    if witness is not None:
+        policy = WatchedPolicy(policy, partial(witness, session))
+    play(session, policy, experiment.tape, progress)
     ensure(not desk.breaks, f"ledger and venues disagree: {desk.breaks}")
     return close(session, spec.label, cycle.tally)
 

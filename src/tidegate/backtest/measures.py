@@ -18,7 +18,7 @@ from tidegate.model.errors import ensure
 from tidegate.model.events import Event, Filled, LiquidationStarted, TransferSent
 from tidegate.model.times import YEAR_MS
 from tidegate.model.units import MICRO, unit_quanta, usd
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme
 
 WITHOUT = " without "
 NEAR_RATIO = 1.5
@@ -32,9 +32,14 @@ COSTS = (
     *("transfer fees", "conversion", "lost in transit"),
 )
 LIQUIDATION_LOSSES = ("clearance fee", "margin forfeited")
-# The fund that takes a deficit gives back a loss of price; the last three move value within the
+FAILED = "venue failed"
+# The fund that takes a deficit gives back a loss of price; a failed venue's claim was capital and
+# price before it was lost; the last three move value within the
 # book and leave only the rounding of its valuation.
-NOT_CARRY = (CAPITAL, "deficit covered", "delivery", "trade", "transfer", "realised")
+NOT_CARRY = (
+    *(CAPITAL, "deficit covered", FAILED, "delivery"),
+    *("trade", "transfer", "realised"),
+)
 
 
 class Measures(msgspec.Struct, frozen=True):

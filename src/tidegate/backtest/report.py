@@ -32,6 +32,7 @@ from tidegate.backtest.report_stress import (
     Stressed,
     capacity_figure,
     capacity_section,
+    delay_section,
     stress_section,
 )
 from tidegate.backtest.report_summary import (
@@ -46,6 +47,7 @@ from tidegate.backtest.report_summary import (
     times,
 )
 from tidegate.backtest.run import Outcome
+from tidegate.backtest.trials import Seen
 from tidegate.engine.page import Columns, chart, marked_table, page, table
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError, ensure
@@ -64,7 +66,7 @@ class Study:
     `notes` are the reasons in Tidegate's journal (`journal_notes`), `facts` name and value of what
     a reader may want to know of the run, `trials` how many policy runs this window has seen.
     `tape` holds the window's prices (without it what needs them is left out and said), `stressed`
-    the runs at harder terms.
+    the runs at harder terms, `seen` what the ledger of trials knows of the window.
     """
 
     arrangement: Arrangement
@@ -79,6 +81,7 @@ class Study:
     facts: tuple[tuple[str, str], ...] = ()
     tape: Tape | None = None
     stressed: tuple[Stressed, ...] = ()
+    seen: Seen | None = None
 
     def __post_init__(self) -> None:
         ensure(len(self.results) > 0, "a study needs a result")
@@ -143,10 +146,13 @@ def render(study: Study) -> str:
         _charts(study, measures),
         _waterfall_table(outcome, measures),
         _losses(study),
-        luck_section(study.results, measures, study.hurdle_annual, study.trials, study.seed),
+        luck_section(
+            study.results, measures, study.hurdle_annual, (study.trials, study.seen), study.seed
+        ),
         exposures_section(study.results, study.arrangement, study.tape),
         capacity_section(measures, study.hurdle),
         stress_section(measures, [m for _, m in study.results], study.stressed),
+        delay_section(outcome, study.arrangement, study.tape),
         _moves(told, measures),
         _provenance(study),
         _limits(study),

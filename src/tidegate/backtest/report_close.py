@@ -21,7 +21,7 @@ from tidegate.ledger.book import Ledger
 from tidegate.model.account import Account
 from tidegate.model.events import Event, LiquidationStarted, TransferLanded, TransferSent
 from tidegate.model.times import DAY_MS
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme
 from tidegate.simulation.tape import Tape
 
 LISTED = 5

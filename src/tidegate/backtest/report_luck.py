@@ -26,6 +26,7 @@ from tidegate.backtest.honesty.stationary import stationary_interval
 from tidegate.backtest.measures import Measures
 from tidegate.backtest.report_periods import Results, daily_returns
 from tidegate.backtest.run import Outcome
+from tidegate.backtest.trials import Seen
 from tidegate.engine.page import Columns, table
 from tidegate.model.errors import InputError
 
@@ -96,6 +97,13 @@ def trial_variance(records: Sequence[FloatArray]) -> float:
     return float(np.var(found, ddof=1)) if len(found) > 1 else 0.0
 
 
+def _tried(tried: tuple[int, Seen | None], records: Sequence[FloatArray]) -> tuple[int, float]:
+    trials, known = tried
+    if known is None or known.variance is None:
+        return trials, trial_variance(records)
+    return max(trials, known.overlapping), known.variance
+
+
 def differences(
     subject: FloatArray, others: Sequence[tuple[str, FloatArray]], seed: int
 ) -> list[tuple[str, float, float, float]]:
@@ -110,12 +118,20 @@ def differences(
 
 
 def luck_section(
-    results: Results, subject: Measures, hurdle_annual: float, trials: int, seed: int
+    results: Results,
+    subject: Measures,
+    hurdle_annual: float,
+    tried: tuple[int, Seen | None],
+    seed: int,
 ) -> str:
-    """The record of every levered policy, and the subject's days less each of the others'."""
+    """The record of every levered policy, and the subject's days less each of the others'.
+
+    `tried` is how many trials there were and what the ledger of trials knows: where it knows two
+    ratios or more, its trials of overlapping windows and their variance are what luck is judged by.
+    """
     title = '<h2 id="luck">How likely it is luck</h2>\n'
     records = {m.label: excess(o, hurdle_annual) for o, m in results if m.avg_leverage > 0}
-    variance = trial_variance(list(records.values()))
+    trials, variance = _tried(tried, list(records.values()))
     found = {name: luck(record, variance, trials, seed) for name, record in records.items()}
     told = [(name, record) for name, record in found.items() if record is not None]
     if not told:
@@ -172,7 +188,7 @@ def _records(told: Sequence[tuple[str, Luck]], variance: float, trials: int) -> 
         "Daily changes of equity less the hurdle, in basis points, with the 95 % interval of their "
         "mean by the stationary bootstrap; Sharpe ratio a day, never a year; the probability that "
         f"the true ratio is above 0, and above {by_luck:.3f}, what the best of {trials} trials "
-        f"would show by luck at the variance of those here ({variance:.5f}); days that a record "
+        f"would show by luck at the variance of those counted ({variance:.5f}); days that a record "
         "must have to be above 0 at 95 %. After a liquidation the days go on with what is left."
     )
     names = (

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from tidegate.backtest.arrangement import Arrangement
-from tidegate.backtest.measures import fill_usd, quanta_usd
+from tidegate.backtest.measures import FAILED, fill_usd, quanta_usd
 from tidegate.engine.cycle import Decision
 from tidegate.journal.reader import read_frames
 from tidegate.model.errors import InputError
@@ -30,6 +30,7 @@ from tidegate.model.events import (
     TransferLanded,
     TransferRefused,
     TransferSent,
+    VenueFailed,
 )
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.times import MINUTE_MS
@@ -156,6 +157,9 @@ class _Teller:
                 cost = -self._usd(event.quanta, event.asset)
                 why = "deficit covered by the venue's fund"
                 return [Move(event.ts_ms, "liquidated", event.venue, None, cost, why)]
+            case VenueFailed():
+                cost = sum(self._usd(quanta, asset) for asset, quanta in event.lost.items())
+                return [Move(event.ts_ms, "liquidated", event.venue, None, cost, FAILED)]
             case _:
                 return []
 

@@ -19,7 +19,8 @@ from tidegate.ledger.book import Ledger
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.events import Event, Marked
 from tidegate.model.times import HOUR_MS
-from tidegate.simulation.exchange import Exchange, Extreme
+from tidegate.simulation.books import Extreme
+from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.tape import Tape
 
 Progress = Callable[[float], None]

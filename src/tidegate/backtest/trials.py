@@ -25,6 +25,8 @@ from tidegate.model.errors import InputError
 from tidegate.model.parsing import UNREADABLE_JSON
 
 VARIABLE = "TIDEGATE_TRIALS"
+# Bills hardly vary, so that their ratio is of any size and would be all of the variance.
+RISKLESS = frozenset({"cash"})
 
 
 class Trial(msgspec.Struct, frozen=True, tag_field="format", tag="tidegate trial 1"):
@@ -45,7 +47,8 @@ class Trial(msgspec.Struct, frozen=True, tag_field="format", tag="tidegate trial
 
 class Seen(msgspec.Struct, frozen=True):
     """How many trials there were: on this very window, on any that overlaps it, and in all; and
-    the variance of the Sharpe ratios per day of those that overlap, from `known` of them."""
+    the variance of the Sharpe ratios per day of those that overlap and take a risk, from `known` of
+    them."""
 
     window: int
     overlapping: int
@@ -132,7 +135,8 @@ def seen(trials: Iterable[Trial], window: Window) -> Seen:
     every = list(trials)
     same = (window.start_ms, window.end_ms)
     over = [t for t in every if t.start_ms < window.end_ms and t.end_ms > window.start_ms]
-    ratios = [t.sharpe_daily for t in over if t.sharpe_daily is not None]
+    risky = (t.sharpe_daily for t in over if t.policy not in RISKLESS)
+    ratios = [ratio for ratio in risky if ratio is not None]
     return Seen(
         window=sum((t.start_ms, t.end_ms) == same for t in over),
         overlapping=len(over),

@@ -14,6 +14,7 @@ import msgspec
 
 from tidegate.model.account import Account
 from tidegate.model.units import MICRO
+from tidegate.risk.claims import are_watched, counted, excess_usd
 from tidegate.risk.plan import Situation, Terms, held_lots, least_certain, route_room_usd
 from tidegate.risk.stress import Moves, scaled, stressed_health
 
@@ -38,22 +39,58 @@ def assess(terms: Terms, situation: Situation) -> Alarm:
 
     Whether an account must be cut is judged at the worst of what is not settled. Money under way
     counts for the outer level only, and only where its venue is not frozen. A broken hedge calls
-    for cutting and has no venue.
+    for cutting and has no venue. What a venue owes is judged at the same levels, where the mandate
+    watches it, by what the moves would bring: beyond its cap money leaves, or positions are cut.
     """
     if naked_coins(terms, situation):
         return Alarm(Level.REDUCE, None)
     lacking = lacking_quanta(terms, situation)
     blocked = _unreached(terms, situation, lacking)
+    marks = situation.marks
     for venue in situation.portfolio.accounts:
         cutting = cutting_moves(terms, situation, blocked=venue in blocked)
         account = least_certain(terms, situation, venue, cutting)
         if not account.positions:
             continue
-        rule, marks = terms.rules[venue], situation.marks
+        rule = terms.rules[venue]
         if stressed_health(rule, account, marks, terms.instruments, cutting) < 0:
             return Alarm(Level.REDUCE, venue)
-    last = next(reversed(lacking), None)
+    if (beyond := _beyond_cap(terms, situation)) is not None:
+        return Alarm(Level.REDUCE, beyond)
+    last = next(reversed(lacking), None) or next(iter(overfull_venues(terms, situation)), None)
     return Alarm(Level.CALM if last is None else Level.TRANSFER, last)
+
+
+def _beyond_cap(terms: Terms, situation: Situation) -> str | None:
+    """A venue where positions must be cut, or money leave at once, as its claim may pass its cap
+    before the next look."""
+    for venue, account in situation.portfolio.accounts.items():
+        if are_watched(terms) and account.positions:
+            moves = counted(terms, claim_moves(terms, situation, venue))
+            if excess_usd(terms, situation, venue, moves) > 0:
+                return venue
+    return None
+
+
+def claim_moves(terms: Terms, situation: Situation, venue: str) -> Moves:
+    """Moves of which a claim must hold the profit, or positions there are cut: as those that an
+    account must stand, where money that cannot leave is what is in the way."""
+    frozen = venue in situation.snapshot.frozen_venues
+    return cutting_moves(terms, situation, blocked=frozen)
+
+
+def overfull_venues(terms: Terms, situation: Situation) -> tuple[str, ...]:
+    """Venues from which money is to leave before prices bring their claims to the cap; from one
+    that is frozen none can, and less than the least transfer does not."""
+    moves = counted(terms, scaled(situation.outer, terms.mandate.stress.transfer_trigger))
+    least_usd = terms.mandate.limits.minimum_transfer_usd
+    return tuple(
+        venue
+        for venue in situation.portfolio.accounts
+        if are_watched(terms)
+        and venue not in situation.snapshot.frozen_venues
+        and excess_usd(terms, situation, venue, moves) > least_usd
+    )
 
 
 def lacking_quanta(terms: Terms, situation: Situation) -> dict[str, int]:
@@ -115,11 +152,11 @@ def naked_coins(terms: Terms, situation: Situation) -> frozenset[str]:
     """Coins whose net position is worth more than the mandate's naked limit, or, where legs came
     apart too long ago, than the least trade: a partner is gone."""
     net: dict[str, float] = {}
-    marks = situation.marks
+    quotes, accounts = situation.snapshot.quotes, situation.portfolio.accounts
     for name, instrument in terms.instruments.items():
-        lots = held_lots(situation.portfolio.accounts[instrument.venue], instrument)
+        lots = held_lots(accounts[instrument.venue], instrument)
         if lots:
-            worth = lots * float(instrument.lot) * instrument.price(marks[name])
+            worth = lots * float(instrument.lot) * instrument.price(quotes[name].ticks)
             net[instrument.base] = net.get(instrument.base, 0.0) + worth
     limits = terms.mandate.limits
     allowed = dict.fromkeys(net, limits.naked_usd)

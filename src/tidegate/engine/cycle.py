@@ -247,6 +247,7 @@ class Cycle:
             loose=standing.loose,
             sent_day_usd=self._sent_day_usd(terms, ts_ms),
             void=void,
+            failed=ledger.failed,
         )
         self._world.desk.mended(standing.loose - naked_coins(terms, situation))
         return Look(standing, situation, assess(terms, situation))
@@ -316,7 +317,7 @@ class Cycle:
     def _review_due(self, terms: Terms, situation: Situation) -> bool:
         now = situation.snapshot.ts_ms
         awaited = {shipment.id for shipment in situation.portfolio.shipments} - situation.void
-        blocked = situation.snapshot.frozen_venues or awaited
+        blocked = set(situation.snapshot.frozen_venues) - situation.failed or awaited
         memory = self.memory
         due = now - memory.reviewed_ms >= terms.mandate.edge.review_s * SECOND_MS
         delay_ms = terms.mandate.authority.delay_before_raising_s * SECOND_MS

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.allocation.question import Answer, Edges, Legs, Question, Stakes, Wallets
+from tidegate.allocation.question import Answer, Claims, Edges, Legs, Question, Stakes, Wallets
 from tidegate.costs.financing import Passage
-from tidegate.engine.alarm import Level, with_landings
+from tidegate.engine.alarm import Level, claim_moves, with_landings
 from tidegate.engine.outlook import Outlook
 from tidegate.execution.planning import Targets
 from tidegate.margin.batch import stacked_lines
@@ -18,6 +18,7 @@ from tidegate.margin.linear import SpotWallet
 from tidegate.model.account import Account, Position
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.units import MICRO
+from tidegate.risk.claims import are_watched, counted, watched_cap
 from tidegate.risk.plan import Situation, Terms, held_lots, route_room_usd
 from tidegate.risk.stress import Moves, scaled, stressed_health
 
@@ -52,10 +53,27 @@ def ask(terms: Terms, situation: Situation, outlook: Outlook, *, may_grow: bool)
         DELTA_TOLERANCE,
         mandate.edge.payback_days / 365.0,
         may_grow,
+        _claims(terms, situation, stress),
     )
     legs = _legs(terms, situation, outlook, (names, venues), may_grow=may_grow)
     edges = _edges(terms, situation, venues)
     return Question(legs, wallets, edges, stakes, outlook.scenarios, equity)
+
+
+def _claims(terms: Terms, situation: Situation, stress: float) -> Claims | None:
+    """Moves whose profit counts in claims; None where the mandate does not watch them."""
+    if not are_watched(terms):
+        return None
+    contracts = list(terms.instruments.values())
+    outer = counted(terms, scaled(situation.outer, stress))
+    inner = {
+        venue: counted(terms, claim_moves(terms, situation, venue))
+        for venue in situation.portfolio.accounts
+    }
+    return Claims(
+        np.array([outer[c.base] for c in contracts]),
+        np.array([inner[c.venue][c.base] for c in contracts]),
+    )
 
 
 def _per_coin(terms: Terms, moves: Moves) -> FloatArray:
@@ -85,9 +103,10 @@ def _legs(
     shares = np.array([terms.mandate.venue[c.venue].volume_share for c in contracts])
     initial = np.array([_initial_rate(terms, situation, c) for c in contracts])
     margined = np.array([not isinstance(c, Spot) for c in contracts])
-    caps = volumes * shares / equity
+    gone = np.array([c.venue in situation.failed for c in contracts])
+    caps = np.where(gone, 0.0, volumes * shares / equity)
     largest = np.abs(held) + terms.mandate.limits.gross_leverage
-    spans = np.minimum(caps, largest) if may_grow else np.maximum(np.abs(held), SMALLEST_SPAN)
+    spans = np.maximum(np.minimum(caps, largest) if may_grow else np.abs(held), SMALLEST_SPAN)
     slopes, intercepts = _impact(terms, situation, names, spans)
     return Legs(
         names,
@@ -167,6 +186,8 @@ def _wallets(
     terms: Terms, situation: Situation, venues: tuple[str, ...], *, may_grow: bool
 ) -> Wallets:
     equity = situation.equity_usd
+    # A claim above its cap is called nought where it is not to be brought down.
+    least = -inf if are_watched(terms) else 0.0
     columns: dict[str, list[float]] = {
         key: [] for key in ("equity", "dollars", "out", "profit", "cost", "landing", "room")
     }
@@ -180,7 +201,7 @@ def _wallets(
         frozen = venue in situation.snapshot.frozen_venues
         spared = _spared(terms, situation, account)
         profit, cost = (0.0, 0.0) if frozen else _realisable(terms, situation, venue, state.equity)
-        cap = terms.mandate.venue[venue].claim_cap
+        cap = watched_cap(terms, venue)
         columns["equity"].append(state.equity / MICRO / equity)
         columns["dollars"].append(SPENDING_SHARE * dollars / MICRO / equity)
         free = min(state.withdrawable, spared) if may_grow else state.withdrawable
@@ -188,7 +209,7 @@ def _wallets(
         columns["profit"].append(profit / equity)
         columns["cost"].append(cost)
         columns["landing"].append(landing / MICRO / equity)
-        columns["room"].append(max(0.0, cap - (state.equity + landing) / MICRO / equity))
+        columns["room"].append(max(least, cap - (state.equity + landing) / MICRO / equity))
     arrays = {key: np.array(values) for key, values in columns.items()}
     margined = np.array([not isinstance(terms.rules[v], SpotWallet) for v in venues])
     return Wallets(

@@ -26,6 +26,7 @@ from tidegate.model.events import (
     TransferLanded,
     TransferReturned,
     TransferSent,
+    VenueFailed,
 )
 from tidegate.model.replies import Entry, OrderReply, OrderStatus, Statement, TransferReply, Unclear
 from tidegate.model.times import SECOND_MS
@@ -306,8 +307,8 @@ def sure_capital_micro(ledger: Ledger, doubts: Doubts) -> int:
 
 
 def is_forced(event: Event) -> bool:
-    """Whether a venue closes positions of ours by its own right."""
-    return isinstance(event, LiquidationStarted) or (
+    """Whether a venue closes positions of ours by its own right, or by its end."""
+    return isinstance(event, LiquidationStarted | VenueFailed) or (
         isinstance(event, Filled) and event.reason != "order"
     )
 

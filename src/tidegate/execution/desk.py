@@ -111,6 +111,7 @@ class Desk:
         self._unfinished = False
         # A process that starts anew cannot know which legs the one before it left apart.
         self._loose = {i.base for i in self._instruments.values()} if past else set[str]()
+        self._gone = frozenset[str]()
 
     @property
     def books(self) -> Books:
@@ -150,6 +151,7 @@ class Desk:
         """Hear what venues told, ask about what is not known, and go on with the plan."""
         self._is_now(now_ms)
         self._keeper.collect(now_ms)
+        self._note_failures()
         self._ask(now_ms)
         self._keeper.compare_again(now_ms)
         self._advance(now_ms)
@@ -161,6 +163,13 @@ class Desk:
         for record in self.books.open_orders:
             self._cancel(record.order.id, now_ms)
         self._keeper.collect(now_ms)
+
+    def _note_failures(self) -> None:
+        """Where a venue is gone, what it hedged has come apart."""
+        gone = self._record.ledger.failed
+        fresh = gone - self._gone
+        self._gone = gone
+        self._loose |= {i.base for i in self._instruments.values() if i.venue in fresh}
 
     def _is_now(self, now_ms: int) -> None:
         if self._pace is None:

@@ -171,6 +171,8 @@ def _order_steps(
     reduce_only = prefix.endswith("reduce")
     for legs in coins:
         cut = _at_once(terms, situation, legs)
+        if reduce_only and (orphan := _orphan_part(terms, situation, legs)):
+            cut = _orphan_first(terms, situation, legs, orphan)
         if not reduce_only and terms.mandate.execution.horizon_s > 0:
             cut = _over_time(terms, situation, legs) or cut
         for index, part in enumerate(cut):
@@ -182,6 +184,40 @@ def _order_steps(
             )
             steps.append(Step(orders, part.offset_ms))
     return sorted(steps, key=lambda step: step.offset_ms)
+
+
+def _orphan_part(
+    terms: Terms, situation: Situation, legs: Mapping[InstrumentId, int]
+) -> dict[InstrumentId, int]:
+    """Of a coin's cuts what has no partner among them, where so much of the coin is naked already
+    that no hedged slice may leave one of its sides behind; else nothing."""
+    coin, limits = terms.instruments[next(iter(legs))].base, terms.mandate.limits
+    name = next(iter(legs))
+    price = terms.instruments[name].price(situation.marks[name])
+    net = net_coins(terms, situation)[coin]
+    if abs(float(net)) * price <= limits.naked_usd - _least_slice_usd(terms):
+        return {}
+    coins = {n: k * terms.instruments[n].lot for n, k in legs.items()}
+    total = sum(coins.values(), Decimal(0))
+    own = sum((c for c in coins.values() if c * total > 0), Decimal(0))
+    if total * net >= 0 or own == total:
+        return {}
+    share = min(abs(total), abs(net)) / abs(own)
+    return {n: int(k * share) for n, k in legs.items() if coins[n] * total > 0}
+
+
+def _orphan_first(
+    terms: Terms,
+    situation: Situation,
+    legs: Mapping[InstrumentId, int],
+    orphan: Mapping[InstrumentId, int],
+) -> tuple[Slice, ...]:
+    """The orphan's slices, then those of the rest from the book that they leave."""
+    alone = tuple(Slice(0, part) for part in slices(orphan, _slice_count(terms, situation, orphan)))
+    orders = [Order("orphan", n, k, True, "orphan") for n, k in orphan.items() if k]
+    after = situation_after(terms, situation, orders)
+    rest = {n: k - orphan.get(n, 0) for n, k in legs.items() if k != orphan.get(n, 0)}
+    return (*alone, *(_at_once(terms, after, rest) if rest else ()))
 
 
 def _at_once(
@@ -231,8 +267,13 @@ def _naked_room_usd(terms: Terms, situation: Situation, legs: Mapping[Instrument
     off = float(_off_hedge(terms, situation, terms.instruments[name].base))
     off_usd = off * terms.instruments[name].price(situation.marks[name])
     if off_usd > limits.minimum_trade_usd:
-        limit = max(limit - off_usd, limits.minimum_trade_usd, 0.1 * limit)
+        limit = max(limit - off_usd, _least_slice_usd(terms))
     return limit
+
+
+def _least_slice_usd(terms: Terms) -> float:
+    limits = terms.mandate.limits
+    return max(limits.minimum_trade_usd, 0.1 * limits.naked_usd)
 
 
 def _off_hedge(terms: Terms, situation: Situation, coin: str) -> Decimal:

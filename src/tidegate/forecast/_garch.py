@@ -232,6 +232,17 @@ def inverted(outer: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.linalg.inv(outer + 1e-6 * np.eye(outer.shape[0])))
 
 
+@inner
+def renew(inverse: FloatArray, s: FloatArray, y: FloatArray, curvature: float) -> None:
+    """The inverse Hessian of BFGS after a step s in which the gradient changed by y, in place."""
+    hy = inverse @ y
+    grown = (curvature + y @ hy) / curvature**2
+    # Loops: numpy's outer products take a second to compile.
+    for i in range(s.size):
+        for j in range(s.size):
+            inverse[i, j] += s[i] * s[j] * grown - (hy[i] * s[j] + s[i] * hy[j]) / curvature
+
+
 @kernel
 def maximise(
     start: FloatArray,
@@ -275,10 +286,5 @@ def maximise(
         free, value, gradient = trial, trial_value, trial_gradient
         curvature = s @ y
         if curvature > 1e-12:
-            hy = inverse @ y
-            inverse = (
-                inverse
-                + np.outer(s, s) * ((curvature + y @ hy) / curvature**2)
-                - (np.outer(hy, s) + np.outer(s, hy)) / curvature
-            )
+            renew(inverse, s, y, curvature)
     return free, -value, np.abs(gradient).max(), iteration

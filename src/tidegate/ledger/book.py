@@ -30,6 +30,7 @@ from tidegate.model.events import (
     TransferRefused,
     TransferReturned,
     TransferSent,
+    VenueFailed,
     YieldAccrued,
 )
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
@@ -39,7 +40,7 @@ TRANSIT = "own/transit"
 # What an event changes, and what one that cannot be posted must leave as it was.
 _FOLDED = (
     *("_price_micro", "_totals", "_wallets", "_positions"),
-    *("_unrealised", "_shipments", "_given_up", "_left"),
+    *("_unrealised", "_shipments", "_given_up", "_left", "_failed"),
 )
 
 
@@ -84,6 +85,7 @@ class Ledger:
         self._given_up: dict[str, Shipment] = {}
         # What left with each of both, its fee included: no more of it can come back.
         self._left: dict[str, int] = {}
+        self._failed: dict[str, int] = {}
         self._postings: list[Posting] = []
         self.waterfall: dict[str, int] = {}
         self.ts_ms = 0
@@ -132,6 +134,8 @@ class Ledger:
                 self._penalised(event)
             case DeficitCovered():
                 self._covered(event)
+            case VenueFailed():
+                self._fell(event)
             case TransferRefused() | OrderRefused() | LiquidationStarted():
                 """Refusals and warnings move nothing."""
             case _:
@@ -198,6 +202,11 @@ class Ledger:
     def given_up(self) -> Mapping[str, Shipment]:
         """Money between venues that was booked as lost and may still come."""
         return self._given_up
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """Venues that are gone for good."""
+        return frozenset(self._failed)
 
     def may_land(self, name: str) -> bool:
         """Whether a transfer's money may land: it is between venues, or was given up as lost."""
@@ -437,3 +446,27 @@ class Ledger:
     def _covered(self, event: DeficitCovered) -> None:
         account = f"insurance/{event.venue}"
         self._pay_wallet(event.venue, account, event.asset, event.quanta, "deficit covered")
+
+    def _fell(self, event: VenueFailed) -> None:
+        """Positions are brought to the venue's last marks and end there; then all that is left of
+        the wallets, profit included, is lost. It must be what the event says, to the quantum."""
+        venue = event.venue
+        for name in self._instruments:
+            if name in event.ticks:
+                self._revalue(name, event.ticks[name])
+        for name in [n for n, p in self._positions.items() if p.lots]:
+            if self._instruments[name].venue == venue:
+                self._void(self._instruments[name])
+        wallets = {a: q for (v, a), q in self._wallets.items() if v == venue and q}
+        ensure(wallets == event.lost, f"{venue}: the ledger lost {wallets}, and not {event.lost}")
+        for asset, quanta in wallets.items():
+            self._pay_wallet(venue, f"estate/{venue}", asset, -quanta, "venue failed")
+        self._failed[venue] = event.ts_ms
+
+    def _void(self, instrument: Instrument) -> None:
+        """A position that is held no more, its profit still a claim."""
+        name = instrument.id
+        self._post_lots(instrument, -self._positions[name].lots, "venue failed")
+        if profit := self._unrealised.get(name, 0):
+            self._realise(instrument, instrument.venue, profit)
+        self._positions[name] = FLAT

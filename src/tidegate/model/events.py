@@ -172,6 +172,17 @@ class DeficitCovered(msgspec.Struct, frozen=True, tag=True):
     quanta: int
 
 
+class VenueFailed(msgspec.Struct, frozen=True, tag=True):
+    """A venue is gone for good and pays nothing out: its positions are void at the marks in `ticks`
+    (of all that was held there), and `lost` is what it owed of each asset, their unrealised profit
+    included. Where it had lent, that is set off against what it owed of others."""
+
+    ts_ms: int
+    venue: str
+    ticks: dict[InstrumentId, int]
+    lost: dict[str, int]
+
+
 Event = (
     Deposited
     | Filled
@@ -188,4 +199,5 @@ Event = (
     | LiquidationStarted
     | PenaltyCharged
     | DeficitCovered
+    | VenueFailed
 )

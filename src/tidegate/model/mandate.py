@@ -105,7 +105,9 @@ class Stress(_Strict, frozen=True):
     reduce below the inner level, re-enter only at the outer level; `adl_fraction` of the winners
     of a venue may be closed by it. Where not enough money can come, `blocked_share` of the outer
     level's moves must be stood, or positions are cut. `widen` lets a forecast widen both levels
-    of the engine; it is off where it is not said, and no plan over a book file has it."""
+    of the engine; it is off where it is not said, and no plan over a book file has it. `claims` is
+    the share of both levels' moves whose profit a venue's claim must hold within its cap, at every
+    look; left out, only transfers are held to the cap, and profit may carry a claim above it."""
 
     outer: dict[str, Move]
     inner: dict[str, Move]
@@ -118,6 +120,7 @@ class Stress(_Strict, frozen=True):
     venue_spread: Fall | UnsetType = UNSET
     outage_hours: Hours | UnsetType = UNSET
     widen: Widening | UnsetType = UNSET
+    claims: Share | UnsetType = UNSET
 
 
 class Stable(_Strict, frozen=True):

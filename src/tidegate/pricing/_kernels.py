@@ -20,7 +20,7 @@ from pkgutil import get_data, iter_modules, resolve_name
 from typing import Any, TypeVar, cast
 
 from numba import njit
-from numba.core import caching, runtime
+from numba.core import caching, runtime, types
 
 import tidegate.pricing
 
@@ -29,6 +29,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 # Some of numba's insides have types, and others not.
 _caching: Any = caching
 _runtime: Any = cast(Any, runtime).rtsys
+_unliteral: Any = types.unliteral
 
 # Contraction and signs of zero only: NaN and infinity are answers here.
 FASTMATH = {"contract", "nsz"}
@@ -59,14 +60,27 @@ def exact_kernel(function: _Function) -> _Function:
 
 def exact_inner(function: _Function) -> _Function:
     """As `inner`, with every operation rounded as plain Python rounds it."""
-    compiled: _Function = njit(**EXACT, **UNCALLED)(function)
-    return compiled
+    return _once(function, EXACT | UNCALLED)
 
 
 def exact_inline(function: _Function) -> _Function:
     """As `exact_inner`, and always made part of its caller: for the few steps of a hot loop."""
-    compiled: _Function = njit(**EXACT, **UNCALLED, forceinline=True)(function)
-    return compiled
+    return _once(function, EXACT | UNCALLED | {"forceinline": True})
+
+
+def _once(function: _Function, options: Any) -> _Function:
+    """One machine code for all whole numbers: numba would make another for each constant that a
+    caller gives, and for each that it has seen before it knows what a variable may become."""
+    compiled: Any = njit(**options)(function)
+    found = compiled.get_call_template
+
+    def plain(given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        plainly = {name: _unliteral(value) for name, value in named.items()}
+        return found(tuple(map(_unliteral, given)), plainly)
+
+    compiled.get_call_template = plain
+    once: _Function = compiled
+    return once
 
 
 def inner(function: _Function) -> _Function:

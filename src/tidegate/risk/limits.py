@@ -19,6 +19,7 @@ from tidegate.model.actions import Order, Transfer
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO
+from tidegate.risk.claims import owed_quanta
 from tidegate.risk.plan import (
     Plan,
     Situation,
@@ -346,22 +347,14 @@ def claims_stay_capped(terms: Terms, situation: Situation, plan: Plan) -> list[B
     way to it included, above its cap."""
     breaches = []
     arriving: dict[str, int] = {}
-    under_way = dict(situation.unsettled.arriving)
-    for shipment in situation.portfolio.shipments:
-        way = terms.passages.get((shipment.source, shipment.destination))
-        # What a route that the mandate no longer has takes on the way is unknown: all may arrive.
-        received = way.received(shipment.quanta) if way else shipment.quanta
-        under_way[shipment.destination] = under_way.get(shipment.destination, 0) + received
     for action in plan.actions:
         if isinstance(action, Transfer):
             arriving[action.destination] = arriving.get(action.destination, 0) + action.quanta
     for venue, quanta in arriving.items():
-        account = situation.portfolio.accounts[venue]
-        equity, _ = terms.rules[venue].health_at(account, situation.marks)
-        equity += under_way.get(venue, 0)
+        claim = owed_quanta(terms, situation, venue) + quanta
         cap = terms.mandate.venue[venue].claim_cap * situation.equity_usd
-        if (equity + quanta) / MICRO > cap:
-            breaches.append(Breach("claim cap", venue, f"{(equity + quanta) / MICRO:.0f} USD"))
+        if claim / MICRO > cap:
+            breaches.append(Breach("claim cap", venue, f"{claim / MICRO:.0f} USD"))
     return breaches
 
 

@@ -66,7 +66,8 @@ class Situation(msgspec.Struct, frozen=True):
     portfolio, `loose` are coins whose legs came apart and were not mended in the mandate's time,
     `sent_day_usd` is what left over each route within the last 24 hours (None: unknown, and then
     nothing may be sent over a capped route). `void` are shipments that may be gone or back where
-    they left: they are no part of equity, and are not counted on to land."""
+    they left: they are no part of equity, and are not counted on to land. `failed` are venues that
+    are gone for good."""
 
     portfolio: Portfolio
     snapshot: MarketSnapshot
@@ -79,6 +80,7 @@ class Situation(msgspec.Struct, frozen=True):
     loose: frozenset[str] = frozenset()
     sent_day_usd: Mapping[tuple[str, str], float] | None = None
     void: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
 
     @property
     def marks(self) -> dict[InstrumentId, int]:

@@ -29,8 +29,9 @@ def adverse_marks(
     move is never taken as none.
     """
     stressed = dict(marks)
+    owned = {asset for asset, quanta in account.balances.items() if quanta > 0}
     for name, instrument in instruments.items():
-        if instrument.venue == account.venue and account.balances.get(instrument.base, 0) > 0:
+        if instrument.base in owned and instrument.venue == account.venue:
             stressed[name] = _moved(marks[name], moves[instrument.base], up=False)
     # After the coins: a crumb of a coin in the account is no reason to let its short gain.
     for name, position in account.positions.items():

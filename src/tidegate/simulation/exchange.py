@@ -3,20 +3,18 @@
 
 Inside a step things happen in this order: margin is judged at the step's adverse extremes, each
 position at its own and indices at their highest, with the money that was there when the step
-began; then shipments land and funding is paid, winners are deleveraged and what expires is
-delivered, in time order, by whoever holds then. An order sent at a time fills at the first price
-of the step that begins there, half a spread and its impact worse.
+began; then shipments land and funding is paid, winners are deleveraged, what expires is
+delivered and venues fail, in time order, by whoever holds then. An order sent at a time fills at
+the first price of the step that begins there, half a spread and its impact worse.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable
 
-from tidegate.costs.financing import Passage, accrued_yield
+from tidegate.costs.financing import accrued_yield
 from tidegate.costs.options import fee_notional, fill_at, notional_usd
 from tidegate.costs.trading import Slippage
-from tidegate.margin.adl import rank_score
 from tidegate.margin.rule import LiquidationStep, MarginState
 from tidegate.model.account import FLAT, Account, Position
 from tidegate.model.actions import Order, Transfer
@@ -36,29 +34,32 @@ from tidegate.model.events import (
     TransferRefused,
     TransferReturned,
     TransferSent,
+    VenueFailed,
     YieldAccrued,
 )
 from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import MICRO, RATE_E12, ceil_div
-from tidegate.simulation.books import Book, Parcel, draw, held_back, in_order, taken
+from tidegate.simulation.books import (
+    Book,
+    Extreme,
+    Parcel,
+    caught_by,
+    counted,
+    draw,
+    held_back,
+    in_order,
+    taken,
+)
 from tidegate.simulation.delivery import check_expiries, due, expired
-from tidegate.simulation.tape import Deleveraging, DeliveryPrice, Tape
+from tidegate.simulation.queue_place import rank, ranking_score
+from tidegate.simulation.schedule import Happening, scheduled
+from tidegate.simulation.tape import Deleveraging, DeliveryPrice, Failure, FundingStamp, Tape
 from tidegate.simulation.terms import ExchangeTerms
 
 LIQUIDATION_ATTEMPTS_MAX = 64
 # A dollar coin's price is told again when it has moved by this share, in parts per million.
 REPRICE_PPM = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Extreme:
-    """An account at a step's adverse extremes, in collateral quanta."""
-
-    ts_ms: int
-    venue: str
-    equity: int
-    maintenance: int
 
 
 class Exchange:
@@ -74,7 +75,8 @@ class Exchange:
         self._parcels: list[Parcel] = []
         self._traded: dict[tuple[InstrumentId, bool], tuple[int, float]] = {}
         self._indices = [name for name in tape.tracks if name not in terms.instruments]
-        self._next_funding = self._next_deleveraging = self._next_delivery = 0
+        self._schedule = scheduled(tape)
+        self._gone: set[str] = set()
         self._told_micro: dict[str, int] = {}
         self._steps_judged = 0
         self._accrued_ms = tape.start_ms
@@ -89,6 +91,7 @@ class Exchange:
 
     def deposit(self, venue: str, asset: str, quanta: int) -> list[Event]:
         """Capital from outside arrives at a venue."""
+        ensure(venue not in self._gone, f"{venue}: gone")
         self._books[venue].pay(asset, quanta)
         return [Deposited(self.now_ms, venue, asset, quanta)]
 
@@ -121,7 +124,8 @@ class Exchange:
 
     def margin(self, venue: str) -> MarginState:
         """The venue's own statement of our margin at its present marks."""
-        return self._terms.rule(venue, self.now_ms).state(self.account(venue), self._marks)
+        account = counted(self._tape, venue, self._tape.step_at(self.now_ms), self._books[venue])
+        return self._terms.rule(venue, self.now_ms).state(account, self._marks)
 
     def marks(self) -> dict[InstrumentId, int]:
         """Venue marks in ticks, of instruments and of indices."""
@@ -129,11 +133,14 @@ class Exchange:
 
     def frozen_venues(self) -> tuple[str, ...]:
         """Venues that announce now that money neither leaves nor is credited."""
-        return tuple(v for v in self._books if self._tape.frozen(v, self.now_ms))
+        return tuple(v for v in self._books if self._is_shut(v, self._tape.frozen))
 
     def out_venues(self) -> tuple[str, ...]:
         """Venues where nothing trades now."""
-        return tuple(v for v in self._books if self._tape.out(v, self.now_ms))
+        return tuple(v for v in self._books if self._is_shut(v, self._tape.out))
+
+    def _is_shut(self, venue: str, shuts: Callable[[str, int], bool]) -> bool:
+        return venue in self._gone or shuts(venue, self.now_ms)
 
     def stable_micro(self) -> dict[str, int]:
         """What dollar coins are worth now; none where the tape does not say."""
@@ -146,9 +153,7 @@ class Exchange:
         if queue is None or score is None:
             return None
         hour = (self.now_ms - self._tape.start_ms) // HOUR_MS
-        side = 0 if self._position(name).lots > 0 else 1
-        ahead = queue.scores[min(hour, len(queue.scores) - 1), side]
-        return float((ahead <= score).mean())
+        return rank(queue, hour, self._position(name), score)
 
     def trade(self, order: Order) -> list[Event]:
         """Fill a market order at the present price, or refuse it."""
@@ -168,18 +173,17 @@ class Exchange:
 
     def send(self, transfer: Transfer) -> list[Event]:
         """Debit a transfer now and credit it when its latency has passed, or refuse it."""
-        reason = self._transfer_refusal(transfer)
-        if reason is not None:
-            refused = TransferRefused(
-                self.now_ms, transfer.id, transfer.source, transfer.destination, reason
-            )
-            return [refused]
+        if (reason := self._transfer_refusal(transfer)) is not None:
+            route = transfer.source, transfer.destination
+            return [TransferRefused(self.now_ms, transfer.id, *route, reason)]
         passage = self._terms.passages[transfer.source, transfer.destination]
         self._books[transfer.source].pay(transfer.asset, -transfer.quanta)
         travelling = transfer.quanta - passage.fee_quanta
         latency_ms = int(1000 * passage.latency_quantile_s(draw(self._seed, transfer.id)))
-        due_ms = self._tape.thaws_ms(transfer.destination, self.now_ms + latency_ms)
-        self._parcels = in_order((*self._parcels, Parcel(transfer, travelling, due_ms)))
+        left_ms = self.now_ms + self._tape.waits_ms(transfer.source, self.now_ms)
+        due_ms = self._tape.thaws_ms(transfer.destination, left_ms + latency_ms)
+        parcel = Parcel(transfer, travelling, due_ms, self.now_ms)
+        self._parcels = in_order((*self._parcels, parcel))
         ends = transfer.source, transfer.destination, transfer.asset
         return [TransferSent(self.now_ms, transfer.id, *ends, transfer.quanta, passage.fee_quanta)]
 
@@ -201,8 +205,8 @@ class Exchange:
             return "no lots"
         if expired(instrument, self.now_ms):
             return "expired"
-        if self._tape.out(instrument.venue, self.now_ms):
-            return "venue is out"
+        if self._is_shut(instrument.venue, self._tape.out):
+            return "venue is gone" if instrument.venue in self._gone else "venue is out"
         if mid < 1:
             return "no price"
         if isinstance(instrument, Spot):
@@ -239,6 +243,8 @@ class Exchange:
         passage = self._terms.passages.get((transfer.source, transfer.destination))
         if passage is None or passage.asset_sent != transfer.asset:
             return "no such route"
+        if self._gone.intersection((transfer.source, transfer.destination)):
+            return "venue is gone"
         if self._tape.frozen(transfer.source, self.now_ms):
             return "withdrawals suspended"
         if transfer.quanta < max(passage.minimum_quanta, passage.fee_quanta + 1):
@@ -291,37 +297,48 @@ class Exchange:
     def _happen(self, until_ms: int) -> None:
         """Land shipments, pay funding, deleverage and accrue interest up to and including a time;
         what falls together happens in this order."""
-        stamps, closings, never = self._tape.funding, self._tape.deleveragings, until_ms + 1
-        deliveries = self._tape.deliveries
+        never = until_ms + 1
         while True:
-            funding, closing = self._next_funding, self._next_deleveraging
-            delivery = self._next_delivery
             parcel_ms = self._parcels[0].due_ms if self._parcels else never
-            stamp_ms = stamps[funding].ts_ms if funding < len(stamps) else never
-            closing_ms = closings[closing].ts_ms if closing < len(closings) else never
-            delivery_ms = deliveries[delivery].ts_ms if delivery < len(deliveries) else never
+            next_ms = self._schedule[-1].ts_ms if self._schedule else never
             accrual_ms = self._accrued_ms + DAY_MS
-            first = min(parcel_ms, stamp_ms, closing_ms, delivery_ms, accrual_ms)
+            first = min(parcel_ms, next_ms, accrual_ms)
             if first > until_ms:
                 return
             if first == parcel_ms:
                 self._land(self._parcels.pop(0))
-            elif first == stamp_ms:
-                self._fund(funding)
-                self._next_funding += 1
-            elif first == closing_ms:
-                self._deleverage(closings[closing])
-                self._next_deleveraging += 1
-            elif first == delivery_ms:
-                self._deliver(deliveries[delivery])
-                self._next_delivery += 1
+            elif first == next_ms:
+                self._play(self._schedule.pop())
             else:
                 self._accrue(accrual_ms)
+
+    def _play(self, happening: Happening) -> None:
+        match happening:
+            case FundingStamp():
+                self._fund(happening)
+            case Deleveraging():
+                self._deleverage(happening)
+            case DeliveryPrice():
+                self._deliver(happening)
+            case Failure():
+                self._fail(happening)
+
+    def _fail(self, failure: Failure) -> None:
+        """A venue is gone: money under way to it may be lost, what has not left it is back and goes
+        with all that it owes."""
+        venue, ts_ms = failure.venue, failure.ts_ms
+        caught, self._parcels = caught_by(self._parcels, failure)
+        for sent, back in caught:
+            self._books[sent.source].pay(sent.asset, back)
+            self._events.append(TransferReturned(ts_ms, sent.id, sent.source, sent.asset, back))
+        ticks, lost = self._books[venue].write_off(self._terms.instruments, self._marks)
+        self._gone.add(venue)
+        self._events.append(VenueFailed(ts_ms, venue, ticks, lost))
 
     def _land(self, parcel: Parcel) -> None:
         transfer = parcel.transfer
         passage = self._terms.passages[transfer.source, transfer.destination]
-        received = passage.received(parcel.quanta, self._parity(passage, parcel.due_ms))
+        received = passage.received(parcel.quanta, self._tape.parity(passage, parcel.due_ms))
         self._books[transfer.destination].pay(passage.asset_received, received)
         landed = TransferLanded(
             parcel.due_ms,
@@ -334,12 +351,6 @@ class Exchange:
             parcel.quanta - received,
         )
         self._events.append(landed)
-
-    def _parity(self, passage: Passage, ts_ms: int) -> Fraction:
-        """What a unit sent is worth in units received at a time, at the market's prices of both."""
-        worth = self._tape.stable_micro_at(ts_ms)
-        sent, received = (worth.get(a, 0) for a in (passage.asset_sent, passage.asset_received))
-        return Fraction(sent, received) if sent and received else Fraction(1)
 
     def _reprice(self, step: int, ts_ms: int) -> None:
         for asset, path in self._tape.stable_micro.items():
@@ -357,24 +368,19 @@ class Exchange:
         position, queue = self._position(name), self._tape.queues.get(name)
         if position.lots == 0 or queue is None:
             return None
-        instrument, ticks = self._terms.instruments[name], self._marks[name]
-        value = instrument.value(position.lots, ticks)
-        equity = max(1, self.margin(instrument.venue).equity)
-        side = 1.0 if position.lots > 0 else -1.0
-        ratio = position.cost / value if instrument.inverse else value / position.cost
-        return float(rank_score(queue.ranking, side, 1.0, ratio, abs(value) / equity))
+        instrument = self._terms.instruments[name]
+        equity = self.margin(instrument.venue).equity
+        return ranking_score(queue, instrument, position, self._marks[name], equity)
 
     def _deleverage(self, closing: Deleveraging) -> None:
         """The venue closes our position at its mark, without a fee, if it has won and stands high
         enough in the queue."""
-        score, position = self._adl_score(closing.instrument), self._position(closing.instrument)
+        name = closing.instrument
+        score, position, mark = self._adl_score(name), self._position(name), self._marks[name]
         if score is None or position.lots * closing.side <= 0 or score < closing.score:
             return
-        name = closing.instrument
-        value = self._terms.instruments[name].value(position.lots, self._marks[name])
-        if value <= position.cost:
-            return
-        self._hand_over(name, -position.lots, self._marks[name], "deleveraging", closing.ts_ms)
+        if self._terms.instruments[name].value(position.lots, mark) > position.cost:
+            self._hand_over(name, -position.lots, mark, "deleveraging", closing.ts_ms)
 
     def _hand_over(
         self, name: InstrumentId, lots: int, ticks: int, reason: FillReason, ts_ms: int
@@ -384,8 +390,7 @@ class Exchange:
         filled = Filled(ts_ms, name, lots, ticks, ticks, 0, 0, 0, label, reason)
         self._book_fill(self._terms.instruments[name], filled)
 
-    def _fund(self, index: int) -> None:
-        stamp = self._tape.funding[index]
+    def _fund(self, stamp: FundingStamp) -> None:
         instrument = self._terms.instruments[stamp.instrument]
         book = self._books[instrument.venue]
         position = book.positions.get(stamp.instrument)
@@ -417,8 +422,7 @@ class Exchange:
         for venue, rate in self._terms.idle_yield_annual.items():
             asset = self._terms.rule(venue, ts_ms).collateral
             balance = self._books[venue].cash(asset, self._terms.instruments)
-            quanta = accrued_yield(balance, rate, ts_ms - self._accrued_ms)
-            if quanta:
+            if quanta := accrued_yield(balance, rate, ts_ms - self._accrued_ms):
                 self._books[venue].pay(asset, quanta)
                 self._events.append(YieldAccrued(ts_ms, venue, asset, quanta))
         self._accrued_ms = ts_ms
@@ -435,8 +439,7 @@ class Exchange:
                 marks[name] = adverse[step]
             marks |= {name: self._tape.tracks[name].mark_high[step] for name in self._indices}
             rule = self._terms.rule(venue, self.now_ms)
-            account = Account(venue, book.balances, book.positions)
-            equity, maintenance = rule.health_at(account, marks)
+            equity, maintenance = rule.health_at(counted(self._tape, venue, step, book), marks)
             self.extremes.append(Extreme(self.now_ms, venue, equity, maintenance))
             if equity < maintenance:
                 self._events.append(LiquidationStarted(self.now_ms, venue, equity, maintenance))
@@ -445,8 +448,9 @@ class Exchange:
     def _liquidate(self, venue: str, marks: dict[InstrumentId, int]) -> None:
         book = self._books[venue]
         rule = self._terms.rule(venue, self.now_ms)
+        judged = self._tape.step_at(self.now_ms)
         for attempt in range(LIQUIDATION_ATTEMPTS_MAX):
-            account = Account(venue, dict(book.balances), dict(book.positions))
+            account = counted(self._tape, venue, judged, book)
             step = rule.liquidation_step(account, marks, attempt)
             if step is None:
                 return

@@ -7,14 +7,17 @@ Only the exchange reads a tape. Policies see the market through snapshots that e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegate.costs.financing import Passage
 from tidegate.model.errors import ensure
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.market import Quote
+from tidegate.model.units import MICRO
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,18 @@ class Track:
     volume_day_usd: Sequence[float]
     vol_daily: Sequence[float]
     half_spread: Sequence[float] | None = None
+
+    def first(self, steps: int) -> Track:
+        """The track of the first steps."""
+        return Track(
+            self.open[:steps],
+            self.mark_high[:steps],
+            self.mark_low[:steps],
+            self.mark_close[:steps],
+            self.volume_day_usd[:steps],
+            self.vol_daily[:steps],
+            None if self.half_spread is None else self.half_spread[:steps],
+        )
 
     def quote(self, step: int, mid: int, ts_ms: int) -> Quote:
         """What the market shows in a step around a middle, in ticks."""
@@ -88,13 +103,42 @@ class Freeze:
         return self.start_ms <= ts_ms < self.end_ms
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Failure:
+    """A venue that is gone for good from a time on. What it was asked to send within `holds_ms`
+    before, and has not landed, never left it."""
+
+    ts_ms: int
+    venue: str
+    holds_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rush:
+    """A venue in [start, end) that all clients ask for their money: who asks later waits longer,
+    in a straight line from nothing to `wait_ms`."""
+
+    venue: str
+    start_ms: int
+    end_ms: int
+    wait_ms: int
+
+    def wait_at(self, ts_ms: int) -> int:
+        """How long who asks at a time waits, in milliseconds."""
+        if not self.start_ms <= ts_ms < self.end_ms:
+            return 0
+        return self.wait_ms * (ts_ms - self.start_ms) // (self.end_ms - self.start_ms)
+
+
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """Steps of `step_ms` from `start_ms`; funding, deleveragings and deliveries in time order.
+    """Steps of `step_ms` from `start_ms`; funding, deleveragings, deliveries and failures in time
+    order.
     Tracks are of instruments and of the indices that these settle on.
 
     `stable_micro` is what each dollar coin is worth when each step begins and when the last one
-    ends (none: as the mandate states)."""
+    ends (none: as the mandate states). `counted_ppm` is what a venue counts a unit of collateral at
+    in each step, in parts per million (none: whole)."""
 
     start_ms: int
     step_ms: int
@@ -107,6 +151,9 @@ class Tape:
     queues: Mapping[InstrumentId, Queue] = field(default_factory=dict)
     stable_micro: Mapping[str, Sequence[int]] = field(default_factory=dict)
     deliveries: tuple[DeliveryPrice, ...] = ()
+    rushes: tuple[Rush, ...] = ()
+    counted_ppm: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
 
     def __post_init__(self) -> None:
         for name, track in self.tracks.items():
@@ -117,7 +164,9 @@ class Tape:
         ensure(stamps == sorted(stamps), "funding is not in time order")
         for asset, path in self.stable_micro.items():
             ensure(len(path) == self.steps + 1, f"{asset}: prices do not cover the tape")
-        for what in ("deleveragings", "deliveries"):
+        for venue, path in self.counted_ppm.items():
+            ensure(len(path) == self.steps, f"{venue}: counted collateral does not cover the tape")
+        for what in ("deleveragings", "deliveries", "failures"):
             times = [happening.ts_ms for happening in getattr(self, what)]
             ensure(times == sorted(times), f"{what} are not in time order")
 
@@ -135,6 +184,19 @@ class Tape:
         begun = (ts_ms - self.start_ms) // self.step_ms
         return {asset: path[begun] for asset, path in self.stable_micro.items()}
 
+    def until(self, end_ms: int) -> Tape:
+        """The same tape up to the step that contains a time."""
+        steps = self.step_at(end_ms) + 1
+        tracks = {name: track.first(steps) for name, track in self.tracks.items()}
+        stable = {asset: path[: steps + 1] for asset, path in self.stable_micro.items()}
+        return replace(self, steps=steps, tracks=tracks, stable_micro=stable)
+
+    def parity(self, passage: Passage, ts_ms: int) -> Fraction:
+        """What a unit sent is worth in units received at a time, at the market's prices of both."""
+        worth = self.stable_micro_at(ts_ms)
+        sent, received = (worth.get(a, 0) for a in (passage.asset_sent, passage.asset_received))
+        return Fraction(sent, received) if sent and received else Fraction(1)
+
     def frozen(self, venue: str, ts_ms: int) -> bool:
         """Whether a venue's money is frozen at a time."""
         return any(f.venue == venue and f.holds(ts_ms) for f in self.freezes)
@@ -148,3 +210,14 @@ class Tape:
         while any(f.venue == venue and f.holds(ts_ms) for f in self.freezes):
             ts_ms = max(f.end_ms for f in self.freezes if f.venue == venue and f.holds(ts_ms))
         return ts_ms
+
+    def waits_ms(self, venue: str, ts_ms: int) -> int:
+        """How long money asked of a venue at a time waits before it leaves."""
+        return max((r.wait_at(ts_ms) for r in self.rushes if r.venue == venue), default=0)
+
+    def counted(self, venue: str, step: int, balances: Mapping[str, int]) -> dict[str, int]:
+        """Balances as a venue counts them in a step: what is owned less its discount, rounded
+        down, what is owed in full."""
+        path = self.counted_ppm.get(venue)
+        ppm = MICRO if path is None else path[step]
+        return {asset: q * ppm // MICRO if q > 0 else q for asset, q in balances.items()}

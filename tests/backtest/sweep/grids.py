@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,11 @@ def write_grid(folder: Path, rest: str, last: int = FIRST_DAY) -> Path:
     return path
 
 
+def heard() -> None:
+    """A shell's background jobs do not hear Ctrl-C, and neither would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(grid: Path, out: Path, data: Path, *words: str) -> subprocess.Popen[str]:
     """Start a sweep in a process group of its own."""
     environment = {
@@ -56,6 +62,7 @@ def start(grid: Path, out: Path, data: Path, *words: str) -> subprocess.Popen[st
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heard,
     )
 
 

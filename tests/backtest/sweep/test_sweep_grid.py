@@ -77,10 +77,14 @@ def test_point_that_no_mandate_allows_is_a_row_with_its_reason(tmp_path: Path, w
     ("rest", "complaint"),
     [
         ('policies = ["fixd"]', r"--policy: fixd: expected one of"),
-        ("", r"grid.toml: grid: Object missing required field `policies`"),
-        (POLICIES + "sedes = [1]", r"grid.toml: grid: Object contains unknown field `sedes`"),
-        (POLICIES + "seeds = []", r"grid.toml: seeds: Expected `array` of length >= 1"),
-        (POLICIES + "costs = [0]", r"grid.toml: costs\[0\]: Expected `float` > 0.0"),
+        ("", r"grid.toml: grid: object missing required field `policies`"),
+        (POLICIES + "sedes = [1]", r"grid.toml: grid: object contains unknown field `sedes`"),
+        (POLICIES + "seeds = []", r"grid.toml: seeds: expected `array` of length >= 1"),
+        (POLICIES + "costs = [0]", r"grid.toml: costs\[0\]: expected `float` > 0.0"),
+        (
+            POLICIES + '[fields]\n"limits.gross_leverage" = [1]\n"limits.naked_usd" = []',
+            r"grid.toml: fields.limits.naked_usd: expected `array` of length >= 1",
+        ),
         (
             POLICIES + '[fields]\n"limits.gross_levrage" = [1]',
             r"grid.toml: fields.limits.gross_levrage: expected a field of the mandate",

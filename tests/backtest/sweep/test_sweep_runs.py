@@ -19,7 +19,7 @@ from tidegate.backtest.daily import daily_excess
 from tidegate.backtest.experiment import prepare, run
 from tidegate.backtest.run import Series
 from tidegate.backtest.run_id import Strain
-from tidegate.backtest.sweep import command
+from tidegate.backtest.sweep import cluster, command
 from tidegate.backtest.sweep.cells import Cell, cells_of
 from tidegate.backtest.sweep.command import SweepRequest, run_sweep
 from tidegate.backtest.sweep.executors import on_processes, on_this_process
@@ -273,10 +273,31 @@ def test_words_that_do_not_go_together_are_one_line_and_exit_2(
     assert complaint in line
 
 
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("nonsense", "this is no address of one"),
+        ("tcp://127.0.0.1:1", "nothing can be reached there|nobody answered there within 10 s"),
+        ("strange://127.0.0.1", "this is no address of one"),
+    ],
+)
 def test_cluster_that_is_none_is_refused_and_leaves_nothing(
-    grid: Path, world: Path, tmp_path: Path
+    address: str, why: str, grid: Path, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = SweepRequest(grid, world, tmp_path / "out", 1, "nonsense")
-    with pytest.raises(InputError, match="--cluster: nonsense: expected a Dask scheduler"):
+    monkeypatch.setattr(cluster, "CONNECT_S", 1)
+    request = SweepRequest(grid, world, tmp_path / "out", 1, address)
+    expected = f"--cluster: {address}: expected a Dask scheduler .*; ({why})"
+    with pytest.raises(InputError, match=expected.replace("10 s", "1 s")):
         run_sweep(request, as_json=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_one_run_is_told_as_one(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDEGATE_TRIALS", str(tmp_path / "trials"))
+    one = write_grid(tmp_path, 'policies = ["cash"]')
+    assert run_sweep(SweepRequest(one, world, None, 1, None), as_json=False)
+    told = capsys.readouterr()
+    assert "1 run, 0 of them taken up, 0 failed" in told.err
+    assert ": 1 run, 0 failed" in told.out

@@ -43,8 +43,8 @@ ROUNDING = 5e-5
 def found_of(deaths: Sequence[float], venues: Sequence[str] = ()) -> Finding:
     """The search where each seed's Tidegate dies from a move of its own on, at its own venue."""
 
-    def kills(kind: Kind, move: float, seed: int, leverage: float) -> str | None:
-        assert (kind, leverage) == (FALL, 4.0)
+    def kills(kind: Kind, move: float, seed: int, leverage: float, fitted: object) -> str | None:
+        assert (kind, leverage, fitted) == (FALL, 4.0, None)
         return ([*venues] or ["deribit"] * len(deaths))[seed] if move >= deaths[seed] else None
 
     with pytest.MonkeyPatch.context() as patch:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from tests.backtest.trial.contests import CALM_DAYS, WARMUP_DAYS
 from tests.backtest.trial.made_scores import scores_of_job, write_scores
 from tidegate.backtest.experiment import Spec
 from tidegate.backtest.trial import commands, contest, killer, study
+from tidegate.backtest.trial.contest import World
 from tidegate.backtest.trial.killer import Finding, Kind, cheapest
 from tidegate.backtest.trial.origin import Origin, origin_of, source_digest
 from tidegate.backtest.trial.score import Score
@@ -28,8 +31,13 @@ from tidegate.backtest.trial.study import (
     study_specs,
 )
 from tidegate.backtest.trial.summary import Summary, shares_of, summarise
+from tidegate.backtest.trial.worlds import world_of
 from tidegate.backtest.variants import PARTS
 from tidegate.cli import main
+from tidegate.model.errors import InputError
+from tidegate.simulation.world import WorldParameters
+from tidegate.simulation.world.fitting import Estimate
+from tidegate.simulation.world.parameter_file import load_parameters, parameter_text
 
 CHEAP = (Spec("fixed", 5.0), Spec("threshold", 4.0), Spec("cash"))
 FIRST = 40
@@ -80,7 +88,9 @@ def unplayed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "play_job", play)
 
 
-def study_written(folder: Path, specs: Sequence[Spec], count: int = 3) -> list[Score]:
+def study_written(
+    folder: Path, specs: Sequence[Spec], count: int = 3, fitted: WorldParameters | None = None
+) -> list[Score]:
     """Scores by hand of a study that is done: losses differ by policy, part and seed."""
     jobs = jobs_of("first", FIRST, count, tuple(specs))
     contests = [
@@ -96,7 +106,7 @@ def study_written(folder: Path, specs: Sequence[Spec], count: int = 3) -> list[S
         for job in jobs
     ]
     folder.mkdir()
-    write_scores(folder / "scores.jsonl", origin_of("first", tuple(specs)), contests)
+    write_scores(folder / "scores.jsonl", origin_of("first", tuple(specs), fitted), contests)
     return [score for row in contests for score in row]
 
 
@@ -303,7 +313,7 @@ def test_search_prints_its_findings_and_the_cheapest(
     words = ("killer", "--seeds", 2, *SEEDS, "--leverage", 3, "--out", tmp_path / "out")
     told = world(*words, "--json")
     assert told.status == 0
-    assert asked == [range(FIRST, FIRST + 2), 3.0, 1]
+    assert asked == [range(FIRST, FIRST + 2), 3.0, 1, None]
     document = json.loads(told.out)
     assert json.loads((tmp_path / "out" / "killer.json").read_text()) == document
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["killer.json"]
@@ -316,6 +326,96 @@ def test_search_prints_its_findings_and_the_cheapest(
     assert "rise within 60 min, money frozen, venue out" in table
     assert "none up to 60 %" in table
     assert table.splitlines()[-1] == "cheapest: fall within 5 min, money frozen, 25.4%"
+
+
+def fitted_file(folder: Path) -> Path:
+    """Parameters as `world fit` writes them, of a market twice as volatile."""
+    path = folder / "fitted.toml"
+    path.write_text(parameter_text([Estimate("coins.BTC.vol_annual", 0.78, 0.01)], "a test"))
+    return path
+
+
+@pytest.mark.usefixtures("unplayed")
+def test_fitted_parameters_stand_by_their_digest_in_the_origin_and_apart_from_others(
+    world: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was played on the world's own parameters is not taken up; what was on these is."""
+    file = fitted_file(tmp_path)
+    fitted = load_parameters(file)
+    study_written(tmp_path / "own", study_specs())
+    words = ("study", "--seeds", 3, *SEEDS, "--parameters", file, "--json", "--out")
+    told = world(*words, tmp_path / "own")
+    assert (told.status, told.out) == (2, "")
+    assert f"world_parameters: expected {fitted.digest()}, got {WorldParameters().digest()}" in (
+        told.err
+    )
+    study_written(tmp_path / "fitted", study_specs(), fitted=fitted)
+    told = world(*words, tmp_path / "fitted")
+    assert told.status == 0
+    assert json.loads(told.out)["origin"]["world_parameters"] == fitted.digest()
+    asked: list[object] = []
+    monkeypatch.setattr(commands, "search_all", lambda *words: iter(asked.append(words) or FOUND))
+    told = world("killer", "--seeds", 2, *SEEDS, "--parameters", file, "--json")
+    assert json.loads(told.out)["origin"]["world_parameters"] == fitted.digest()
+    assert asked == [(range(FIRST, FIRST + 2), 4.0, 1, fitted)]
+
+
+def test_every_contest_of_a_fitted_world_is_made_with_its_parameters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In other processes too: a job is pickled with what was read, not with where it stood."""
+    fitted = load_parameters(fitted_file(tmp_path))
+    made: list[World] = []
+
+    def take(world: World, *_: object) -> None:
+        made.append(world)
+        raise InputError("a test", "contest", "expected none")
+
+    monkeypatch.setattr(study, "make_contest", take)
+    monkeypatch.setattr(killer, "make_contest", take)
+    (job,) = pickle.loads(pickle.dumps(jobs_of("first", FIRST, 1, CHEAP, fitted)))
+    with pytest.raises(InputError, match="expected none"):
+        study.play_job(job)
+    kind = Kind(-1, 5, False, False)
+    with pytest.raises(InputError, match="expected none"):
+        killer.killed_by(kind, 0.3, FIRST, 4.0, fitted)
+    shapes = (*fitted.crises, kind.shape(0.3))
+    assert [world.digest for world in made] == [
+        fitted.digest(),
+        dataclasses.replace(fitted, crises=shapes).digest(),
+    ]
+    paths = [world_of("first", p).make(1, 2, "calm", 0) for p in (fitted, None)]
+    assert (paths[0].close["binance:BTC"] != paths[1].close["binance:BTC"]).any()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("study", "--world", "second"), "--parameters: second: expected --world first"),
+        (("ablations", "--world", "third"), "--world: third: expected one of first, second"),
+    ],
+)
+@pytest.mark.usefixtures("unplayed")
+def test_fitted_parameters_of_another_world_are_one_line_and_exit_2(
+    words: tuple[str, ...], expected: str, world: Run, tmp_path: Path
+) -> None:
+    told = world(*words, "--parameters", fitted_file(tmp_path), "--out", tmp_path / "out")
+    assert (told.status, told.out, told.err.count("\n")) == (2, "", 1)
+    assert told.err.startswith(f"tidegate: {expected}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["study", "ablations", "killer", "chain"])
+@pytest.mark.usefixtures("unplayed")
+def test_file_of_parameters_that_is_wrong_is_one_line_and_exit_2_and_nothing_is_made(
+    command: str, world: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text("[basis]\nwidth = 1\n")
+    told = world(command, "--parameters", file, "--out", tmp_path / "out")
+    expected = "p.toml: basis.width: expected a number of the world's parameters"
+    assert told == Told(2, "", f"tidegate: {expected}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["p.toml"]
 
 
 @pytest.mark.soak

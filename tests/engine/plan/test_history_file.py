@@ -163,7 +163,7 @@ def test_bad_history_is_refused_in_one_line(
     ("name", "text", "field", "expected"),
     [
         ("past.txt", "time", "history", "a .parquet or .csv file"),
-        ("past.csv", None, "file", "a readable file"),
+        ("past.csv", None, "file", "past.csv, beside the book, got nothing"),
         ("past.csv", "time,coin,high,low\n2026-01-01T00:00Z,BTC,1,1\n", "close", "this column"),
         ("past.csv", "time,coin,high,low,close\nx,BTC,1,1,1\n", "time", "times in UTC"),
         ("past.csv", "time,coin,high,low,close\n2026-01-01,BTC,a,b,c\n", "file", "table of bars"),
@@ -181,6 +181,12 @@ def test_bad_history_file_is_refused_in_one_line(
     assert refused.value.field == field
     assert expected in refused.value.expected
     assert "\n" not in str(refused.value)
+
+
+def test_folder_in_the_place_of_a_history_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "past.csv").mkdir()
+    with pytest.raises(InputError, match=r"expected a file of bars at .*, got a folder"):
+        read(tmp_path, "past.csv")
 
 
 def test_history_of_too_few_windows_or_of_no_move_is_refused(tmp_path: Path) -> None:

@@ -154,6 +154,22 @@ def test_no_more_of_an_asset_is_sent_than_the_account_owns_of_it(tmp_path: Path)
     assert 15_000 < sent["deribit"] <= 20_000
 
 
+def test_claim_that_must_hold_a_moves_profit_makes_the_book_there_smaller(tmp_path: Path) -> None:
+    """Half of the outer moves' profit, each leg at its own, is then within the venue's cap."""
+    gross = {}
+    for name, line in (("plain", ""), ("watched", "claims = 0.5\n")):
+        swaps = (("[stress]\n", "[stress]\n" + line),)
+        decision = decided(
+            tmp_path, book_values(options=False), mandate_text(*swaps, options=False)
+        )
+        limits = {limit.name: limit for limit in decision.asked.question.gross}
+        weights = limits["claim on binance"].weights
+        lots = np.abs(decision.changed.lots.target.astype(float))
+        gross[name] = float(weights.max()), float(lots.sum())
+    assert gross["watched"][0] > 10 * gross["plain"][0]
+    assert gross["watched"][1] < gross["plain"][1]
+
+
 def test_money_is_not_sent_where_the_fee_is_much_of_it(tmp_path: Path) -> None:
     """A cap of a venue asks for 19,000 to leave; a fee of 2 is paid for it and one of 3,000 not,
     though it is little beside all that may leave."""

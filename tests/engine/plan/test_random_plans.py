@@ -18,9 +18,9 @@ from tidegate.engine.plan.deciding import Decision, Outcome, decide
 from tidegate.engine.plan.proving import breaches
 from tidegate.model.plan_terms import PlanTerms
 
-# Books of 20 seeds; every third has options, which cost ten times as much.
+# Books of 20 seeds; every fourth has options, which cost ten times as much.
 BLOCKS, BLOCK = 10, 20
-OPTIONS_EVERY = 3
+OPTIONS_EVERY = 4
 POINTS = 40
 SOAK_BOOKS = 10_000
 ACTING = (Outcome.PLAN, Outcome.REDUCE)

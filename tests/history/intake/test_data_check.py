@@ -355,3 +355,17 @@ def test_real_history_of_seven_months_is_sound_and_its_known_hole_is_refused(
     whole = check_folder(data_root, window, frozenset({"BTC"}))
     holes = [f for f in by_kind(whole)["hole"] if f.file == planted.BINANCE]
     assert "first missing bar opens at 2025-07-01T00:00:00Z, 17472 missing" in holes[0].words
+
+
+def test_folder_of_a_tables_name_is_found_and_counts_against_the_data(folder: Path) -> None:
+    """A run would lack the table; that nothing was said of it took it for sound."""
+    (folder / planted.FUNDING).unlink()
+    (folder / planted.FUNDING).mkdir()
+    (found,) = [f for f in check_folder(folder).findings if f.file == planted.FUNDING]
+    assert (found.kind, found.refused) == ("unreadable", True)
+    assert "got a folder of that name" in found.line
+    ended = CliRunner().invoke(app, ["data", "check", str(folder)])
+    assert ended.exit_code == 1
+    alone = folder.parent / "alone" / planted.FUNDING
+    alone.mkdir(parents=True)
+    assert check_folder(folder.parent / "alone").findings

@@ -317,3 +317,4 @@ def test_file_that_cannot_be_read_is_refused_in_one_line(name: str, tmp_path: Pa
     with pytest.raises(InputError, match=r"file: (row 2: )?expected") as refusal:
         import_file(tmp_path / name, SAID, tmp_path / "out")
     assert "\n" not in str(refusal.value)
+    assert ("got an empty file" in str(refusal.value)) == (name == "empty.csv")

@@ -17,7 +17,7 @@ from tidegate.simulation.faults.menu import Fault, Swarm
 
 PARTS = 6
 # In a recovery, the boundaries until the engine has asked every venue.
-RECOVERY, EVERY = 24, 48
+RECOVERY, EVERY = 24, 72
 SIGKILLS, SOAK_DAYS, LIFE_S = 10, 50, 0.2
 
 

@@ -11,7 +11,8 @@ from tests.simulation.kernel.event_worlds import HOUR, PRICE, START, lot_usd, ma
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.events import Event, LiquidationStarted
 from tidegate.model.units import MICRO
-from tidegate.simulation.exchange import Exchange, Extreme
+from tidegate.simulation.books import Extreme
+from tidegate.simulation.exchange import Exchange
 from tidegate.simulation.kernel.compiled import CompiledExchange
 from tidegate.simulation.kernel.requests import Request
 from tidegate.simulation.kernel.tape import from_steps

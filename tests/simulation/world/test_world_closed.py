@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.tidy import parsed
+
 PACKAGE = Path(__file__).resolve().parents[3] / "src" / "tidegate"
 WORLD = "tidegate.simulation.world"
 WORLDS = (WORLD, "tidegate.simulation.second_world")
@@ -27,7 +29,7 @@ def module_name(path: Path, package: Path) -> str:
 def mentioned(path: Path, name: str) -> Iterator[str]:
     """Dotted names that a module imports, relative ones resolved, or spells in a text."""
     here = name if path.stem == "__init__" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -84,7 +86,7 @@ def importers_by_text(package: Path) -> list[str]:
 
 
 def names_in(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.Import):

@@ -191,7 +191,7 @@ async def errors(x: Any, venue: Venue) -> None:
 
 
 async def within(doing: Awaitable[Any]) -> Any:
-    return await asyncio.wait_for(doing, 10)
+    return await asyncio.wait_for(doing, 60)
 
 
 async def watch_book(x: Any, venue: Venue) -> None:
@@ -206,9 +206,7 @@ async def watch_book(x: Any, venue: Venue) -> None:
 
 async def watch_trades(x: Any, venue: Venue) -> None:
     task = asyncio.ensure_future(x.watch_trades(SYMBOL))
-    await asyncio.sleep(0.05)
-    venue.clock.pass_ms(60_000)
-    assert (await within(task))[-1]["price"] > 0
+    assert (await told(task, venue))[-1]["price"] > 0
 
 
 async def watch_ticker(x: Any, venue: Venue) -> None:
@@ -218,30 +216,38 @@ async def watch_ticker(x: Any, venue: Venue) -> None:
 
 async def watch_candles(x: Any, venue: Venue) -> None:
     task = asyncio.ensure_future(x.watch_ohlcv(SYMBOL, "1m"))
-    await asyncio.sleep(0.05)
-    venue.clock.pass_ms(60_000)
-    assert len((await within(task))[-1]) == 6
+    assert len((await told(task, venue))[-1]) == 6
+
+
+async def told(task: asyncio.Future[Any], venue: Venue) -> Any:
+    """What a subscriber hears as time passes."""
+    while not task.done():
+        venue.clock.pass_ms(1_000)
+        await asyncio.sleep(0.02)
+    return task.result()
 
 
 async def watch_orders(x: Any, venue: Venue) -> None:
-    task = asyncio.ensure_future(x.watch_orders(SYMBOL))
-    await asyncio.sleep(0.1)
-    placed = await x.create_order(SYMBOL, "limit", "buy", 0.1, 90_000)
-    (told,) = [o for o in await within(task) if o["id"] == placed["id"]]
-    assert told["status"] == "open"
-    task = asyncio.ensure_future(x.watch_orders(SYMBOL))
-    await x.cancel_order(placed["id"], SYMBOL)
-    (told,) = [o for o in await within(task) if o["id"] == placed["id"]]
-    assert told["status"] == "canceled"
+    task, placed = asyncio.ensure_future(x.watch_orders(SYMBOL)), []
+    while not task.done():
+        # One that comes before the subscription does is not told.
+        placed.append((await x.create_order(SYMBOL, "limit", "buy", 0.1, 90_000))["id"])
+        await asyncio.wait({task}, timeout=1)
+    assert {o["status"] for o in task.result() if o["id"] in placed} == {"open"}
+    last = placed[-1]
+    for order in placed:
+        await x.cancel_order(order, SYMBOL)
+    async with asyncio.timeout(60):
+        while [o["status"] for o in x.orders if o["id"] == last] != ["canceled"]:
+            await asyncio.sleep(0.01)
 
 
 async def watch_fills(x: Any, venue: Venue) -> None:
-    task = asyncio.ensure_future(x.watch_my_trades(SYMBOL))
-    await asyncio.sleep(0.1)
-    filled = await x.create_order(SYMBOL, "market", "buy", 0.1, 98_000)
     # The first message is the snapshot of trades before.
-    while filled["id"] not in {trade["order"] for trade in await within(task)}:
-        task = asyncio.ensure_future(x.watch_my_trades(SYMBOL))
+    await within(x.watch_my_trades(SYMBOL))
+    task = asyncio.ensure_future(x.watch_my_trades(SYMBOL))
+    filled = await x.create_order(SYMBOL, "market", "buy", 0.1, 98_000)
+    assert filled["id"] in {trade["order"] for trade in await within(task)}
 
 
 async def watch_account(x: Any, venue: Venue) -> None:

@@ -70,7 +70,7 @@ def run(venue: Venue, talk: Callable[[aiohttp.ClientSession, str], Awaitable[Any
 async def hear(socket: Any, channel: str) -> Any:
     """The next message of a channel."""
     while True:
-        said = await asyncio.wait_for(socket.receive_json(), 10)
+        said = await asyncio.wait_for(socket.receive_json(), 60)
         if said["channel"] == channel:
             return said["data"]
 
@@ -199,6 +199,43 @@ def test_a_reader_that_does_not_read_is_dropped_when_its_queue_is_full() -> None
     assert asyncio.run(whole()) == (True, True)
 
 
+def test_a_reader_that_takes_nothing_for_long_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SEND_MAX_S", 0.01)
+
+    async def whole() -> bool:
+        stuck: Any = Stuck()
+        one = connection.Connection(stuck, stuck)
+        one.say(b"{}")
+        await asyncio.wait_for(one.run(), 60)
+        return bool(stuck.aborted)
+
+    assert asyncio.run(whole())
+
+
+class Taking:
+    """A socket that takes everything."""
+
+    async def send_str(self, text: str) -> None:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_a_sender_that_is_cancelled_as_a_message_comes_ends(steps: int) -> None:
+    async def whole() -> bool:
+        taking: Any = Taking()
+        one = connection.Connection(taking, taking)
+        sender = asyncio.create_task(one.run())
+        await asyncio.sleep(0.001)
+        one.say(b"{}")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        sender.cancel()
+        done, _ = await asyncio.wait({sender}, timeout=5)
+        return sender in done
+
+    assert asyncio.run(whole())
+
+
 @pytest.mark.soak
 def test_a_client_that_asks_and_never_reads_is_dropped_and_the_server_serves_on() -> None:
     venue = Venue()
@@ -291,7 +328,7 @@ def test_pings_posts_and_errors_are_answered_over_the_socket() -> None:
                 await socket.send_json(said)
             found = []
             while len(found) < 9:
-                found.append(await asyncio.wait_for(socket.receive_json(), 10))
+                found.append(await asyncio.wait_for(socket.receive_json(), 60))
             return found
 
     said = run(venue, talk)
@@ -340,7 +377,7 @@ def test_a_connection_that_was_told_nothing_for_a_minute_is_closed(
 
     async def talk(session: aiohttp.ClientSession, url: str) -> Any:
         async with session.ws_connect(f"{url}/ws") as socket:
-            return (await asyncio.wait_for(socket.receive(), 10)).type
+            return (await asyncio.wait_for(socket.receive(), 60)).type
 
     assert run(Venue(), talk) is aiohttp.WSMsgType.CLOSE
 

@@ -12,7 +12,7 @@ are the same rules on the two coins that paid most by the same prints.
 """
 
 from tidegate.backtest.policies.desk import DeskPolicy, DeskRule
-from tidegate.backtest.policies.engine import EnginePolicy
+from tidegate.backtest.policies.engine import EnginePolicy, WatchedPolicy
 from tidegate.backtest.policies.foresight import Absence, ForesightPolicy, absences
 from tidegate.backtest.policies.pairs import Pair, Pairs, best_pairs, paying_pairs
 from tidegate.backtest.policies.per_venue import PerVenuePolicy
@@ -33,6 +33,7 @@ __all__ = [
     "Pairs",
     "PerVenuePolicy",
     "ThresholdPolicy",
+    "WatchedPolicy",
     "absences",
     "best_pairs",
     "paying_pairs",

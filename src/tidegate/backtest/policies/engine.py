@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from tidegate.backtest.run import Policy
 from tidegate.engine.cycle import Cycle
 
 
@@ -15,3 +18,15 @@ class EnginePolicy:
     def act(self, ts_ms: int) -> None:
         """One step of the engine."""
         self._cycle.step(ts_ms)
+
+
+class WatchedPolicy:
+    """A policy with a witness that is told the time after each of its steps."""
+
+    def __init__(self, policy: Policy, witness: Callable[[int], None]) -> None:
+        self._policy, self._witness = policy, witness
+
+    def act(self, ts_ms: int) -> None:
+        """One step of the policy, then a look of the witness."""
+        self._policy.act(ts_ms)
+        self._witness(ts_ms)

@@ -101,7 +101,7 @@ def _connected(place: Any, address: str) -> Any:
             asyncio.run(_reach(address))
         client = distributed.Client(place, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        expected = f"expected a Dask scheduler such as tcp://host:8786 ({type(error).__name__})"
+        expected = f"expected a Dask scheduler such as tcp://host:8786; {_unreached(error)}"
         raise InputError(FIELD, address, expected) from None
     try:
         client.wait_for_workers(1, timeout=WORKERS_S)
@@ -109,6 +109,16 @@ def _connected(place: Any, address: str) -> Any:
         client.close()
         raise InputError(FIELD, address, "expected at least one worker") from None
     return client
+
+
+def _unreached(error: Exception) -> str:
+    """In words what came of the address."""
+    if isinstance(error, ValueError):
+        return "this is no address of one"
+    waited = isinstance(error, TimeoutError) or "Timed out" in str(error)
+    return (
+        f"nobody answered there within {CONNECT_S} s" if waited else "nothing can be reached there"
+    )
 
 
 async def _reach(address: str) -> None:

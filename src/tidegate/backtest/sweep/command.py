@@ -74,11 +74,11 @@ def run_sweep(request: SweepRequest, *, as_json: bool) -> bool:
         _show(summaries)
     failed = [result for _, result in rows if result.failure is not None]
     taken = sum(cell.key.id in kept.had for cell in cells)
-    told = f"{len(rows)} runs, {taken} of them taken up, {len(failed)} failed"
+    told = f"{_runs(len(rows))}, {taken} of them taken up, {len(failed)} failed"
     print(f"{told}, in {time.monotonic() - begun:.1f} s", file=sys.stderr)
     reasons = Counter(result.failure for result in failed)
     for reason, count in reasons.most_common(SHOWN_MAX):
-        print(f"failed, {count} runs: {reason}", file=sys.stderr)
+        print(f"failed, {_runs(count)}: {reason}", file=sys.stderr)
     _tell(ledger, request.out)
     return not failed
 
@@ -149,7 +149,7 @@ def _tell(ledger: Ledger, out: Path | None) -> None:
 def _show(summaries: Sequence[Summary]) -> None:
     console = console_of(WIDTH)
     for one in summaries:
-        console.print(f"{one.start} to {one.to}: {one.runs} runs, {one.failed} failed")
+        console.print(f"{one.start} to {one.to}: {_runs(one.runs)}, {one.failed} failed")
         console.print(_candidates(one))
         for line in _words(one):
             console.print(line, highlight=False)
@@ -177,6 +177,10 @@ def _candidates(one: Summary) -> Table:
 def _standing(candidate: Candidate) -> tuple[bool, float]:
     ratio = candidate.sharpe_daily
     return ratio is not None, candidate.return_on_capital if ratio is None else ratio
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
 
 
 def _said(number: float | None, form: str) -> str:

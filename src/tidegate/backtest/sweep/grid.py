@@ -18,6 +18,7 @@ from tidegate.backtest.run_id import Strain
 from tidegate.history.window import Window
 from tidegate.model.errors import InputError
 from tidegate.model.mandate import Mandate, mandate_of
+from tidegate.model.named_field import converted
 from tidegate.model.parsing import toml_tables
 from tidegate.model.times import parse_time_ms
 from tidegate.simulation.tape import Freeze
@@ -70,11 +71,7 @@ def read_grid(path: Path) -> Grid:
     the file, the mandate, or the name of a field."""
     where = path.name
     raw = toml_tables(_text(path, "--sweep"), where)
-    try:
-        said = msgspec.convert(raw, _File)
-    except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at `$.")
-        raise InputError(where, place.rstrip("`") or "grid", message) from None
+    said = converted(raw, _File, where, "grid")
     mandate = path.parent / said.mandate
     tables = toml_tables(_text(mandate, f"{where}: mandate"), mandate.name)
     mandate_of(copy.deepcopy(tables), mandate.name)

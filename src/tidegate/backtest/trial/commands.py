@@ -27,10 +27,12 @@ from tidegate.backtest.trial.study import (
 )
 from tidegate.backtest.trial.study_words import BP, plain_table, study_words
 from tidegate.backtest.trial.summary import Summary, shares_of, summarise
-from tidegate.backtest.trial.worlds import WORLDS
+from tidegate.backtest.trial.worlds import world_of
 from tidegate.model.errors import InputError
 from tidegate.model.times import format_time
+from tidegate.simulation.world import WorldParameters
 from tidegate.simulation.world.option_chain import write_chains
+from tidegate.simulation.world.parameter_file import load_parameters
 
 WIDTH = 150
 SCORES, SUMMARY = "scores.jsonl", "summary.json"
@@ -39,12 +41,18 @@ ABLATED_PERCENT = 20.0
 
 
 def run_world_study(
-    world: str, seeds: tuple[int, int], place: tuple[Path | None, int], *, as_json: bool
+    world: str,
+    seeds: tuple[int, int],
+    place: tuple[Path | None, int],
+    file: Path | None,
+    *,
+    as_json: bool,
 ) -> Summary:
-    """Every policy on (first seed, count) contests; `place` is (folder, processes). A folder that
-    has scores of an earlier run is taken up where that one ended."""
-    origin = _origin(world, study_specs())
-    summary = summarise(_scores(origin, seeds, place, SUMMARY), origin)
+    """Every policy on (first seed, count) contests; `place` is (folder, processes), `file` one
+    of fitted parameters. A folder that has scores of an earlier run is taken up where it ended."""
+    fitted = _fitted(file)
+    origin = origin_of(world, study_specs(), fitted)
+    summary = summarise(_scores(origin, fitted, seeds, place, SUMMARY), origin)
     _write(place[0], SUMMARY, summary)
     if as_json:
         print(msgspec.json.encode(summary).decode())
@@ -54,11 +62,17 @@ def run_world_study(
 
 
 def run_ablations(
-    world: str, seeds: tuple[int, int], place: tuple[Path | None, int], *, as_json: bool
+    world: str,
+    seeds: tuple[int, int],
+    place: tuple[Path | None, int],
+    file: Path | None,
+    *,
+    as_json: bool,
 ) -> dict[str, dict[str, Share]]:
     """What each part of Tidegate is worth: Shapley shares over every subset switched off."""
-    origin = _origin(world, ablation_specs(ABLATED_PERCENT))
-    scores = _scores(origin, seeds, place, ABLATIONS)
+    fitted = _fitted(file)
+    origin = origin_of(world, ablation_specs(ABLATED_PERCENT), fitted)
+    scores = _scores(origin, fitted, seeds, place, ABLATIONS)
     shares = {measure: shares_of(scores, measure) for measure in ("liquidated", "loss")}
     document = {"origin": origin, "first_seed": seeds[0], "contests": seeds[1], **shares}
     _write(place[0], ABLATIONS, document)
@@ -80,16 +94,22 @@ def run_ablations(
 
 
 def run_killer_search(
-    seeds: tuple[int, int], leverage: float, place: tuple[Path | None, int], *, as_json: bool
+    seeds: tuple[int, int],
+    leverage: float,
+    place: tuple[Path | None, int],
+    file: Path | None,
+    *,
+    as_json: bool,
 ) -> Finding | None:
     """The smallest move that liquidates Tidegate in half of the seeds, for each kind of crisis."""
     first, count = seeds
+    fitted = _fitted(file)
+    origin = origin_of("first", (Spec("tidegate", leverage),), fitted)
     _make_folder(place[0], KILLER)
-    origin = origin_of("first", (Spec("tidegate", leverage),))
     found: list[Finding] = []
     with _bar() as bar:
         task = bar.add_task("kinds of crisis", total=len(kinds()))
-        for finding in search_all(range(first, first + count), leverage, place[1]):
+        for finding in search_all(range(first, first + count), leverage, place[1], fitted):
             found.append(finding)
             bar.update(task, advance=1)
     least = cheapest(found)
@@ -104,11 +124,17 @@ def run_killer_search(
 
 
 def write_world_chain(
-    market: tuple[str, int], hours: Sequence[float], coin: str, out: Path, *, as_json: bool
+    market: tuple[str, int],
+    hours: Sequence[float],
+    coin: str,
+    out: Path,
+    file: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Write a coin's option chains in the first world's market of a (crisis, seed), at hours from
     the begin of the crisis, into one file."""
-    chains = chains_at(WORLDS["first"](), *market, coin, hours)
+    chains = chains_at(world_of("first", _fitted(file)), *market, coin, hours)
     write_chains(out, chains)
     told = [{"ts": format_time(one.ts_ms), "options": one.rows} for one in chains]
     if as_json:
@@ -119,17 +145,19 @@ def write_world_chain(
     print(out)
 
 
-def _origin(world: str, specs: tuple[Spec, ...]) -> Origin:
-    if world not in WORLDS:
-        raise InputError("--world", world, f"expected one of {', '.join(WORLDS)}")
-    return origin_of(world, specs)
+def _fitted(file: Path | None) -> WorldParameters | None:
+    return None if file is None else load_parameters(file)
 
 
 def _scores(
-    origin: Origin, seeds: tuple[int, int], place: tuple[Path | None, int], document: str
+    origin: Origin,
+    fitted: WorldParameters | None,
+    seeds: tuple[int, int],
+    place: tuple[Path | None, int],
+    document: str,
 ) -> list[Score]:
     out, processes = place
-    jobs = jobs_of(origin.world, *seeds, origin.specs)
+    jobs = jobs_of(origin.world, *seeds, origin.specs, fitted)
     _make_folder(out, SCORES, document)
     file = None if out is None else ScoreFile(out / SCORES, origin)
     with _bar() as bar:

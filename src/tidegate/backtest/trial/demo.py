@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 
 import msgspec
 
+from tidegate.backtest.compare import hold, run_held
 from tidegate.backtest.experiment import Experiment, Spec, run
 from tidegate.backtest.measures import Measures, measure
 from tidegate.backtest.run import Outcome
@@ -164,31 +164,12 @@ def _in_turn(experiment: Experiment, runs: Sequence[Run], watch: Watch) -> list[
     return outcomes
 
 
-_worker: dict[str, object] = {}
-
-
-def _start(experiment: Experiment, shares: SynchronizedArray[float]) -> None:
-    _worker.update(experiment=experiment, shares=shares)
-
-
-def _run_one(index: int, spec: Spec, journal: Path | None) -> Outcome:
-    experiment, shares = _worker["experiment"], _worker["shares"]
-    assert isinstance(experiment, Experiment)
-
-    def note(share: float) -> None:
-        shares[index] = share  # type: ignore[index]
-
-    outcome = run(experiment, spec, journal, note)
-    note(1.0)
-    return outcome
-
-
 def _on_processes(
     jobs: int, experiment: Experiment, runs: Sequence[Run], watch: Watch
 ) -> list[Outcome]:
     shares = multiprocessing.get_context("spawn").Array("d", len(runs))
-    with workers(min(jobs, len(runs)), _start, (experiment, shares)) as submit:
-        futures = [submit(_run_one, index, *task) for index, task in enumerate(runs)]
+    with workers(min(jobs, len(runs)), hold, (experiment, shares)) as submit:
+        futures = [submit(run_held, index, *task) for index, task in enumerate(runs)]
         left = True
         while left:
             left = bool(wait(futures, POLL_S).not_done)

@@ -18,6 +18,7 @@ from tidegate.backtest.trial.worlds import first_world
 from tidegate.backtest.workers import workers
 from tidegate.model.errors import ensure
 from tidegate.model.events import LiquidationStarted
+from tidegate.simulation.world import WorldParameters
 from tidegate.simulation.world.crises import CrisisShape
 
 NAME = "killer"
@@ -73,10 +74,12 @@ def kinds() -> tuple[Kind, ...]:
     )
 
 
-def killed_by(kind: Kind, move: float, seed: int, leverage: float) -> str | None:
+def killed_by(
+    kind: Kind, move: float, seed: int, leverage: float, fitted: WorldParameters | None = None
+) -> str | None:
     """The venue that first liquidates Tidegate in a crisis of this kind and size; None if none
     does, and where it died before the crisis, which then did not kill it."""
-    contest = make_contest(first_world(kind.shape(move)), book(), NAME, seed)
+    contest = make_contest(first_world(kind.shape(move), fitted=fitted), book(), NAME, seed)
     events = run(contest.experiment, Spec("tidegate", leverage), None).events
     first = next((e for e in events if isinstance(e, LiquidationStarted)), None)
     begin = contest.crisis_start_ms
@@ -84,7 +87,9 @@ def killed_by(kind: Kind, move: float, seed: int, leverage: float) -> str | None
     return first.venue if first is not None and first.ts_ms >= (begin or 0) else None
 
 
-def search(kind: Kind, seeds: Sequence[int], leverage: float) -> Finding:
+def search(
+    kind: Kind, seeds: Sequence[int], leverage: float, fitted: WorldParameters | None = None
+) -> Finding:
     """Bisect the move between the mildest and the worst, both tried; more of it is taken to
     kill no less often, which noise may bend a little."""
     venues: dict[str, int] = {}
@@ -92,7 +97,7 @@ def search(kind: Kind, seeds: Sequence[int], leverage: float) -> Finding:
 
     def kills(move: float) -> bool:
         nonlocal runs, venues
-        found = [killed_by(kind, move, seed, leverage) for seed in seeds]
+        found = [killed_by(kind, move, seed, leverage, fitted) for seed in seeds]
         runs += len(found)
         named = [venue for venue in found if venue is not None]
         if 2 * len(named) < len(seeds):
@@ -117,10 +122,15 @@ def _least(kills: Callable[[float], bool]) -> float:
     return round(bad, 4)
 
 
-def search_all(seeds: Sequence[int], leverage: float, processes: int) -> Iterator[Finding]:
+def search_all(
+    seeds: Sequence[int],
+    leverage: float,
+    processes: int,
+    fitted: WorldParameters | None = None,
+) -> Iterator[Finding]:
     """Every kind, on processes, each as soon as it is found."""
     with workers(processes) as submit:
-        futures = [submit(search, kind, tuple(seeds), leverage) for kind in kinds()]
+        futures = [submit(search, kind, tuple(seeds), leverage, fitted) for kind in kinds()]
         for future in futures:
             yield future.result()
 

@@ -19,7 +19,7 @@ from tidegate.model.errors import ensure
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.times import HOUR_MS
 from tidegate.model.units import MICRO
-from tidegate.simulation.tape import Deleveraging, Freeze, Queue, Tape, Track
+from tidegate.simulation.tape import Deleveraging, Freeze, Queue, Rush, Tape, Track
 from tidegate.simulation.world.paths import WorldPaths
 
 # By which formula a venue of a rule orders winners; those not named here rank by profit.
@@ -108,6 +108,11 @@ def world_tape(paths: WorldPaths, market: Market, arrangement: Arrangement) -> T
             asset: np.rint(price[part.start - 1 : part.stop] * MICRO).astype(int).tolist()
             for asset, price in paths.stable.items()
         },
+        counted_ppm={
+            venue: np.floor(path[part] * MICRO).astype(int).tolist()
+            for venue, path in paths.counted.items()
+        },
+        rushes=tuple(Rush(*rush) for rush in paths.rushes if inside[0] <= rush[1] < inside[1]),
     )
 
 

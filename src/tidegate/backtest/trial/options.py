@@ -118,7 +118,7 @@ def make_option_contest(
     experiment = replace(
         base,
         arrangement=with_options(base.arrangement, parameters.venue, named),
-        tape=_tape(market, base.tape, options),
+        tape=option_tape(market, base.tape, options),
         origin={**base.origin, "options": parameters.digest()},
     )
     return OptionContest(contest, experiment, options)
@@ -210,7 +210,7 @@ def _offered(
     return found
 
 
-def _tape(
+def option_tape(
     market: OptionMarket, base: Tape, options: Mapping[InstrumentId, tuple[Option, int]]
 ) -> Tape:
     """The tape with tracks of options and of their indices, and with what is delivered."""

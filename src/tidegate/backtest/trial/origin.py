@@ -10,10 +10,11 @@ import msgspec
 import tidegate
 from tidegate.backtest.experiment import Spec
 from tidegate.backtest.trial.contest import book
-from tidegate.backtest.trial.worlds import WORLDS
+from tidegate.backtest.trial.worlds import world_of
 from tidegate.history.digest import digest_files
 from tidegate.model.errors import InputError
 from tidegate.model.market import content_id
+from tidegate.simulation.world import WorldParameters
 
 OTHER_FOLDER = "name another folder"
 
@@ -30,9 +31,9 @@ class Origin(msgspec.Struct, frozen=True, tag_field="format", tag="tidegate scor
     source: str
 
 
-def origin_of(world: str, specs: tuple[Spec, ...]) -> Origin:
+def origin_of(world: str, specs: tuple[Spec, ...], fitted: WorldParameters | None = None) -> Origin:
     """What policies on a world are played with, as the package stands on this machine."""
-    maker = WORLDS[world]()
+    maker = world_of(world, fitted)
     source = source_digest(Path(tidegate.__file__).parent)
     return Origin(world, maker.digest, book().version, specs, tidegate.__version__, source)
 

@@ -14,10 +14,11 @@ from tidegate.backtest.experiment import Spec, run
 from tidegate.backtest.trial.contest import book, make_contest
 from tidegate.backtest.trial.origin import OTHER_FOLDER, Origin, header_line, require_origin
 from tidegate.backtest.trial.score import Score, score
-from tidegate.backtest.trial.worlds import WORLDS
+from tidegate.backtest.trial.worlds import world_of
 from tidegate.backtest.variants import PARTS
 from tidegate.backtest.workers import workers
 from tidegate.model.errors import InputError
+from tidegate.simulation.world import WorldParameters
 
 CRISIS_NAMES = ("crash", "gap", "squeeze", "freeze", "depeg", "insolvency")
 # Collateral per notional, in per cent: the frontier of `fixed`, the points of the other rules, and
@@ -31,12 +32,14 @@ Progress = Callable[[int, int], None]
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One contest and the policies on it."""
+    """One contest and the policies on it; the parameters are None where they are the world's own.
+    They are a value and no path, so that every process plays what was read at the start."""
 
     world: str
     crisis: str
     seed: int
     specs: tuple[Spec, ...]
+    fitted: WorldParameters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +74,23 @@ def ablation_specs(buffer_percent: float) -> tuple[Spec, ...]:
     return tuple(Spec("tidegate", leverage_of(buffer_percent), without) for without in subsets)
 
 
-def jobs_of(world: str, first_seed: int, count: int, specs: tuple[Spec, ...]) -> tuple[Job, ...]:
+def jobs_of(
+    world: str,
+    first_seed: int,
+    count: int,
+    specs: tuple[Spec, ...],
+    fitted: WorldParameters | None = None,
+) -> tuple[Job, ...]:
     """One contest per seed, the crises in turn."""
     return tuple(
-        Job(world, CRISIS_NAMES[seed % len(CRISIS_NAMES)], seed, specs)
+        Job(world, CRISIS_NAMES[seed % len(CRISIS_NAMES)], seed, specs, fitted)
         for seed in range(first_seed, first_seed + count)
     )
 
 
 def play_job(job: Job) -> list[Score]:
     """Every policy of a job on its contest."""
-    contest = make_contest(WORLDS[job.world](), book(), job.crisis, job.seed)
+    contest = make_contest(world_of(job.world, job.fitted), book(), job.crisis, job.seed)
     return [score(contest, run(contest.experiment, spec, None), spec) for spec in job.specs]
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -31,6 +30,7 @@ from tidegate.engine.observed_book import Unknown
 from tidegate.engine.plan.after import nothing_done
 from tidegate.engine.plan.asking import DAYS_YEAR, Asked
 from tidegate.engine.plan.book import PlanAccount, Way
+from tidegate.engine.plan.document import LevelLine
 from tidegate.engine.plan.greeks import coin_delta_usd, size_greeks
 from tidegate.engine.plan.history_proving import history_tail_of
 from tidegate.engine.plan.levels import inner_moves, least_health
@@ -45,21 +45,9 @@ OUTER, HISTORY, DIFFUSION = "outer stress", "tail of the history", "tail of a di
 NO_WAY = "no open route leads there: it can only be cut"
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """An account's health, the least that it should have and what sets that, and what is sent to
-    once it has less; from `top` on what is above `land` is idle. USD; None is UNKNOWN, or that
-    nothing is gained by a level. `route` is the cheapest that leads there, None where none does."""
-
-    venue: str
-    health_usd: float
-    least_usd: float
-    set_by: str
-    fill_usd: float | None
-    land_usd: float | None
-    top_usd: float | None
-    route: str | None
-    lead_s: float | None
+class Level(LevelLine, frozen=True):
+    """The levels of an account as they are written, None where one is UNKNOWN or nothing is gained
+    by it (`route`: where none leads there), and what the account is short of."""
 
     @property
     def short_usd(self) -> float:

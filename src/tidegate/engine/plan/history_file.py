@@ -105,8 +105,12 @@ def _in_file(of: Reader, book: Reader, path: Path) -> _Rows:
     if scan is None:
         raise book.refuse("history", f"expected a .parquet or .csv file, got {of.where!r}")
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST_BYTES:
-            expected = f"expected a readable file of at most {LARGEST_BYTES} bytes"
+        if not path.is_file():
+            kind = "a folder" if path.is_dir() else "nothing"
+            expected = f"expected a file of bars at {path}, beside the book, got {kind}"
+            raise of.refuse("file", expected)
+        if path.stat().st_size > LARGEST_BYTES:
+            expected = f"expected at most {LARGEST_BYTES} bytes, got {path.stat().st_size}"
             raise of.refuse("file", expected)
         with duckdb.connect(config=SETTINGS) as connection:
             return _queried(of, connection, scan, str(path))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from tidegate.allocation.joint.question import Boxes, Gross
@@ -248,7 +249,7 @@ def gross_limits(
             members = np.array([belongs(bound, sleeve) for bound in bounds], dtype=float)
             weights = leverage * members
             limits.append(Gross(f"sleeve {name}", weights, no_claim, sleeve.gross_leverage))
-    limits += list(_claims(book, terms, bounds, amounts))
+    limits += list(_claims(book, terms, bounds, amounts, leverage))
     return limits
 
 
@@ -263,14 +264,29 @@ def orphan_rate(book: PlanBook, terms: PlanTerms, bound: Bound) -> float:
     return terms.venue_spread + book.dealing_rate(bound.instrument.id)
 
 
+def _counted_moves(terms: PlanTerms, bounds: Sequence[Bound]) -> FloatArray:
+    """Outer moves whose profit a claim must hold within its cap; 0 where the mandate has none."""
+    stress = terms.mandate.stress
+    share = 0.0 if stress.claims is UNSET else stress.claims
+    return np.array([share * stress.outer.get(b.instrument.base, 0.0) for b in bounds])
+
+
 def _claims(
-    book: PlanBook, terms: PlanTerms, bounds: Sequence[Bound], amounts: FloatArray
+    book: PlanBook,
+    terms: PlanTerms,
+    bounds: Sequence[Bound],
+    amounts: FloatArray,
+    leverage: FloatArray,
 ) -> Iterator[Gross]:
     accounts = list(book.accounts.values())
+    profit = leverage * _counted_moves(terms, bounds)
     for place, account in enumerate(accounts):
         venue = terms.venue(account.venue)
         cap = 0.0 if venue is None else venue.claim_cap
-        orphaned = [orphan_rate(book, terms, b) if b.account is account else 0.0 for b in bounds]
+        orphaned = [
+            orphan_rate(book, terms, b) + gain if b.account is account else 0.0
+            for b, gain in zip(bounds, profit.tolist(), strict=True)
+        ]
         claim = np.zeros(len(accounts))
         claim[place] = 1.0
         if cap < 1.0:

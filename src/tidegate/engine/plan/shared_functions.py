@@ -67,7 +67,8 @@ class SharedFunctions:
         if net[np.flatnonzero(net)[0]] < 0.0:
             net, slopes = -net, -slopes
         pieces = np.stack([slopes, offsets], axis=1)
-        rows = np.asarray(np.unique(np.round(pieces, DIGITS), axis=0), dtype=np.float64)
+        # Of a few rows this is several times as fast as numpy's unique, and the same.
+        rows = np.array(sorted(set(map(tuple, np.round(pieces, DIGITS).tolist()))))
         key = (np.round(net, DIGITS).tobytes(), rows[:, 0].tobytes(), rows[:, 1].tobytes())
         if key not in self._index:
             self._index[key] = len(self._rows)

@@ -38,14 +38,16 @@ def check_folder(
 
     With a window each series must cover it, as for a run over it; without, holes are looked for
     between its first row and its last. Other Parquet files are named and left alone. Raises
-    `InputError` where the folder has no table at all; a file that cannot be read is a finding.
+    `InputError` where the folder has no table at all; a file that cannot be read is a finding, and
+    so is a folder of a table's name.
     """
     present = [table for table in TABLES.values() if (root / table.file).is_file()]
-    if not present:
+    folders = [table for table in TABLES.values() if (root / table.file).is_dir()]
+    if not present and not folders:
         expected = f"expected a folder with a table such as {next(iter(TABLES.values())).file}"
         raise InputError(str(root), "folder", expected)
     files: list[FileReport] = []
-    findings: list[Finding] = []
+    findings = [_folder(table) for table in folders]
     kept: dict[str, list[Series]] = {kind: [] for kind in _CHECKS}
     for table in present:
         try:
@@ -60,6 +62,12 @@ def check_folder(
         kept[table.kind] += [one for one in series if one.ts_ms.size]
     findings += across_findings(kept["bars"], kept["funding"])
     return Report((*files, *_others(root)), tuple(findings))
+
+
+def _folder(table: Table) -> Finding:
+    """A folder of a table's name: nobody reads what lies in it, and a run would lack the table."""
+    words = "expected a file, got a folder of that name; no reader looks into it"
+    return Finding(table.file, "", "file", 0, "unreadable", words, True)
 
 
 def _of_coins(series: Sequence[Series], coins: frozenset[str]) -> tuple[Series, ...]:

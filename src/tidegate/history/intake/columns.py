@@ -55,9 +55,12 @@ def read_file_columns(path: Path) -> dict[str, Column]:
 def _read_csv(path: Path) -> dict[str, Column]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = csv.reader(file, strict=True)
+            lines = list(csv.reader(file, strict=True))
     except (csv.Error, UnicodeDecodeError, OSError, ValueError) as error:
         raise InputError(path.name, "file", f"expected a whole CSV file: {error}") from error
+    if not lines:
+        raise InputError(path.name, "file", "expected a header and rows, got an empty file")
+    header, *rows = lines
     if len(set(header)) != len(header):
         raise InputError(path.name, "file", "expected a header that names each column once")
     for number, row in enumerate(rows, 1):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -71,6 +71,22 @@ def _refused(where: str, code: object, words: object) -> Exception:
     return InputError(where, "answer", text)
 
 
+class _Print(Protocol):
+    """A settled rate as a venue tells it, whatever it calls the two."""
+
+    @property
+    def ts(self) -> int | str: ...
+
+    @property
+    def rate(self) -> float | str: ...
+
+
+def _prints(prints: Sequence[_Print], where: str) -> Answer:
+    """Settled rates, their stamps brought to the minute."""
+    rows = [(one.ts, one.rate) for one in prints]
+    return _rows(rows, {"rate": 1}, where, to_minute=True)
+
+
 def _rows(
     rows: Sequence[Sequence[Any]],
     columns: Mapping[str, int],
@@ -126,15 +142,14 @@ def binance_marks(body: bytes) -> Answer:
 
 
 class _BinanceFunding(msgspec.Struct):
-    funding_time: int = msgspec.field(name="fundingTime")
+    ts: int = msgspec.field(name="fundingTime")
     rate: str = msgspec.field(name="fundingRate")
 
 
 def binance_funding(body: bytes) -> Answer:
     """fundingRate: settled rates of whatever interval the contract had."""
     where = "binance fundingRate"
-    rows = [(r.funding_time, r.rate) for r in _decode(body, list[_BinanceFunding], where)]
-    return _rows(rows, {"rate": 1}, where, to_minute=True)
+    return _prints(_decode(body, list[_BinanceFunding], where), where)
 
 
 class _HyperliquidBar(msgspec.Struct):
@@ -154,15 +169,14 @@ def hyperliquid_bars(body: bytes) -> Answer:
 
 
 class _HyperliquidFunding(msgspec.Struct):
-    time: int
+    ts: int = msgspec.field(name="time")
     rate: str = msgspec.field(name="fundingRate")
 
 
 def hyperliquid_funding(body: bytes) -> Answer:
     """fundingHistory: rates of an hour, eight hours until June 2023."""
     where = "hyperliquid fundingHistory"
-    rows = [(r.time, r.rate) for r in _decode(body, list[_HyperliquidFunding], where)]
-    return _rows(rows, {"rate": 1}, where, to_minute=True)
+    return _prints(_decode(body, list[_HyperliquidFunding], where), where)
 
 
 class _BybitBars(msgspec.Struct):
@@ -199,8 +213,7 @@ def bybit_bars(body: bytes) -> Answer:
 def bybit_funding(body: bytes) -> Answer:
     """funding/history, newest first: settled rates of whatever interval the contract had."""
     where = "bybit funding/history"
-    rows = [(row.ts, row.rate) for row in _bybit(body, _BybitPrints, where).rows]
-    return _rows(rows, {"rate": 1}, where, to_minute=True)
+    return _prints(_bybit(body, _BybitPrints, where).rows, where)
 
 
 class _OkxHead(msgspec.Struct):
@@ -237,8 +250,7 @@ class _OkxFunding(msgspec.Struct):
 def okx_funding(body: bytes) -> Answer:
     """funding-rate-history, newest first, of the last three months: what was in fact settled."""
     where = "okx funding-rate-history"
-    rows = [(row.ts, row.rate) for row in _okx(body, list[_OkxFunding], where)]
-    return _rows(rows, {"rate": 1}, where, to_minute=True)
+    return _prints(_okx(body, list[_OkxFunding], where), where)
 
 
 class _DeribitError(msgspec.Struct):
@@ -278,15 +290,14 @@ def deribit_bars(body: bytes) -> Answer:
 
 
 class _DeribitFunding(msgspec.Struct):
-    timestamp: int
-    interest_1h: float
+    ts: int = msgspec.field(name="timestamp")
+    rate: float = msgspec.field(name="interest_1h")
 
 
 def deribit_funding(body: bytes) -> Answer:
     """get_funding_rate_history: what an hour came to, at its end."""
     where = "deribit get_funding_rate_history"
-    rows = [(r.timestamp, r.interest_1h) for r in _deribit(body, list[_DeribitFunding], where)]
-    return _rows(rows, {"rate": 1}, where, to_minute=True)
+    return _prints(_deribit(body, list[_DeribitFunding], where), where)
 
 
 class _DeribitIndex(msgspec.Struct):

@@ -14,8 +14,7 @@ from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import InputError, InvariantError, ensure
 from tidegate.model.events import Deposited, Event
 from tidegate.model.instruments import InstrumentId
-from tidegate.simulation.books import draw
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme, draw
 from tidegate.simulation.kernel import _layout as at
 from tidegate.simulation.kernel import tables
 from tidegate.simulation.kernel._loop import play

@@ -19,7 +19,7 @@ from tidegate.model.events import (
     YieldAccrued,
 )
 from tidegate.model.instruments import InstrumentId
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme
 from tidegate.simulation.kernel import _layout as at
 from tidegate.simulation.kernel.requests import OrderCancelled, OrderRested, Request, Told
 from tidegate.simulation.terms import ExchangeTerms

@@ -21,7 +21,7 @@ from tidegate.model.events import (
     TransferRefused,
 )
 from tidegate.model.instruments import InstrumentId
-from tidegate.simulation.exchange import Extreme
+from tidegate.simulation.books import Extreme
 from tidegate.simulation.kernel import _layout as at
 from tidegate.simulation.kernel.requests import (
     Cancel,
@@ -171,8 +171,7 @@ class PlainExchange(RestingExchange):
         elif kind == at.TRADE:
             self._meet(name, a, b)
         elif kind == at.FUNDING:
-            self._fund(self._next_funding)
-            self._next_funding += 1
+            self._play(self._schedule.pop())
         elif kind == at.ACCRUE:
             self._accrue(self.now_ms)
         elif kind == at.DEPTH:

@@ -149,12 +149,13 @@ def merged(rows: Iterable[tuple[int, ...]]) -> Columns:
 def from_steps(tape: Tape) -> EventTape:
     """The events of a tape of steps, in the order in which the exchange plays them.
 
-    Raises `InputError` where it has what the kernel does not play: deleveragings, deliveries and
-    prices of dollar coins.
+    Raises `InputError` where it has what the kernel does not play: deleveragings, deliveries,
+    prices of dollar coins and failures of venues.
     """
     unplayed = (tape.deleveragings, tape.queues, tape.deliveries, tape.stable_micro)
-    if any(unplayed):
-        raise InputError("tape", "kernel", "plays no deleveraging, delivery or coin's price")
+    if any((*unplayed, tape.failures)):
+        plays = "plays no deleveraging, delivery, coin's price or failure"
+        raise InputError("tape", "kernel", plays)
     names = tuple(sorted(tape.tracks))
     rows, depth = _steps(tape, names)
     rows += [

@@ -8,7 +8,6 @@ from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -61,14 +60,22 @@ def keep(half_life: float) -> float:
 
 def decayed_sum(x: FloatArray, half_life: float) -> FloatArray:
     """y[t] = x[t] + k y[t-1] along the last axis, from y = 0."""
-    return np.asarray(lfilter([1.0], [1.0, -keep(half_life)], x), dtype=np.float64)
+    return _recursion(1.0, keep(half_life), x, np.zeros((*x.shape[:-1], 1)))
 
 
 def decayed_mean(x: FloatArray, half_life: float, first: float = 0.0) -> FloatArray:
     """Exponentially weighted mean along the last axis, which stood at `first` before."""
     k = keep(half_life)
     state = np.full((*x.shape[:-1], 1), k * first)
-    return np.asarray(lfilter([1.0 - k], [1.0, -k], x, zi=state)[0], dtype=np.float64)
+    return _recursion(1.0 - k, k, x, state)
+
+
+def _recursion(gain: float, kept: float, x: FloatArray, state: FloatArray) -> FloatArray:
+    """y[t] = gain x[t] + kept y[t-1] along the last axis, from kept y[-1] = `state`."""
+    # Imported where it is needed: few processes make a world, and all of SciPy comes with it.
+    from scipy.signal import lfilter
+
+    return np.asarray(lfilter([gain], [1.0, -kept], x, zi=state)[0], dtype=np.float64)
 
 
 def decayed_max(x: FloatArray, half_life: float) -> FloatArray:

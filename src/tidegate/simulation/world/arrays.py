@@ -7,7 +7,6 @@ from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -41,17 +40,23 @@ def ornstein_uhlenbeck(
     shocks = rng.standard_normal(shape) * scale * np.sqrt(1.0 - kept**2)
     first = np.broadcast_to(np.asarray(scale), shape)[..., :1]
     begin = kept * first * rng.standard_normal((*shape[:-1], 1))
-    paths, _ = lfilter([1.0], [1.0, -kept], shocks, axis=-1, zi=begin)
-    return np.asarray(paths)
+    return _recursion(1.0, kept, shocks, begin)
 
 
 def decayed(impulses: FloatArray, kept: float) -> FloatArray:
     """Impulses along the last axis, each fading: y' = kept * y + impulse."""
-    return np.asarray(lfilter([1.0], [1.0, -kept], impulses, axis=-1))
+    return _recursion(1.0, kept, impulses, np.zeros((*impulses.shape[:-1], 1)))
 
 
 def smoothed(values: FloatArray, kept: float) -> FloatArray:
     """Exponential average along the last axis that begins at the first value."""
     begin = kept * values[..., :1]
-    paths, _ = lfilter([1.0 - kept], [1.0, -kept], values, axis=-1, zi=begin)
-    return np.asarray(paths)
+    return _recursion(1.0 - kept, kept, values, begin)
+
+
+def _recursion(gain: float, kept: float, values: FloatArray, begin: FloatArray) -> FloatArray:
+    """y' = kept * y + gain * x along the last axis; `begin` is kept * y before the first."""
+    # It brings in half of SciPy, and most processes make no world.
+    from scipy.signal import lfilter
+
+    return np.asarray(lfilter([gain], [1.0, -kept], values, axis=-1, zi=begin)[0])

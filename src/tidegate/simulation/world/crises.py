@@ -21,6 +21,11 @@ class CrisisShape:
     stablecoin's loss, `adl_share` the share of winners closed at the struck venue whatever its
     fund holds, and `premium_8h` how far the perpetuals leave the index.
 
+    What fails at the struck venue alone: its marks stand still for `stuck_mark_minutes` while the
+    market goes; it counts collateral at `collateral_depeg` less, at worst, within
+    `collateral_depeg_minutes`; and its clients ask for all of their money within `rush_hours`,
+    which takes it `drain_hours` to pay out, one after another. Money is held after the rush.
+
     The sizes: 2025-10-10 moved BTC by about -14 % and smaller coins by far more within the hour,
     with 2.1 bn USD of winners closed in 12 minutes (arXiv 2512.01112); 2020-03-12 by more than
     -20 % in an hour; USDC stood at -12 % at worst in March 2023, USDT at -5 % in May 2022.
@@ -36,8 +41,17 @@ class CrisisShape:
     premium_8h: float = 0.0
     basis_kick: float = 0.0
     outage_probability: float = 0.0
+    stuck_mark_minutes: int = 0
+    collateral_depeg: float = 0.0
+    collateral_depeg_minutes: int = 0
+    rush_hours: float = 0.0
+    drain_hours: float = 0.0
 
 
+# What shapes did not have from the start: where it is unused, digests of worlds do not name it.
+LATER = frozenset(
+    "stuck_mark_minutes collateral_depeg collateral_depeg_minutes rush_hours drain_hours".split()
+)
 _SHAPES = (
     CrisisShape("calm"),
     CrisisShape("crash", -0.18, 60, premium_8h=0.0015, basis_kick=0.007, outage_probability=0.5),

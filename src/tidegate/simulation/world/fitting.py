@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameters of the world that a history determines, with errors; arrays in, estimates out.
+Jumps and betas to them stand in `fit_jumps`.
 
 Volatility is read from sums of squares over two hours, whose logarithm is Gaussian about the calm
 level but for the rare blocks in stress or with a jump; so medians, median deviations and signs are
@@ -18,6 +19,14 @@ from scipy.stats import norm
 
 from tidegate.model.errors import InputError
 from tidegate.simulation.world.arrays import FloatArray, kept_share
+from tidegate.simulation.world.fit_jumps import (
+    CALM_SHARE,
+    LAWS,
+    PER_MAD,
+    crash_betas,
+    jump_point,
+    world_coin,
+)
 from tidegate.simulation.world.funding import RULES
 from tidegate.simulation.world.parameters import Premium, Regimes, WorldParameters
 from tidegate.simulation.world.prices import HOURS_PER_YEAR
@@ -26,9 +35,6 @@ STRETCHES = 10
 DAYS_MIN = 60
 _BLOCK_HOURS = 2
 _QUARTERS = 4 * _BLOCK_HOURS
-_PER_MAD = 1.4826
-# Blocks of volatility above this share are left out where stress would tell.
-_CALM_SHARE = 0.85
 # By how much estimates missed the parameters of worlds beyond the error of sampling, as a share of
 # the value and as a number: stress and forced closing are in the prices and not in the formulas.
 _METHOD_ERRORS = {
@@ -40,6 +46,13 @@ _METHOD_ERRORS = {
     "premium_8h": (0.0, 3e-5),
     "common_deviation": (0.1, 0.0),
     "half_life_hours": (0.15, 0.0),
+    "jump_beta": (0.06, 0.0),
+    "common_per_day": (0.4, 0.0),
+    "down_share": (0.0, 0.1),
+    "common_down": (0.3, 0.0),
+    "common_up": (0.3, 0.0),
+    "coin_per_day": (0.4, 0.0),
+    "coin_size": (0.25, 0.0),
 }
 _LAGS_HOURS = (2, 4, 6, 12, 24, 36, 48, 72, 96, 120)
 
@@ -63,24 +76,31 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One parameter by its path in the world's parameters, its value and standard error."""
+    """One parameter by its path in the world's parameters, its value and standard error; `joined`
+    is false where another parameter of the same law is not determined."""
 
     name: str
     value: float
     error: float
+    joined: bool = True
 
     @property
     def determined(self) -> bool:
         """Whether the history says more than that it is there: an error below half the value. A
-        mean premium may be zero, so that any error says something."""
-        return self.name.endswith("premium_8h") or self.error < abs(self.value) / 2.0
+        mean premium may be zero, so that any error says something; no error at all says that some
+        nine tenths of the history had too few jumps."""
+        known = self.name.endswith("premium_8h") or self.error < abs(self.value) / 2.0
+        return self.joined and known
 
 
 def fit_world(sample: Sample) -> tuple[Estimate, ...]:
-    """Estimates of volatility, its clustering, correlation, basis and funding.
+    """Estimates of volatility, its clustering, correlation, basis, funding, jumps and betas.
 
-    Raises `InputError` for fewer than 60 days, or prices that are not finite and above zero.
+    Raises `InputError` for fewer than 60 days, prices that are not finite and above zero, and a
+    coin that the world has not.
     """
+    for coin in sample.coins:
+        world_coin(coin)
     days = sample.closes.shape[1] // 96
     if days < DAYS_MIN:
         raise InputError("world fit", "history", f"expected {DAYS_MIN} whole days, got {days}")
@@ -90,11 +110,23 @@ def fit_world(sample: Sample) -> tuple[Estimate, ...]:
     whole = _point(sample)
     edges = np.linspace(0, days, STRETCHES + 1).astype(int)
     left_out = [_point(_without(sample, a, b)) for a, b in pairwise(edges)]
-    return tuple(
+    fitted = tuple(
         Estimate(name, value, _error(name, value, [part[name] for part in left_out]))
         for name, value in whole.items()
         if np.isfinite(value)
     )
+    crashes = crash_betas(sample.coins, np.diff(np.log(sample.closes), axis=1))
+    found = fitted + tuple(Estimate(name, *both) for name, both in crashes.items())
+    for law in LAWS:
+        found = _whole(found, frozenset(f"jumps.{name}" for name in law))
+    return found
+
+
+def _whole(estimates: tuple[Estimate, ...], law: frozenset[str]) -> tuple[Estimate, ...]:
+    """The estimates with a law's either all of them fit to be taken or none."""
+    if law <= {one.name for one in estimates if one.determined}:
+        return estimates
+    return tuple(replace(one, joined=False) if one.name in law else one for one in estimates)
 
 
 def _error(name: str, value: float, left_out: list[float]) -> float:
@@ -140,7 +172,7 @@ def _point(sample: Sample) -> dict[str, float]:
     found[f"venues.{sample.venue}.premium_8h"] = mean
     found["premium.common_deviation"] = _common_deviation(sample.venue, deviation)
     found["premium.half_life_hours"] = _half_life(sample)
-    return found
+    return found | jump_point(sample.coins, moves)
 
 
 def _log_variances(moves: FloatArray) -> FloatArray:
@@ -175,7 +207,7 @@ def _clustering(logs: FloatArray) -> tuple[float, float]:
     r = Regimes()
     common = np.median(logs - np.median(logs, axis=1, keepdims=True), axis=0)
     common = common - np.median(common)
-    variance = (_PER_MAD * np.median(np.abs(common))) ** 2
+    variance = (PER_MAD * np.median(np.abs(common))) ** 2
     signs = np.sign(common)
     lags = np.array(_LAGS_HOURS) // _BLOCK_HOURS
     agree = np.array([np.mean(signs[lag:] * signs[:-lag]) for lag in lags])
@@ -193,7 +225,7 @@ def _clustering(logs: FloatArray) -> tuple[float, float]:
 def _calm_hours(logs: FloatArray, hours: int) -> np.ndarray:
     """Which hours are not among those of highest volatility."""
     level = np.median(logs - np.median(logs, axis=1, keepdims=True), axis=0)
-    calm = np.repeat(level <= np.quantile(level, _CALM_SHARE), _BLOCK_HOURS)
+    calm = np.repeat(level <= np.quantile(level, CALM_SHARE), _BLOCK_HOURS)
     return np.asarray(np.append(calm, np.zeros(hours, dtype=bool))[:hours])
 
 
@@ -205,7 +237,7 @@ def _correlation(closes: FloatArray, calm: np.ndarray, basis: float) -> float:
     hourly = np.diff(np.log(closes[:, ::4]), axis=1)
     hourly = hourly[:, calm[: hourly.shape[1]]]
     signs = np.sign(hourly)
-    deviation = _PER_MAD * np.median(np.abs(hourly), axis=1)
+    deviation = PER_MAD * np.median(np.abs(hourly), axis=1)
     own = np.sqrt(np.maximum(1.0 - 2.0 * (basis / deviation) ** 2, 0.5))
     pairs = [(i, j) for i in range(len(signs)) for j in range(i)]
     if not pairs:
@@ -220,7 +252,7 @@ def _basis(sample: Sample, calm: np.ndarray) -> float:
     gap = np.log(sample.other) - np.log(sample.closes[:, 3::4])
     change = np.diff(gap, axis=1)[:, calm[1:] & calm[:-1]]
     middle = np.median(change, axis=1, keepdims=True)
-    return float(np.median(_PER_MAD * np.median(np.abs(change - middle), axis=1)) / 2.0)
+    return float(np.median(PER_MAD * np.median(np.abs(change - middle), axis=1)) / 2.0)
 
 
 def _premium(rates_8h: FloatArray) -> tuple[float, float]:

@@ -34,13 +34,28 @@ def draw_freezes(
 ) -> Intervals:
     """Withdrawal freezes as (venue, start_ms, end_ms), in time order; they may outlast the world.
 
-    Poisson arrivals with exponential lengths, and the crisis' own from its first step on.
+    Poisson arrivals with exponential lengths, and the crisis' own from its first step on, or from
+    the end of the rush for withdrawals.
     """
     i = parameters.interruptions
     found = _poisson(rng, parameters, steps, i.freezes_per_year, i.freeze_hours)
     if plan.freeze_hours:
-        found.append(_interval(parameters, plan.venue, plan.start, plan.freeze_hours))
+        begin = plan.start + plan.shape.rush_hours / parameters.substep_hours
+        found.append(_interval(parameters, plan.venue, begin, plan.freeze_hours))
     return _in_order(found)
+
+
+def rushes(parameters: WorldParameters, plan: CrisisPlan) -> tuple[tuple[str, int, int, int], ...]:
+    """The crisis' rush as (venue, start_ms, end_ms, longest wait in ms); none without one.
+
+    First come, first served: all is asked for evenly within the rush and paid evenly over the
+    drain, so who asks at an age of a waits a * (drain / rush - 1).
+    """
+    shape = plan.shape
+    if not shape.rush_hours or not plan.on:
+        return ()
+    wait_ms = round(max(0.0, shape.drain_hours - shape.rush_hours) * HOUR_MS)
+    return ((*_interval(parameters, plan.venue, plan.start, shape.rush_hours), wait_ms),)
 
 
 def _poisson(

@@ -82,6 +82,21 @@ def draw_stablecoins(
     return {asset: prices[k].copy() for k, asset in enumerate(s.assets)}
 
 
+def counted_collateral(
+    parameters: WorldParameters, plan: CrisisPlan, steps: int
+) -> dict[str, FloatArray]:
+    """What the struck venue counts a unit of collateral at (steps), where the crisis touches it:
+    in straight lines down to its worst in the middle of the time given, and back."""
+    shape = plan.shape
+    if not shape.collateral_depeg or not plan.on:
+        return {}
+    length = max(2, round(shape.collateral_depeg_minutes / 60.0 / parameters.step_hours))
+    age = np.arange(steps) - plan.start // parameters.substeps + 0.5
+    inside = np.clip(1.0 - np.abs(2.0 * age / length - 1.0), 0.0, 1.0)
+    counted = 1.0 - shape.collateral_depeg * inside / inside.max()
+    return {parameters.venues[plan.venue].name: np.asarray(counted)}
+
+
 def _depeg(parameters: WorldParameters, plan: CrisisPlan, steps: int) -> FloatArray:
     """Loss of the peg (steps): in a straight line to its worst, then healing."""
     s = parameters.stablecoins

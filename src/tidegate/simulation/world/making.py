@@ -13,10 +13,16 @@ from tidegate.simulation.world.basis import draw_basis, mark_basis
 from tidegate.simulation.world.crises import CrisisPlan, draw_crisis
 from tidegate.simulation.world.deleveraging import deleverage, planned_step
 from tidegate.simulation.world.funding import draw_slow_premium, funding_rows, state_premium
-from tidegate.simulation.world.interruptions import Intervals, draw_freezes, draw_outages
+from tidegate.simulation.world.interruptions import (
+    Intervals,
+    draw_freezes,
+    draw_outages,
+    rushes,
+)
 from tidegate.simulation.world.leverage import Cascade, Market, run_cascade
 from tidegate.simulation.world.liquidity import (
     calm_depth,
+    counted_collateral,
     day_volume,
     draw_depth,
     draw_half_spread,
@@ -122,6 +128,7 @@ def _paths(
     steps = index.stress.size
     traded = _bars(p, index.log_price + premium)
     marked = _bars(p, index.log_price + mark_basis(p, premium))
+    _stick(p, plan, marked)
     grid = premium.reshape(*premium.shape[:2], steps, p.substeps)
     closes = index.log_price[:, p.substeps - 1 :: p.substeps]
     distance = (grid.min(axis=3), grid.max(axis=3))
@@ -156,6 +163,8 @@ def _paths(
         crisis=plan.shape.name,
         crisis_start_ms=_start_ms(p, plan),
         crisis_venue=p.venues[plan.venue].name if plan.on else None,
+        counted=counted_collateral(p, plan, steps),
+        rushes=rushes(p, plan),
     )
 
 
@@ -185,6 +194,17 @@ def _bars(
     opened = np.concatenate([grid[..., :1, 0], close[..., :-1]], axis=2)
     high = np.maximum(grid.max(axis=3), opened)
     return opened, high, np.minimum(grid.min(axis=3), opened), close
+
+
+def _stick(p: WorldParameters, plan: CrisisPlan, bars: tuple[FloatArray, ...]) -> None:
+    """Hold the struck venue's bars where they stood when the crisis began, for as long as its
+    marks are stuck."""
+    first = plan.start // p.substeps
+    last = first + round(plan.shape.stuck_mark_minutes / 60.0 / p.step_hours)
+    if last > first and plan.on:
+        stood = bars[3][plan.venue, :, max(0, first - 1), None].copy()
+        for column in bars:
+            column[plan.venue, :, first:last] = stood
 
 
 def _named(p: WorldParameters, values: FloatArray) -> dict[str, FloatArray]:

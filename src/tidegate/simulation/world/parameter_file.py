@@ -15,6 +15,12 @@ from tidegate.simulation.world.fitting import Estimate
 from tidegate.simulation.world.parameters import WorldParameters
 
 _ERRORS = "errors"
+_NEVER_FITTED = (
+    "Why what is not named stays: a beta in a crash wants an hour in which the first coin moved",
+    "8 % or more; jumps want five of a kind, and are taken as a whole law or not at all;",
+    "stress is not told from the wobble of volatility; crises, depth, spreads, holders and",
+    "interruptions are not in bars and funding at all.",
+)
 
 
 def load_parameters(path: Path) -> WorldParameters:
@@ -74,6 +80,7 @@ def parameter_text(estimates: Iterable[Estimate], source: str) -> str:
     lines += [f"# {name}" for name in left_alone(found)]
     weak = (one for one in every if not one.determined)
     lines += [f"# Not determined: {one.name}, {one.value:.3g} +- {one.error:.2g}" for one in weak]
+    lines += [f"# {line}" for line in _NEVER_FITTED]
     for table, rows in tables.items():
         lines += ["", f"[{table}]", *rows]
     lines += ["", f"[{_ERRORS}]", *(f'"{one.name}" = {one.error!r}' for one in found)]

@@ -17,7 +17,7 @@ from typing import Any
 from tidegate.margin.adl import RANKINGS
 from tidegate.model.errors import InputError
 from tidegate.model.times import DAY_MS, HOUR_MS
-from tidegate.simulation.world.crises import CRISES, CrisisDraw, CrisisShape
+from tidegate.simulation.world.crises import CRISES, LATER, CrisisDraw, CrisisShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +311,14 @@ class WorldParameters:
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of every field (sorted keys, shortest floats)."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        told = asdict(self, dict_factory=_told)
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _told(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Fields without those that came later and are unused: so digests of older worlds stand."""
+    return {name: value for name, value in fields if value or name not in LATER}
 
 
 _SIGNED = frozenset({"move", "premium_8h", "venue_lean", "interest_8h", "dydx_default_8h"})
@@ -323,7 +329,7 @@ _POSITIVE = frozenset(
 )
 _AT_MOST_ONE = frozenset(
     "correlation_calm correlation_stress down_share stress_depth depth_floor adl_share depeg "
-    "outage_probability stress_level".split()
+    "outage_probability stress_level collateral_depeg".split()
 )
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Literal
 
@@ -15,6 +15,7 @@ from tidegate.model.times import HOUR_MS
 from tidegate.simulation.world.arrays import FloatArray
 
 Side = Literal["long", "short"]
+LATER = frozenset({"counted", "rushes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class WorldPaths:
     `depth` a multiple of the calm depth; `liquidated_usd` what was closed by force; `stress` 0 to
     1. Funding rows are (ts_ms, id, rate * 1e12 of the interval that ends there), paid by longs
     where positive. In an outage marks go on but nothing trades; in a freeze money does not move.
+    `counted` is what a venue counts a unit of collateral at (steps), by venue, where that is not 1;
+    of a venue that all clients ask for their money, `rushes` states (venue, start, end, the longest
+    wait, ms): who asks later waits longer, in a straight line from nothing to that.
     `adl_scores` (hours, 2, 4): as each hour begins, for longs and shorts, the ranking score by the
     venue's own formula at 20, 40, 60 and 80 % of the side's open interest.
     """
@@ -66,6 +70,8 @@ class WorldPaths:
     crisis: str
     crisis_start_ms: int | None
     crisis_venue: str | None
+    counted: Mapping[str, FloatArray] = field(default_factory=dict)
+    rushes: tuple[tuple[str, int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         for part in fields(self):
@@ -83,10 +89,13 @@ class WorldPaths:
         return self.steps * self.step_ms // HOUR_MS
 
     def digest(self) -> str:
-        """SHA-256 over every array's bytes and every event, in the order of the fields."""
+        """SHA-256 over every array's bytes and every event, in the order of the fields; a part that
+        came later is left out where there is none of it, so digests of older worlds stand."""
         lines = sha256()
         for part in fields(self):
             value = getattr(self, part.name)
+            if part.name in LATER and not value:
+                continue
             columns = value if isinstance(value, Mapping) else {"": value}
             for name, column in columns.items():
                 lines.update(f"{part.name} {name}\n".encode())

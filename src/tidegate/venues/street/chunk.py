@@ -63,6 +63,7 @@ class Chunk:
     marks: Mapping[InstrumentId, list[int]]
     mids: Mapping[InstrumentId, list[int]]
     traded: Mapping[InstrumentId, list[int]]
+    option_traded: Mapping[InstrumentId, list[int]]
     liquidity: Mapping[InstrumentId, tuple[float, float, float]]
     options: Mapping[InstrumentId, OptionRow]
     option_marks: Mapping[InstrumentId, list[int]]
@@ -77,6 +78,7 @@ class _Drawing:
     marks: dict[InstrumentId, list[int]] = field(default_factory=dict)
     mids: dict[InstrumentId, list[int]] = field(default_factory=dict)
     traded: dict[InstrumentId, list[int]] = field(default_factory=dict)
+    option_traded: dict[InstrumentId, list[int]] = field(default_factory=dict)
     liquidity: dict[InstrumentId, tuple[float, float, float]] = field(default_factory=dict)
     options: dict[InstrumentId, OptionRow] = field(default_factory=dict)
     option_marks: dict[InstrumentId, list[int]] = field(default_factory=dict)
@@ -90,8 +92,7 @@ def draw_chunk(market: Market, step: int) -> Chunk:
     ticks = market.paths.step_ms // market.terms.tick_ms
     drawing = _Drawing(market, step, ticks)
     for coin, path in market.index_paths.items():
-        rng = stream(market.terms.seed, f"street {coin} {step}")
-        drawing.noises[coin] = rng.standard_normal(ticks)
+        drawing.noises[coin] = noise(market, coin, step)
         bar = (path.open[step], path.high[step], path.low[step], path.close[step])
         drawing.indices[coin] = way(drawing.noises[coin], *map(float, bar))
     for name, (index, coin) in market.indices.items():
@@ -104,9 +105,8 @@ def draw_chunk(market: Market, step: int) -> Chunk:
         if live and start_ms < live[0].option.expiry_ms:
             _draw_options(drawing, coin, live, coin_settled)
     return Chunk(
-        *(start_ms, ticks, drawing.marks, drawing.mids, drawing.traded),
-        *(drawing.liquidity, drawing.options, drawing.option_marks),
-        drawing.interest,
+        *(start_ms, ticks, drawing.marks, drawing.mids, drawing.traded, drawing.option_traded),
+        *(drawing.liquidity, drawing.options, drawing.option_marks, drawing.interest),
     )
 
 
@@ -114,23 +114,42 @@ def _ticks(prices: FloatArray, priced: Index | Perpetual | Option) -> list[int]:
     return list(np.maximum(nearest_ticks(prices, priced.tick), 1).tolist())
 
 
+def noise(market: Market, coin: str, step: int) -> FloatArray:
+    """What shakes all prices of a coin within a step, (ticks)."""
+    rng = stream(market.terms.seed, f"street {coin} {step}")
+    return rng.standard_normal(market.paths.step_ms // market.terms.tick_ms)
+
+
+def middles(market: Market, perpetual: Perpetual, world: str, step: int) -> list[int]:
+    """A perpetual's middle at the ends of a step's ticks."""
+    paths = market.paths
+    bar = (column[world][step] for column in (paths.open, paths.high, paths.low, paths.close))
+    return _ticks(way(noise(market, perpetual.base, step), *map(float, bar)), perpetual)
+
+
+def market_trades(market: Market, perpetual: Perpetual, world: str, step: int) -> NDArray[np.int64]:
+    """Signed lots of a perpetual that the market trades in each tick of a step."""
+    paths = market.paths
+    price = float(paths.close[world][max(step - 1, 0)])
+    rng = stream(market.terms.seed, f"street trades {perpetual.id} {step}")
+    lots = float(paths.volume_usd[world][step]) / usd_per_lot(perpetual, price)
+    return trades(rng, paths.step_ms // market.terms.tick_ms, lots)
+
+
 def _draw_perpetual(drawing: _Drawing, perpetual: Perpetual, world: str) -> None:
-    paths, step, name = drawing.market.paths, drawing.step, perpetual.id
-    noise = drawing.noises[perpetual.base]
+    market, step, name = drawing.market, drawing.step, perpetual.id
+    paths, own = market.paths, drawing.noises[perpetual.base]
     before = paths.mark_close[world][max(step - 1, 0)]
     mark = (before, paths.mark_high[world][step], paths.mark_low[world][step])
     high, low = max(mark[0], mark[1]), min(mark[0], mark[2])
-    marks = way(noise, float(before), float(high), float(low), float(paths.mark_close[world][step]))
-    bar = (column[world][step] for column in (paths.open, paths.high, paths.low, paths.close))
+    marks = way(own, float(before), float(high), float(low), float(paths.mark_close[world][step]))
     drawing.marks[name] = _ticks(marks, perpetual)
-    drawing.mids[name] = _ticks(way(noise, *map(float, bar)), perpetual)
+    drawing.mids[name] = middles(market, perpetual, world, step)
     price = float(paths.close[world][max(step - 1, 0)])
-    rng = stream(drawing.market.terms.seed, f"street trades {name} {step}")
-    lots = float(paths.volume_usd[world][step]) / usd_per_lot(perpetual, price)
-    usd = drawing.market.interest_usd[world]
+    usd = market.interest_usd[world]
     drawing.interest[name] = int(usd / usd_per_lot(perpetual, price))
-    drawing.traded[name] = trades(rng, drawing.ticks, lots).tolist()
-    volume, vol = drawing.market.liquidity[world]
+    drawing.traded[name] = market_trades(market, perpetual, world, step).tolist()
+    volume, vol = market.liquidity[world]
     spread = float(paths.half_spread[world][max(step - 1, 0)])
     amount = float(volume[step]) * amount_per_usd(perpetual, price)
     drawing.liquidity[name] = (amount, float(vol[step]), spread)
@@ -174,4 +193,4 @@ def _draw_options(drawing: _Drawing, coin: str, live: list[Listed], coin_settled
         sides = rng.integers(0, 2, index.size) * 2 - 1
         held = market.options.coin(coin).coin.interest_coins * thin**0.5
         drawing.interest[option.id] = int(held / float(option.lot))
-        drawing.traded[option.id] = (lots * sides).tolist()
+        drawing.option_traded[option.id] = (lots * sides).tolist()

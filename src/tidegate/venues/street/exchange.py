@@ -43,9 +43,8 @@ class StreetExchange(RestingExchange):
         super().__init__(board.tape, terms, seed, maker_ppm)
         self._board, self._marks, self.now_ms = board, board.marks, board.now_ms
         self._accrued_ms = board.now_ms
-        self._next_funding = sum(s.ts_ms <= board.now_ms for s in board.tape.funding)
-        self._next_delivery = sum(d.ts_ms <= board.now_ms for d in board.tape.deliveries)
-        self._next_deleveraging = sum(d.ts_ms <= board.now_ms for d in board.tape.deleveragings)
+        # What fell due before an account was opened is not for it.
+        self._schedule = [due for due in self._schedule if due.ts_ms > board.now_ms]
         self._reducing: set[str] = set()
         self._meeting = False
         self.before: list[tuple[int, int, bool]] = []
@@ -75,6 +74,7 @@ class StreetExchange(RestingExchange):
 
     def rest(self, order: LimitOrder, reduce_only: bool) -> None:
         """Put an order into its queue, or refuse it."""
+        self._reducing &= {one.order for queue in self._queues.values() for one in queue}
         if reduce_only:
             self._reducing.add(order.id)
         self._hear(self._rest(order))
