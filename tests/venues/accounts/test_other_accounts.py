@@ -219,3 +219,11 @@ def test_venues_own_payload_is_read(
     for step in inside:
         value = value[step]
     assert isinstance(msgspec.convert(value, form, strict=False), form)
+
+
+@pytest.mark.parametrize("text", ["hyperliquid:{}", "deribit:{}", "{}", "{}:x", "okx=deribit:{}"])
+def test_key_that_is_typed_where_its_place_belongs_is_not_quoted(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        told_by(asked_of(text.format(WALLET["privateKey"]), {}))
+    words = "".join(traceback.format_exception(caught.value))
+    assert [secret for secret in SECRETS if secret in words] == []

@@ -37,15 +37,16 @@ def asked_of(text: str, urls: Mapping[str, str]) -> Asked:
     venue, _, said = text.partition(":")
     name, named, kind = venue.rpartition("=")
     if kind not in CCXT_NAMES:
-        raise InputError("--venue", kind, f"expected one of {', '.join(CCXT_NAMES)}")
+        raise InputError("--venue", "VENUE", f"expected one of {', '.join(CCXT_NAMES)}")
     if kind == "hyperliquid":
         digits = said.removeprefix("0x")
         if len(digits) != ADDRESS_DIGITS or not set(digits) <= HEXADECIMAL:
-            raise InputError("--venue", text, f"{WORDS}; an address has 40 hexadecimal digits")
+            # Not quoted: it may be a key, typed where an address belongs.
+            raise InputError("--venue", kind, f"{WORDS}; an address has 40 hexadecimal digits")
     elif not said:
-        raise InputError("--venue", text, "expected VENUE:KEY, such as deribit:env:DERIBIT_KEY")
+        raise InputError("--venue", kind, "expected VENUE:KEY, such as deribit:env:DERIBIT_KEY")
     if named and not name:
-        raise InputError("--venue", text, "expected a name before =")
+        raise InputError("--venue", kind, "expected a name before =")
     return Asked(name or kind, kind, said, urls.get(kind))
 
 
