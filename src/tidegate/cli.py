@@ -19,13 +19,13 @@ from tidegate import __version__
 from tidegate.audit import audit_arguments
 from tidegate.backtest import arguments as backtest_arguments
 from tidegate.backtest.crisis.arguments import crisis_commands
-from tidegate.engine import observe_arguments
 from tidegate.engine.plan import arguments
 from tidegate.history import forecast_arguments
 from tidegate.history.intake.data_arguments import data_commands
 from tidegate.model.errors import InputError
 from tidegate.simulation.fit_command import EXAMPLE, fit
 from tidegate.venues import paper_arguments
+from tidegate.venues.accounts import observe_arguments
 
 app = typer.Typer(
     add_completion=False,

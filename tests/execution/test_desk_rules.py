@@ -423,3 +423,11 @@ def test_frames_of_a_braked_desk_bear_the_times_at_which_they_were_written() -> 
         (1.0, "submitted"),
         (2.0, "stopped"),
     ]
+
+
+def test_venue_that_may_only_be_reduced_is_unseen_to_the_checks_while_it_is_so() -> None:
+    doubted = {"alpha"}
+    built = office(senses=Senses(reduce_only=lambda _: frozenset(doubted)))
+    assert built.desk.standing(NOW_MS).unsettled.unseen == {"alpha"}
+    doubted.clear()
+    assert built.desk.standing(NOW_MS).unsettled.unseen == frozenset()

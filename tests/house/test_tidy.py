@@ -29,6 +29,7 @@ MANY_PARAMETERS: dict[str, int] = {
     "src/tidegate/cli.py::killer": 7,
     "src/tidegate/cli.py::chain": 7,
     "src/tidegate/venues/paper_arguments.py::paper": 10,
+    "src/tidegate/venues/accounts/observe_arguments.py::observe": 9,
 }
 
 

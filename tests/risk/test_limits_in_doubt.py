@@ -5,6 +5,7 @@ by one plan."""
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -36,6 +37,8 @@ from tidegate.risk.plan import (
     route_room_usd,
     worst_accounts,
 )
+from tidegate.venues.accounts.parity import Ours, parity, reduce_only
+from tidegate.venues.accounts.told import Stated
 
 TERMS = desk.terms()
 RICH = {"alpha": 500_000.0, "beta": 400_000.0, "vault": 100_000.0}
@@ -378,3 +381,21 @@ def test_third_order_of_an_instrument_pays_for_both_before_it() -> None:
     after = account_after(TERMS, book(), "alpha", orders)
     paid = sum(order_cost(TERMS, book(), o, 30_000.0 * n) for n, o in enumerate(orders))
     assert 500_000 * MICRO - after.balances["USDT"] == paid
+
+
+def test_venue_whose_margin_is_beyond_tolerance_takes_no_order_that_raises() -> None:
+    ours = Ours(500_000.0, 20_000.0, 10_000.0)
+    agrees = parity("beta", ours, Stated("USDC", Decimal(500_000), None, Decimal(10_000)))
+    beyond = parity("alpha", ours, Stated("USDT", Decimal(500_000), None, Decimal(12_000)))
+    doubted = Unsettled().doubting(reduce_only((agrees, beyond)))
+    situation = book({ALPHA_BTC: 100}, doubted)
+
+    def refused(name: str, lots: int, only: bool) -> bool:
+        what = plan((order(name, lots, only),), raises=not only)
+        return "unsettled_only_shrinks" in {
+            name for name, found in findings(TERMS, situation, what).items() if found
+        }
+
+    assert refused(ALPHA_BTC, 1, False)
+    assert not refused(ALPHA_BTC, -100, True)
+    assert not refused(BETA_BTC, 1, False)

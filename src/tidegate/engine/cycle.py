@@ -178,13 +178,17 @@ class Cycle:
         """How often the engine decided and solved."""
         return self.memory.tally
 
-    def step(self, ts_ms: int) -> None:
+    def step(self, ts_ms: int, since_ms: int | None = None) -> None:
         """Decide at a time, if it is on the grid or an account calls for it, and nothing is being
-        carried out; an account that must be cut ends a plan that was made before that was known."""
+        carried out; an account that must be cut ends a plan that was made before that was known.
+
+        `since_ms` is the time of the step before where time is not given out in whole steps: a
+        grid time that has passed since then counts as now.
+        """
         terms = self._terms_at(ts_ms)
-        purpose, elapsed_ms = terms.mandate.mandate, ts_ms - self._start_ms
-        on_grid = elapsed_ms % (purpose.decision_interval_s * SECOND_MS) == 0
-        on_watch = on_grid or elapsed_ms % (purpose.watch_interval_s * SECOND_MS) == 0
+        purpose = terms.mandate.mandate
+        on_grid = self._strikes(purpose.decision_interval_s, ts_ms, since_ms)
+        on_watch = on_grid or self._strikes(purpose.watch_interval_s, ts_ms, since_ms)
         if not on_watch and not self._world.desk.calls(ts_ms):
             return
         outlook = self._expect(ts_ms)
@@ -197,6 +201,12 @@ class Cycle:
         if on_grid or look.must_cut:
             trigger = "grid" if on_grid else "margin" if on_watch else CALL
             self._decide(terms, outlook, look, trigger)
+
+    def _strikes(self, interval_s: int, ts_ms: int, since_ms: int | None) -> bool:
+        interval_ms, elapsed_ms = interval_s * SECOND_MS, ts_ms - self._start_ms
+        if since_ms is None:
+            return elapsed_ms % interval_ms == 0
+        return elapsed_ms // interval_ms > (since_ms - self._start_ms) // interval_ms
 
     def _expect(self, ts_ms: int) -> Outlook:
         if self._outlook is None or ts_ms // DAY_MS > self._outlook.ts_ms // DAY_MS:

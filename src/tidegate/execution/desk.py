@@ -68,7 +68,8 @@ class Work(msgspec.Struct, frozen=True):
 class Senses(NamedTuple):
     """What a desk looks at before it sends: prices now (ticks) of what has a fresh quote, why
     nothing may be sent, if so, and what the runaway brake must know of an order and, at each look,
-    of the book: what it is worth, and which overdue shipments count as nothing in that. Without
+    of the book: what it is worth, and which overdue shipments count as nothing in that, and which
+    venues may only be reduced, as what they say of themselves is not what our rules say. Without
     prices no plan is given up because they moved or went stale, without weights nothing is braked:
     time stands still within a step of a backtest."""
 
@@ -77,6 +78,7 @@ class Senses(NamedTuple):
     weigh: Callable[[Order, int], Weight] | None = None
     equity_usd: Callable[[int], float | None] = lambda _: None
     overdue: Callable[[int], frozenset[str]] = lambda _: frozenset()
+    reduce_only: Callable[[int], frozenset[str]] = lambda _: frozenset()
 
 
 class Desk:
@@ -92,7 +94,8 @@ class Desk:
     ) -> None:
         self._limits, self._instruments = terms
         senses = senses or Senses()
-        self._marks_at, self._halted, self._weigh, self._equity_usd, self._overdue = senses
+        self._marks_at, self._halted, self._weigh, self._equity_usd, self._overdue, doubted = senses
+        self._reduce_only = doubted
         self._pace = Paced(gateway, self._limits.messages_per_s) if self._weigh else None
         gateway = self._pace or gateway
         self._gateway, self._record = gateway, record
@@ -185,7 +188,7 @@ class Desk:
             self.books.open_orders,
             self.books.open_transfers,
             self.breaks,
-            self._keeper.unseen(now_ms),
+            self._keeper.unseen(now_ms) | self._reduce_only(now_ms),
         )
         loose = frozenset() if self._work else frozenset(self._loose)
         return Standing(

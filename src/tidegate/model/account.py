@@ -62,6 +62,11 @@ class Unsettled(msgspec.Struct, frozen=True):
         held = {venue_of[name] for name in self.lots}
         return frozenset(held | set(self.missing) | self.unseen)
 
+    def doubting(self, venues: frozenset[str]) -> Unsettled:
+        """The same, with venues that are not understood, such as those whose margin is not ours:
+        they may only be reduced, and no money leaves them."""
+        return msgspec.structs.replace(self, unseen=self.unseen | venues)
+
 
 SETTLED = Unsettled()
 

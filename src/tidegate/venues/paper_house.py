@@ -195,9 +195,25 @@ class PaperHouse:
         """Whether there is such an instrument."""
         return instrument in self._terms.instruments
 
+    def frozen_venues(self) -> tuple[str, ...]:
+        """Venues that announce a freeze."""
+        return self._exchange.frozen_venues()
+
+    def out_venues(self) -> tuple[str, ...]:
+        """Venues where nothing trades."""
+        return self._exchange.out_venues()
+
+    def stable_micro(self) -> dict[str, int]:
+        """What dollar coins are worth."""
+        return self._exchange.stable_micro()
+
+    def adl_rank(self, instrument: InstrumentId) -> float | None:
+        """Our place in the venue's deleveraging queue."""
+        return self._exchange.adl_rank(instrument)
+
     @property
     def exchange(self) -> Exchange:
-        """The exchange, for what venues announce."""
+        """The exchange, for whoever plays it."""
         return self._exchange
 
     def _next_moment(self) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated venues as a server on this machine: JSON over HTTP/1.1, loopback only.
+"""Venues as a server on this machine, simulated or real: JSON over HTTP/1.1, loopback only.
 
 Whoever asks shows a token that stands in a file of mode 0600. There are two: one trades, the other
 may only look and cancel, which is all that a watchdog needs. One request is served at a time, in
@@ -24,10 +24,10 @@ from typing import Any
 import msgspec
 
 from tidegate.model.parsing import UNREADABLE_JSON
-from tidegate.model.replies import NotTaken
+from tidegate.model.replies import NotTaken, Unclear
 from tidegate.model.times import SECOND_MS
 from tidegate.venues import wire
-from tidegate.venues.paper_house import PaperHouse
+from tidegate.venues.house import House
 from tidegate.venues.remote import with_deadline
 
 LOOPBACK = "127.0.0.1"
@@ -61,7 +61,7 @@ class PaperServer:
     """
 
     def __init__(
-        self, house: PaperHouse, access: Access, clock: Callable[[], int] | None, port: int = 0
+        self, house: House, access: Access, clock: Callable[[], int] | None, port: int = 0
     ) -> None:
         self._house, self._access, self._clock = house, access, clock
         self._one_at_a_time = threading.Lock()
@@ -143,7 +143,8 @@ class PaperServer:
             case wire.AskPushed():
                 return wire.PushedList(house.pushed())
             case wire.AskEntries(venue, after):
-                return wire.EntryList(house.entries(venue, after))
+                found = house.entries(venue, after)
+                return found if isinstance(found, Unclear) else wire.EntryList(found)
             case wire.AskStatement(venue):
                 return house.statement(venue)
             case wire.AskDevice(venue):
@@ -151,14 +152,14 @@ class PaperServer:
             case wire.AskRank(instrument):
                 if not house.trades(instrument):
                     raise Refused(HTTPStatus.NOT_FOUND, "no such instrument")
-                return wire.Rank(house.exchange.adl_rank(instrument))
+                return wire.Rank(house.adl_rank(instrument))
             case _:
                 return self._news()
 
     def _news(self) -> wire.News:
-        exchange = self._house.exchange
-        out, stable = exchange.out_venues(), exchange.stable_micro()
-        return wire.News(self._house.now_ms, exchange.frozen_venues(), out, stable)
+        house = self._house
+        out, stable = house.out_venues(), house.stable_micro()
+        return wire.News(house.now_ms, house.frozen_venues(), out, stable)
 
     def _advance(self, until_ms: int) -> wire.Reply:
         if self._clock is not None:

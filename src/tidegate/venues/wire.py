@@ -7,6 +7,7 @@ refused. The reply to each is the value that the port of that name returns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -169,7 +170,7 @@ class News(msgspec.Struct, frozen=True, tag=True):
     ts_ms: int
     frozen: tuple[str, ...]
     out: tuple[str, ...]
-    stable_micro: dict[str, int]
+    stable_micro: Mapping[str, int]
 
 
 Reply = (

@@ -104,7 +104,9 @@ def withdraw(house: House, user: User, action: Withdraw) -> str | None:
         return "Insufficient balance for withdrawal."
     desk.pay_out(quanta)
     fee, sent = quanta_text(WITHDRAWAL_FEE), quanta_text(quanta - WITHDRAWAL_FEE)
-    _write(house, {user.address}, {"type": "withdraw", "usdc": sent, "fee": fee})
+    _write(
+        house, {user.address}, {"type": "withdraw", "usdc": sent, "fee": fee, "nonce": action.time}
+    )
     return None
 
 

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `tidegate run` does: keep the engine ticking over running venues until it is stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from tidegate.backtest.arrangement import Arrangement, arrange
+from tidegate.backtest.provenance import NoTables, Tables
+from tidegate.execution.desk import Steps
+from tidegate.execution.heartbeat import Heartbeat
+from tidegate.execution.latch import Latch
+from tidegate.execution.secret_file import read_secret
+from tidegate.history.intake.public_http import public_fetch
+from tidegate.history.tables import VenueTables
+from tidegate.history.window import Window
+from tidegate.live.feed import LiveFeed
+from tidegate.live.machine import Machine, Parts
+from tidegate.live.metrics import Metrics, serve_metrics
+from tidegate.live.past import Past
+from tidegate.live.settings import RunFile, read_run_file
+from tidegate.model.errors import InputError
+from tidegate.model.instruments import Contract
+from tidegate.model.mandate import Mandate, read_mandate
+from tidegate.model.times import DAY_MS, SECOND_MS, format_time
+from tidegate.risk.gate import Gate
+from tidegate.venues.accounts.parity_file import recorded_reduce_only
+from tidegate.venues.exchanges.client import open_client
+from tidegate.venues.remote import RemoteGateway
+from tidegate.venues.toml_file import beside
+
+Say = Callable[[str, dict[str, object]], None]
+LEVELS = ("propose", "act")
+
+
+def run_mandate(mandate: Path, settings: Path, data: Path | None, as_json: bool) -> None:
+    """Run until SIGINT or SIGTERM; raises `InputError` where something cannot be used."""
+    said = read_run_file(settings)
+    say = _sayer(as_json)
+    gateway, halted = _session(settings, said, mandate)
+    now_ms = _venues_now(gateway)
+    arrangement = _arranged(mandate, data, now_ms)
+    feed = _feed(said, arrangement, now_ms)
+    machine = Machine(
+        Parts(
+            arrangement,
+            feed,
+            gateway,
+            Gate(read_secret(beside(settings, said.engine.gate_key))),
+            beside(settings, said.engine.journal),
+            halted,
+            None if arrangement.mandate.authority.level == "act" else _proposer(say),
+            _doubting(settings, said, tuple(arrangement.mandate.venue)),
+        ),
+        now_ms,
+    )
+    if said.engine.metrics_port is not None:
+        port = serve_metrics(said.engine.metrics_port, Metrics(machine, feed))
+        say("metrics", {"port": port})
+    say("started", {"at": format_time(now_ms), "level": arrangement.mandate.authority.level})
+    heart = Heartbeat(beside(settings, said.engine.heartbeat))
+    _loop(said, (machine, feed, gateway), heart, say)
+
+
+def _loop(
+    said: RunFile,
+    parts: tuple[Machine, LiveFeed, RemoteGateway],
+    heart: Heartbeat,
+    say: Say,
+) -> None:
+    machine, feed, gateway = parts
+    done = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        done.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    while not done.is_set():
+        began_s = time.monotonic()
+        heart.beat(time.time_ns())
+        now_ms = gateway.now_ms()
+        if now_ms is None:
+            say("silent", {"what": "the session does not answer"})
+        else:
+            feed.refresh(now_ms)
+            machine.tick(now_ms)
+        done.wait(max(0.0, said.engine.tick_s - (time.monotonic() - began_s)))
+    machine.stop()
+    say("stopped", {})
+
+
+def _session(
+    settings: Path, said: RunFile, mandate: Path
+) -> tuple[RemoteGateway, Callable[[], str | None]]:
+    engine = said.engine
+    latch = Latch(beside(settings, engine.latch))
+    if not latch.exists():
+        raise InputError(str(settings), "engine.latch", "expected a latch; tidegate latch --new")
+    token = read_secret(beside(settings, engine.token))
+    venues = tuple(_read(mandate).venue)
+
+    def may_send() -> bool:
+        return not latch.is_set()
+
+    gateway = RemoteGateway(engine.session_port, token, venues, engine.timeout_s, may_send)
+    return gateway, lambda: "the latch is set" if latch.is_set() else None
+
+
+def _doubting(
+    settings: Path, said: RunFile, venues: tuple[str, ...]
+) -> Callable[[int], frozenset[str]]:
+    """Which venues may only be reduced at a time."""
+    if said.engine.parity is None:
+        return lambda _: frozenset()
+    path, age_ms = beside(settings, said.engine.parity), round(said.engine.parity_age_s * SECOND_MS)
+    return lambda now_ms: recorded_reduce_only(path, venues, now_ms, age_ms)
+
+
+def _venues_now(gateway: RemoteGateway) -> int:
+    now_ms = gateway.now_ms()
+    if now_ms is None:
+        raise InputError("session", "engine.session_port", "expected a session that answers")
+    return now_ms
+
+
+def _read(path: Path) -> Mandate:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(str(path), "mandate", "expected a readable TOML file") from None
+    return read_mandate(text, path.name)
+
+
+def _arranged(path: Path, data: Path | None, now_ms: int) -> Arrangement:
+    mandate = _read(path)
+    if mandate.authority.level not in LEVELS:
+        expected = f"expected {' or '.join(LEVELS)}; tidegate observe needs no mandate"
+        raise InputError(path.name, "authority.level", expected)
+    tables: Tables = NoTables() if data is None else VenueTables(data)
+    return arrange(mandate, tables, Window(now_ms, now_ms + DAY_MS), path.name)
+
+
+def _feed(said: RunFile, arrangement: Arrangement, now_ms: int) -> LiveFeed:
+    contracts = {
+        name: instrument
+        for name, instrument in arrangement.terms.instruments.items()
+        if isinstance(instrument, Contract)
+    }
+    if missing := sorted({c.venue for c in contracts.values()} - said.market.keys()):
+        raise InputError("settings", f"market.{missing[0]}", "expected where its prices are")
+    clients = {
+        name: open_client(market.kind, None, market.url) for name, market in said.market.items()
+    }
+    servers = {name: market.url for name, market in said.market.items()}
+    feed = LiveFeed(contracts, clients, Past(contracts, servers, public_fetch, now_ms))
+    feed.refresh(now_ms)
+    return feed
+
+
+def _proposer(say: Say) -> Callable[[Steps, int], None]:
+    def propose(steps: Steps, now_ms: int) -> None:
+        actions = [[msgspec.to_builtins(a.action) for a in step] for step in steps]
+        say("proposed", {"at": format_time(now_ms), "steps": actions})
+
+    return propose
+
+
+def _sayer(as_json: bool) -> Say:
+    """One line of JSON each on standard output, or words on standard error."""
+
+    def say(what: str, about: dict[str, object]) -> None:
+        if as_json:
+            print(json.dumps({"event": what, **about}, sort_keys=True), flush=True)
+            return
+        words = ", ".join(f"{name} {value}" for name, value in about.items())
+        print(f"{what}: {words}" if words else what, file=sys.stderr, flush=True)
+
+    return say

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `tidegate session` does: hold the keys, and sign for an engine what was approved."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+from tidegate.execution.secret_file import read_secret
+from tidegate.risk.gate import Gate
+from tidegate.venues.accounts.permissions import expect_key
+from tidegate.venues.exchanges.client import open_client
+from tidegate.venues.exchanges.credentials import read_credentials
+from tidegate.venues.exchanges.house import ExchangeHouse
+from tidegate.venues.exchanges.hyperliquid import HyperliquidSession
+from tidegate.venues.exchanges.policy import Officer
+from tidegate.venues.exchanges.session import Session
+from tidegate.venues.exchanges.session_log import SessionLog
+from tidegate.venues.exchanges.settings import (
+    SessionFile,
+    identity,
+    read_session_file,
+    standing_since,
+    venue_of,
+)
+from tidegate.venues.paper_server import Access, PaperServer
+from tidegate.venues.toml_file import beside
+
+SESSIONS = {"hyperliquid": HyperliquidSession}
+
+
+def wall_ms() -> int:
+    """The machine's time."""
+    return time.time_ns() // 1_000_000
+
+
+def open_house(path: Path, said: SessionFile, gate: Gate) -> ExchangeHouse:
+    """All sessions of a settings file, their logs read; raises `InputError`."""
+    sessions: dict[str, Session] = {}
+    transfers = "transfer" in said.policy.kinds
+    for name, venue in said.venue.items():
+        field = f"venue.{name}.credentials"
+        credentials = read_credentials(venue.credentials, field, path.parent)
+        client = open_client(venue.kind, credentials, venue.url)
+        expect_key(field, venue.kind, client, transfers=transfers, acts=True)
+        sessions[name] = SESSIONS[venue.kind](client, venue_of(name, venue, str(path)))
+    contracts = {c.id: c for s in sessions.values() for c in s.venue.contracts.values()}
+    where = beside(path, said.session.log)
+    since = standing_since(where.with_suffix(".addresses"), said.policy, wall_ms())
+    log = SessionLog(where, contracts, identity(said))
+    house = ExchangeHouse(sessions, gate, Officer(said.policy, since), log, wall_ms)
+    try:
+        house.open()
+    except BaseException:
+        log.close()
+        raise
+    return house
+
+
+def serve_session(path: Path, as_json: bool) -> None:
+    """Serve until it is interrupted; raises `InputError` where the settings cannot be used."""
+    said = read_session_file(path)
+    trading, watching, key = (
+        read_secret(beside(path, getattr(said.session, name)))
+        for name in ("trading_token", "watching_token", "gate_key")
+    )
+    house = open_house(path, said, Gate(key))
+    done = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        done.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    with PaperServer(house, Access(trading, watching), wall_ms, said.session.port) as server:
+        where = {"port": server.port, "venues": sorted(said.venue)}
+        line = json.dumps(where) if as_json else f"session on 127.0.0.1:{server.port}"
+        print(line, flush=True)
+        done.wait()
