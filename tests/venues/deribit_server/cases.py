@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,25 +67,22 @@ async def _run() -> list[Row]:
     return rows
 
 
-class client:
+@asynccontextmanager
+async def client(
+    port: int, key: str = MAIN.client_id, secret: str = MAIN.client_secret
+) -> AsyncIterator[Any]:
     """An unmodified client, sent to a local server by its own settings alone."""
+    from ccxt import pro
 
-    def __init__(
-        self, port: int, key: str = MAIN.client_id, secret: str = MAIN.client_secret
-    ) -> None:
-        from ccxt import pro
-
-        at = f"127.0.0.1:{port}"
-        urls = {"test": {"rest": f"http://{at}", "ws": f"ws://{at}/ws/api/v2"}}
-        keys = {"apiKey": key, "secret": secret, "enableRateLimit": False, "urls": urls}
-        self.one = pro.deribit(keys)
-        self.one.set_sandbox_mode(True)
-
-    async def __aenter__(self) -> Any:
-        return self.one
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.one.close()
+    at = f"127.0.0.1:{port}"
+    urls = {"test": {"rest": f"http://{at}", "ws": f"ws://{at}/ws/api/v2"}}
+    keys = {"apiKey": key, "secret": secret, "enableRateLimit": False, "urls": urls}
+    one = pro.deribit(keys)
+    one.set_sandbox_mode(True)
+    try:
+        yield one
+    finally:
+        await one.close()
 
 
 async def _outcome(tried: Case, trial: Trial) -> str:

@@ -7,12 +7,11 @@ import pytest
 
 from tests.venues import conformance
 
-pytest.importorskip("aiohttp", reason="the extra `live` is not installed")
-pytest.importorskip("ccxt", reason="ccxt is not installed")
-
 
 @pytest.mark.filterwarnings("ignore")
 def test_unmodified_ccxt_does_on_the_local_deribit_what_the_table_says() -> None:
+    pytest.importorskip("aiohttp", reason="the extra `live` is not installed")
+    pytest.importorskip("ccxt", reason="ccxt is not installed")
     from tests.venues.deribit_server import cases
 
     rows = cases.run()

@@ -60,7 +60,7 @@ def test_a_transfer_signed_for_mainnet_that_says_testnet_is_refused_clearly(venu
 
 @pytest.mark.parametrize("mainnet", [False, True])
 def test_an_address_that_nobody_named_does_not_exist(venue: Venue, mainnet: bool) -> None:
-    refused(venue.post({"type": "noop"}, STRANGER, mainnet=mainnet), "does not exist.")
+    refused(venue.post({"type": "noop"}, STRANGER, mainnet=mainnet), "does not exist")
     assert len(venue.house.users.all()) == 2
 
 
@@ -322,7 +322,7 @@ def test_an_agent_whose_name_is_taken_anew_signs_no_more(venue: Venue) -> None:
     for number in (STRANGER, f"{7:064x}"):
         agent = Account.from_key(number).address
         assert venue.post(approve | {"agentAddress": agent})["status"] == "ok"
-    refused(venue.post({"type": "noop"}, STRANGER), "does not exist.")
+    refused(venue.post({"type": "noop"}, STRANGER), "does not exist")
     assert venue.post({"type": "noop"}, f"{7:064x}")["status"] == "ok"
 
 

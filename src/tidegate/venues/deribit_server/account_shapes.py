@@ -7,7 +7,7 @@ equity less options' value and unrealised profit is the balance, as the venue de
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -62,8 +62,8 @@ class _Sums:
 class AccountShapes:
     """The street's accounts as Deribit shows them."""
 
-    def __init__(self, street: Street, market: MarketShapes) -> None:
-        self._street, self._market = street, market
+    def __init__(self, street: Street, market: MarketShapes, users: Mapping[str, int]) -> None:
+        self._street, self._market, self._users = street, market, users
 
     def order_id(self, account: StreetAccount, state: OrderState) -> str:
         """As Deribit writes ids: the currency and a number."""
@@ -75,6 +75,7 @@ class AccountShapes:
         mean = state.average_ticks
         shape: Shape = {
             "order_id": self.order_id(account, state),
+            "user_id": self._users[account.key],
             "order_state": state.state,
             "order_type": "market" if new.ticks is None else "limit",
             "instrument_name": new.symbol,

@@ -70,7 +70,8 @@ class House:
     ) -> None:
         self.street, self.keyring, self.limits, self.wall_ms = street, keyring, limits, wall_ms
         self.market = MarketShapes(street)
-        self.accounts = AccountShapes(street, self.market)
+        users = {key: who.user_id for key, who in keyring.principals.items()}
+        self.accounts = AccountShapes(street, self.market, users)
         self.cancels_on_disconnect: set[str] = set()
         self.sent: list[Any] = []
         self._sessions: dict[str, Session] = {}

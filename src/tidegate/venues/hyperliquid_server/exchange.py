@@ -50,6 +50,11 @@ MAINNET = (
     "Signed for mainnet: refused. This is a paper venue: sign for testnet (source 'b', chain"
     " Testnet), with a key that holds nothing."
 )
+# The venue's own words, and what to do here.
+UNKNOWN = (
+    "does not exist. Here an address exists once it stands in the file of keys or was asked about"
+    " on /info, and signs for testnet."
+)
 
 
 class Refusal(Exception):
@@ -96,7 +101,7 @@ def _signer(house: House, envelope: Envelope, action: Action) -> str:
         if house.users.acting(found) is None:
             meant = signer(envelope, action, "Mainnet")
             known = house.users.acting(meant) is not None
-            raise Refusal(MAINNET if known else f"User or API Wallet {found} does not exist.")
+            raise Refusal(MAINNET if known else f"User or API Wallet {found} {UNKNOWN}")
     except Unsigned:
         raise Refusal("Unable to recover signer.") from None
     return found

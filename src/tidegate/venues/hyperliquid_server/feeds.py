@@ -130,12 +130,12 @@ def _mids(house: House, topic: Subscription) -> Any:
 
 def _best(house: House, topic: Subscription) -> Any:
     coin = info.coin_named(house, topic.coin)
-    return market_shapes.best(coin, info.ladder(house, coin))
+    return market_shapes.best(coin, house.ladder(coin))
 
 
 def _context(house: House, topic: Subscription) -> Any:
     coin = info.coin_named(house, topic.coin)
-    shown = market_shapes.context(coin, house.quote(coin), info.ladder(house, coin))
+    shown = market_shapes.context(coin, house.quote(coin), house.ladder(coin))
     return {"coin": coin.name, "ctx": shown}
 
 

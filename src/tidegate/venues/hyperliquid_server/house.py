@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegate.margin.linear import HyperliquidCross
-from tidegate.model.errors import ensure
+from tidegate.model.errors import InvariantError
 from tidegate.model.events import Event, FundingPaid, LiquidationStarted
 from tidegate.model.times import DAY_MS
 from tidegate.venues.hyperliquid_server.account_shapes import Held
@@ -30,6 +30,7 @@ from tidegate.venues.street.values import (
     Fill,
     FillNews,
     Happened,
+    Ladder,
     Moved,
     NewOrder,
     OrderNews,
@@ -219,8 +220,16 @@ class House:
     def quote(self, coin: Coin) -> Quote:
         """What is shown of a coin."""
         quote = self.street.quote(coin.name)
-        ensure(quote is not None, f"{coin.name}: not on the street")
-        return quote  # type: ignore[return-value]
+        if quote is None:
+            raise InvariantError(f"{coin.name}: not on the street")
+        return quote
+
+    def ladder(self, coin: Coin) -> Ladder:
+        """The book of a coin."""
+        ladder = self.street.ladder(coin.name)
+        if ladder is None:
+            raise InvariantError(f"{coin.name}: not on the street")
+        return ladder
 
     def open(self, address: str) -> User | None:
         """The account of an address, with its money where it is new; None: there are too many."""

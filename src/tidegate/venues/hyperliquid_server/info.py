@@ -18,7 +18,7 @@ from tidegate.venues.hyperliquid_server.house import Desk, House
 from tidegate.venues.hyperliquid_server.listing import MAKER_PPM, TAKER_PPM
 from tidegate.venues.hyperliquid_server.market_shapes import Coin, rate_text
 from tidegate.venues.hyperliquid_server.questions import Question
-from tidegate.venues.street.values import Fill, Ladder, OrderState
+from tidegate.venues.street.values import Fill, OrderState
 
 FILLS_MAX, FUNDINGS_MAX, PRINTS_SHOWN, HISTORY_MAX = 2_000, 500, 10, 2_000
 FOREVER_MS = 2**53
@@ -60,17 +60,10 @@ def coin_named(house: House, name: str | None) -> Coin:
     return coin
 
 
-def ladder(house: House, coin: Coin) -> Ladder:
-    """The book of a coin."""
-    found = house.street.ladder(coin.name)
-    assert found is not None
-    return found
-
-
 def contexts(house: House) -> list[Any]:
     """What is shown of all coins."""
     return [
-        market_shapes.context(coin, house.quote(coin), ladder(house, coin)) for coin in house.coins
+        market_shapes.context(coin, house.quote(coin), house.ladder(coin)) for coin in house.coins
     ]
 
 
@@ -83,7 +76,7 @@ def mids(house: House) -> dict[str, str]:
 def l2_book(house: House, question: Any) -> Any:
     """A book, its levels joined where that is asked for."""
     coin = coin_named(house, question.coin)
-    whole = ladder(house, coin)
+    whole = house.ladder(coin)
     return market_shapes.book(coin, grouped(whole, question.nSigFigs, question.mantissa))
 
 

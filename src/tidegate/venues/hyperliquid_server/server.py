@@ -24,7 +24,13 @@ from tidegate.venues.hyperliquid_server import exchange, info
 from tidegate.venues.hyperliquid_server.connection import Connection
 from tidegate.venues.hyperliquid_server.feeds import Feeds
 from tidegate.venues.hyperliquid_server.house import House
-from tidegate.venues.hyperliquid_server.questions import Message, messages, questions, subscriptions
+from tidegate.venues.hyperliquid_server.questions import (
+    Asked,
+    Message,
+    messages,
+    questions,
+    subscriptions,
+)
 from tidegate.venues.hyperliquid_server.rate_limits import exchange_weight, info_weight
 
 LOOPBACK = "127.0.0.1"
@@ -158,7 +164,8 @@ class HyperliquidServer:
             if said.method == "ping":
                 connection.say(b'{"channel":"pong"}')
             elif said.method == "post" and said.id is not None and said.request is not None:
-                connection.say(_message("post", self._posted(said)))
+                told = {"id": said.id, "response": self._posted(said.request)}
+                connection.say(_message("post", told))
             else:
                 self._subscribe(connection, said)
         except (*UNREADABLE_JSON, info.Unanswerable) as error:
@@ -179,25 +186,19 @@ class HyperliquidServer:
         if first is not None:
             connection.say(first)
 
-    def _posted(self, said: Message) -> Any:
-        assert said.request is not None
-        kind, payload = said.request.type, said.request.payload
+    def _posted(self, request: Asked) -> Any:
+        kind, payload = request.type, request.payload
         try:
             if kind == "action":
-                response = {"type": kind, "payload": self.answer_exchange(payload)}
-            elif kind == "info":
-                asked = questions.decode(payload).type
-                response = {
-                    "type": kind,
-                    "payload": {"type": asked, "data": self.answer_info(payload)},
-                }
-            else:
-                response = {"type": "error", "payload": UNREADABLE}
+                return {"type": kind, "payload": self.answer_exchange(payload)}
+            if kind == "info":
+                said = {"type": questions.decode(payload).type, "data": self.answer_info(payload)}
+                return {"type": kind, "payload": said}
         except TooMany:
-            response = {"type": "error", "payload": "429 Too Many Requests"}
+            return {"type": "error", "payload": "429 Too Many Requests"}
         except (*UNREADABLE_JSON, info.Unanswerable):
-            response = {"type": "error", "payload": f"422 {UNREADABLE}"}
-        return {"id": said.id, "response": response}
+            pass
+        return {"type": "error", "payload": f"422 {UNREADABLE}"}
 
 
 def _why(error: BaseException) -> str:

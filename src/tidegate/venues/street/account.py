@@ -214,7 +214,10 @@ class StreetAccount:
         self._closed.pop(state.id, None)
         self._open[state.id] = state
         self._revisions[state.id] = self._revisions.get(state.id, 0) + 1
-        self._rest(state, instrument)
+        rested = self._rest(state, instrument)
+        if rested.state == "rejected":
+            # It stood before, so that it ends as an order does.
+            self._end(rested, "cancelled", rested.reason)
         return Refused(reason)
 
     def _exchange_id(self, state: OrderState) -> str:

@@ -63,6 +63,7 @@ class Chunk:
     marks: Mapping[InstrumentId, list[int]]
     mids: Mapping[InstrumentId, list[int]]
     traded: Mapping[InstrumentId, list[int]]
+    option_traded: Mapping[InstrumentId, list[int]]
     liquidity: Mapping[InstrumentId, tuple[float, float, float]]
     options: Mapping[InstrumentId, OptionRow]
     option_marks: Mapping[InstrumentId, list[int]]
@@ -77,6 +78,7 @@ class _Drawing:
     marks: dict[InstrumentId, list[int]] = field(default_factory=dict)
     mids: dict[InstrumentId, list[int]] = field(default_factory=dict)
     traded: dict[InstrumentId, list[int]] = field(default_factory=dict)
+    option_traded: dict[InstrumentId, list[int]] = field(default_factory=dict)
     liquidity: dict[InstrumentId, tuple[float, float, float]] = field(default_factory=dict)
     options: dict[InstrumentId, OptionRow] = field(default_factory=dict)
     option_marks: dict[InstrumentId, list[int]] = field(default_factory=dict)
@@ -104,9 +106,8 @@ def draw_chunk(market: Market, step: int) -> Chunk:
         if live and start_ms < live[0].option.expiry_ms:
             _draw_options(drawing, coin, live, coin_settled)
     return Chunk(
-        *(start_ms, ticks, drawing.marks, drawing.mids, drawing.traded),
-        *(drawing.liquidity, drawing.options, drawing.option_marks),
-        drawing.interest,
+        *(start_ms, ticks, drawing.marks, drawing.mids, drawing.traded, drawing.option_traded),
+        *(drawing.liquidity, drawing.options, drawing.option_marks, drawing.interest),
     )
 
 
@@ -174,4 +175,4 @@ def _draw_options(drawing: _Drawing, coin: str, live: list[Listed], coin_settled
         sides = rng.integers(0, 2, index.size) * 2 - 1
         held = market.options.coin(coin).coin.interest_coins * thin**0.5
         drawing.interest[option.id] = int(held / float(option.lot))
-        drawing.traded[option.id] = (lots * sides).tolist()
+        drawing.option_traded[option.id] = (lots * sides).tolist()

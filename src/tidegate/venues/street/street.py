@@ -315,26 +315,27 @@ class Street:
     def _mark_options(self, chunk: Chunk, place: int) -> list[InstrumentId]:
         moved = []
         for name, marks in chunk.option_marks.items():
-            mark = marks[place]
-            live = not expired(self._market.instruments[name], self._board.now_ms)
-            if mark != self._board.marks[name]:
+            mark, mid = marks[place], max(marks[place], 1)
+            if expired(self._market.instruments[name], self._board.now_ms):
+                mid = 0
+            if mark != self._board.marks[name] or mid != self._board.mid(name):
                 moved.append(name)
-            self._board.price(name, mark, max(mark, 1) if live else 0)
+                self._board.price(name, mark, mid)
         return moved
 
     def _trade(self, chunk: Chunk, row: int, moved: list[InstrumentId]) -> list[Trade]:
         """The market's trades, and what stands at prices through which a quote moved."""
+        traded = [(name, lots[row]) for name, lots in chunk.traded.items()]
+        if (row + 1) % OPTION_TICKS == 0:
+            place = row // OPTION_TICKS
+            traded += [(name, lots[place]) for name, lots in chunk.option_traded.items()]
         found: list[Trade] = []
-        for name, lots in chunk.traded.items():
-            option = name in chunk.option_marks
-            if option and (row + 1) % OPTION_TICKS:
-                continue
-            traded = lots[row // OPTION_TICKS if option else row]
-            if traded:
-                best = self._depth(self._market.instruments[name]).best(1 if traded > 0 else -1)
+        for name, lots in traded:
+            if lots:
+                best = self._depth(self._market.instruments[name]).best(1 if lots > 0 else -1)
                 if best is not None:
-                    found.append((name, best, traded))
-                    self._print(name, best, traded)
+                    found.append((name, best, lots))
+                    self._print(name, best, lots)
         resting = {name for account in self._accounts.values() for name in account.resting()}
         for name in moved:
             if name in resting:
