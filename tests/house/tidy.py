@@ -64,6 +64,7 @@ NETWORK_DOORS = frozenset(
         "venues/remote",
         "venues/hyperliquid_server/connection",
         "venues/hyperliquid_server/server",
+        "venues/deribit_server/server",
         "history/intake/public_http",
         "backtest/sweep/cluster",
     )

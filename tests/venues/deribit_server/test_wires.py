@@ -73,6 +73,20 @@ def test_http_takes_queries_and_json_and_says_errors_by_status() -> None:
     tried(test)
 
 
+def test_a_page_of_another_site_and_another_name_of_this_machine_are_refused() -> None:
+    async def test(house: Held, at: str, client: Any) -> None:
+        url = f"http://{at}/api/v2/public/test"
+        pages = ("https://example.org", "null", "http://127.0.0.1.example.org", "http://[")
+        for headers in (*({"Origin": page} for page in pages), {"Host": "example.org"}):
+            async with client.get(url, headers=headers) as got:
+                assert got.status == 403
+        for headers in ({"Origin": f"http://{at}"}, {"Host": at.replace("127.0.0.1", "localhost")}):
+            async with client.get(url, headers=headers) as got:
+                assert got.status == 200
+
+    tried(test)
+
+
 def test_a_socket_beyond_its_rate_is_told_and_closed() -> None:
     import aiohttp
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
 import time
@@ -15,7 +14,7 @@ from tidegate.venues.deribit_server.accounts import Credentials, Keyring, creden
 from tidegate.venues.deribit_server.contracts import VENUES, market_terms, street_terms
 from tidegate.venues.deribit_server.credits import Limits
 from tidegate.venues.deribit_server.house import House
-from tidegate.venues.deribit_server.server import HOST, REST, WEBSOCKET, Server
+from tidegate.venues.deribit_server.server import HOST, REST, WEBSOCKET, run
 from tidegate.venues.paper_arguments import Asked
 from tidegate.venues.street.clock import Clock, RunningClock
 from tidegate.venues.street.market import Market, make_market
@@ -37,7 +36,7 @@ class Opened:
 def serve(asked: Asked) -> None:
     """Serve until the market ends; raises `InputError` where it cannot."""
     opened = open_house(asked)
-    asyncio.run(_serve(opened, asked))
+    run(opened.house, asked.port, lambda port: _say(opened, asked, port))
 
 
 def open_house(asked: Asked) -> Opened:
@@ -60,16 +59,14 @@ def house(market: Market, clock: Clock, held: Iterable[Credentials], limits: Lim
     return House(street, Keyring(keys), limits)
 
 
-async def _serve(opened: Opened, asked: Asked) -> None:
+def _say(opened: Opened, asked: Asked, port: int) -> None:
     street = opened.house.street
-    async with Server(opened.house, asked.port) as server:
-        where = {
-            "rest": f"http://{HOST}:{server.port}{REST}",
-            "websocket": f"ws://{HOST}:{server.port}{WEBSOCKET}",
-            "credentials": str(opened.path),
-            "begin_ms": street.market.begin_ms,
-            "end_ms": street.end_ms,
-        }
-        words = f"paper Deribit on {where['rest']} and {where['websocket']}; keys in {opened.path}"
-        print(json.dumps(where) if asked.as_json else words, flush=True)
-        await server.until(lambda: street.now_ms + street.market.terms.tick_ms > street.end_ms)
+    where = {
+        "rest": f"http://{HOST}:{port}{REST}",
+        "websocket": f"ws://{HOST}:{port}{WEBSOCKET}",
+        "credentials": str(opened.path),
+        "begin_ms": street.market.begin_ms,
+        "end_ms": street.end_ms,
+    }
+    words = f"paper Deribit on {where['rest']} and {where['websocket']}; keys in {opened.path}"
+    print(json.dumps(where) if asked.as_json else words, flush=True)

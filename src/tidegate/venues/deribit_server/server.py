@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import itertools
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +21,9 @@ from tidegate.venues.deribit_server.session import Session
 
 HOST, REST, WEBSOCKET = "127.0.0.1", "/api/v2/", "/ws/api/v2"
 LOOK_S, CONNECTIONS_MAX, SEND_S = 0.1, 32, 10.0
-OK, REFUSED = 200, 400
+OK, REFUSED, HTTP_FORBIDDEN = 200, 400, 403
+_OURS = re.compile(r"(https?://)?(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
@@ -36,7 +39,7 @@ class Server:
         self.port = 0
 
     async def __aenter__(self) -> Server:
-        app = web.Application(client_max_size=BODY_MAX)
+        app = web.Application(client_max_size=BODY_MAX, middlewares=[web.middleware(_from_here)])
         app.router.add_get(WEBSOCKET, self._connected)
         app.router.add_post(REST.rstrip("/"), self._posted)
         app.router.add_get(REST + "{method:.*}", self._got)
@@ -62,9 +65,10 @@ class Server:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def until(self, over: Callable[[], bool]) -> None:
-        """Serve until something is over; what fails while time passes is raised here."""
-        while not over():
+    async def to_the_end(self) -> None:
+        """Serve until the market ends; what fails while its time passes is raised here."""
+        street = self._house.street
+        while street.now_ms + street.market.terms.tick_ms <= street.end_ms:
             if self._looking is not None and self._looking.done():
                 self._looking.result()
             await asyncio.sleep(LOOK_S)
@@ -170,6 +174,26 @@ async def _write(socket: web.WebSocketResponse, session: Session, waiting: async
     with suppress(TimeoutError, ConnectionError):
         closing = socket.close(code=WSCloseCode.POLICY_VIOLATION, message=session.dropped.encode())
         await asyncio.wait_for(closing, SEND_S)
+
+
+def run(house: House, port: int, say: Callable[[int], None]) -> None:
+    """Serve a house until its market ends, and say at which port once it stands."""
+
+    async def serve() -> None:
+        async with Server(house, port) as server:
+            say(server.port)
+            await server.to_the_end()
+
+    asyncio.run(serve())
+
+
+async def _from_here(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what reached us under another name, or was sent by a page of another site, so that no
+    page in a browser reaches paper accounts."""
+    names = request.headers.get("Host", ""), request.headers.get("Origin", "http://localhost")
+    if not all(_OURS.fullmatch(name) for name in names):
+        return web.Response(status=HTTP_FORBIDDEN)
+    return await handler(request)
 
 
 def _is_loopback(host: str) -> bool:
