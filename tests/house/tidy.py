@@ -62,6 +62,8 @@ NETWORK_DOORS = frozenset(
     for path in (
         "venues/paper_server",
         "venues/remote",
+        "venues/exchanges/client",
+        "venues/hyperliquid_server/command",
         "venues/hyperliquid_server/connection",
         "venues/hyperliquid_server/server",
         "venues/deribit_server/server",

@@ -55,9 +55,8 @@ REFUSED_PAUSE_MS = HOUR_MS
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a cycle decides with: the programmes for a better book, of which the mandate names one,
-    and for distress; and whether it may cut positions at all (a switch for measuring what cutting
-    is worth)."""
+    """What a cycle decides with: programmes for a better book, of which the mandate names one, and
+    for distress; and whether it may cut at all (a switch for measuring what cutting is worth)."""
 
     allocate: Callable[[Question], Answer] = allocate
     relieve: Callable[[Question, Threat], Answer] = relieve
@@ -181,10 +180,7 @@ class Cycle:
     def step(self, ts_ms: int, since_ms: int | None = None) -> None:
         """Decide at a time, if it is on the grid or an account calls for it, and nothing is being
         carried out; an account that must be cut ends a plan that was made before that was known.
-
-        `since_ms` is the time of the step before where time is not given out in whole steps: a
-        grid time that has passed since then counts as now.
-        """
+        A grid time that has passed since `since_ms`, the step before, counts as now."""
         terms = self._terms_at(ts_ms)
         purpose = terms.mandate.mandate
         on_grid = self._strikes(purpose.decision_interval_s, ts_ms, since_ms)

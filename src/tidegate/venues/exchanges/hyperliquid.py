@@ -7,7 +7,7 @@ approval's expiry is refused there, and a cloid that is unknown after that will 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from tidegate.model.replies import (
     Armed,
     ArmReply,
     Device,
+    Entry,
     NotTaken,
     OrderReply,
     OrderState,
@@ -221,7 +222,9 @@ class HyperliquidSession:
             return now_ms
         return TransferStatus(transfer.id, "accepted", now_ms)
 
-    def news(self, since_ms: int, ours: Mapping[str, str]) -> tuple[News, ...] | Unclear:
+    def news(
+        self, since_ms: int, ours: Mapping[str, str], known: Sequence[Entry] = ()
+    ) -> tuple[News, ...] | Unclear:
         """Fills, funding, and money that came or left; a page that is full is gone on with."""
         found: list[News] = []
         readers: tuple[tuple[str, Any, Callable[[Any], News | None]], ...] = (
