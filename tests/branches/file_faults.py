@@ -130,12 +130,12 @@ def consent_is_signed_by_nobody(place: Place) -> None:
 
 @provokes(
     "execution/secret_file.py",
-    "read_secret: except OSError",
+    "read_private: except OSError",
     "read_secret: except ValueError",
     "read_secret: raise InputError",
     "_check_owner: raise InputError",
     "_check_owner: raise InputError 2",
-    "write_secret: except OSError",
+    "write_private: except OSError",
 )
 def secret_cannot_be_used(place: Place) -> None:
     path = place.folder / "secret"
@@ -156,7 +156,7 @@ def secret_cannot_be_used(place: Place) -> None:
         read_secret(place.folder / "none")
 
 
-@provokes("execution/secret_file.py", "write_secret: except OSError 2")
+@provokes("execution/secret_file.py", "write_private: except OSError 2")
 def disk_is_full_while_a_secret_is_written(place: Place) -> None:
     path = place.folder / "secret"
     place.patch.setattr("os.fsync", FULL)

@@ -26,7 +26,7 @@ from tidegate.execution.secret_file import write_secret
 from tidegate.model.errors import InputError
 from tidegate.model.replies import NotTaken, Unclear
 from tidegate.risk.gate import ApprovalError
-from tidegate.venues import kill_command, paper_server, wire
+from tidegate.venues import kill_command, paper_arguments, paper_server, wire
 from tidegate.venues.paper import PaperVenues
 from tidegate.venues.paper_market import paper_house, read_paper_file
 from tidegate.venues.paper_server import Access, PaperServer
@@ -343,3 +343,13 @@ def user_of_the_process_has_no_name(place: Place) -> None:
     """As in a container that runs under a bare number."""
     place.patch.setattr("os.getuid", lambda: 2**31 - 7)
     assert kill_command.this_user() == f"user {2**31 - 7}"
+
+
+@provokes("venues/paper_arguments.py", "server: except ModuleNotFoundError", "server: raise ")
+def server_or_its_library_is_not_installed(place: Place) -> None:
+    place.patch.setitem(paper_arguments.SERVERS, "gone", "tidegate.venues.gone")
+    with pytest.raises(ModuleNotFoundError, match=r"tidegate\.venues\.gone"):
+        paper_arguments.server("gone")
+    place.patch.setitem(paper_arguments.SERVERS, "bare", "no_such_library.at_all")
+    with pytest.raises(InputError, match=r"install tidegate\[live\]"):
+        paper_arguments.server("bare")

@@ -22,6 +22,7 @@ MANY_PARAMETERS: dict[str, int] = {
     "src/tidegate/history/forecast_arguments.py::command.forecast": 9,
     "src/tidegate/history/intake/data_arguments.py::_import": 7,
     "src/tidegate/history/intake/data_arguments.py::_fetch": 8,
+    "src/tidegate/venues/paper_arguments.py::paper": 10,
 }
 
 

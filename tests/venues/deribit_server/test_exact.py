@@ -137,3 +137,35 @@ def test_an_option_moves_balance_by_its_premium_and_equity_by_its_value() -> Non
     assert said["balance"] * unit == 100 * unit - position.cost - fee * unit
     assert said["options_value"] * unit == value
     assert said["equity"] == said["balance"] + said["options_value"]
+
+
+@given(
+    st.booleans(),
+    st.integers(1_000, 45_000),
+    st.sampled_from(["BTC-PERPETUAL", "BTC_USDC-PERPETUAL"]),
+)
+@settings(max_examples=12, deadline=None)
+def test_liquidation_price_is_the_first_mark_at_which_the_rule_finds_too_little(
+    buys: bool, lots: int, symbol: str
+) -> None:
+    through = held()
+    one = through.house.known(symbol)
+    size = 10 * lots if one.inverse else lots
+    through.account.place(NewOrder(symbol, size if buys else -size, None))
+    said = exactly(through, "private/get_position", instrument_name=symbol)
+    marks, book = through.house.street.board().marks, through.account.venue(one.venue)
+    rule, away = through.house.street.rule(one.venue), -1 if buys else 1
+
+    def dies(ticks: int) -> bool:
+        equity, maintenance = rule.health_at(book, {**marks, one.id: ticks})
+        return equity < maintenance
+
+    if said["estimated_liquidation_price"] is None:
+        assert not dies(1 if buys else 10 * marks[one.id])
+    else:
+        ticks = int(said["estimated_liquidation_price"] / one.tick)
+        assert dies(ticks)
+        assert not dies(ticks - away)
+        summary = exactly(through, "private/get_account_summary", currency=one.settle)
+        ratio = summary["estimated_liquidation_ratio"]
+        assert abs(ratio * marks[one.id] - ticks) < Decimal("0.01")

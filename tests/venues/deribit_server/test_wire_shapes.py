@@ -14,7 +14,6 @@ from tests.venues.deribit_server.houses import Held, held
 
 PERP, LINEAR = "BTC-PERPETUAL", "ETH_USDC-PERPETUAL"
 BLOCKS = {"block_trade_commission", "block_trade_min_trade_amount", "block_trade_tick_size"}
-RATIOS = {"estimated_liquidation_ratio", "estimated_liquidation_ratio_map"}
 Ask = Callable[[Held], Any]
 
 
@@ -60,7 +59,7 @@ def chart(house: Held) -> Any:
 
 
 # File, the way to the fields in it, ours, and what ours has not: no block trades, no quotas said in
-# the summary, no mail, no ratio of liquidation, which the street's rules do not compute.
+# the summary, no mail.
 SHAPES: list[tuple[str, tuple[str | int, ...], Ask, set[str]]] = [
     (
         "http_get_instrument.json",
@@ -93,7 +92,7 @@ SHAPES: list[tuple[str, tuple[str | int, ...], Ask, set[str]]] = [
         "http_get_account_summaries.json",
         ("result", "summaries", 0),
         lambda h: h.ask("private/get_account_summaries")["summaries"][0],
-        RATIOS | {"fees", "limits"},
+        {"fees", "limits"},
     ),
     ("ws_order_buy_response.json", ("result", "order"), placed, set()),
     ("ws_order_cancel_response.json", ("result",), cancelled, set()),

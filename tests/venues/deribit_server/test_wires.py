@@ -29,7 +29,7 @@ def tried(test: Tried, passing_s: float = 0.05) -> None:
 
     async def run() -> None:
         async with served(passing_s) as (house, port), aiohttp.ClientSession() as client:
-            await asyncio.wait_for(test(house, f"127.0.0.1:{port}", client), 30)
+            await asyncio.wait_for(test(house, f"127.0.0.1:{port}", client), 120)
 
     asyncio.run(run())
 

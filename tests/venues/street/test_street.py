@@ -275,6 +275,29 @@ def test_books_are_the_sum_of_fills_and_payments_whatever_is_placed(moves: list)
         assert moved == held_cost - costs[venue] - paid[venue]
 
 
+def test_bars_of_a_minute_are_of_ended_minutes_within_those_of_five() -> None:
+    held, clock = street()
+    name = held.name(PERP)
+    seen: list[int] = []
+    for _ in range(150):
+        clock.pass_ms(1_000)
+        held.advance()
+        seen.append(held.board().mid(name))
+    bars = held.minute_bars(PERP, held.market.begin_ms, held.now_ms)
+    assert [bar.open_ms - held.market.begin_ms for bar in bars] == [0, MINUTE_MS]
+    for bar, part in zip(bars, (seen[:60], seen[60:120]), strict=True):
+        shown = (bar.open, bar.high, bar.low, bar.close)
+        assert shown == (part[0], max(part), min(part), part[-1])
+    prints = held.prints(PERP, 0, 1_000)
+    first = [p for p in prints if p.ts_ms <= held.market.begin_ms + MINUTE_MS]
+    assert sum(abs(p.lots) for p in first) == bars[0].lots
+    hour = held.bars(PERP, held.now_ms - HOUR_MS, held.now_ms)
+    fine = held.minute_bars(PERP, hour[0].open_ms, hour[0].open_ms + 4 * MINUTE_MS)
+    assert len(fine) == 5
+    assert (max(b.high for b in fine), min(b.low for b in fine)) == (hour[0].high, hour[0].low)
+    assert fine[-1].close == hour[0].close
+
+
 def test_clocks_run_at_their_speed_and_refuse_what_is_none() -> None:
     passed = [0]
     clock = RunningClock(1_000, 60.0, lambda: passed[0])

@@ -23,6 +23,7 @@ from tidegate.venues.deribit_server.figures import (
     price,
     shown,
 )
+from tidegate.venues.deribit_server.liquidation import liquidation_ticks
 from tidegate.venues.deribit_server.market_shapes import (
     LEVERAGE,
     MarketShapes,
@@ -177,8 +178,12 @@ class AccountShapes:
             coins = money(int(size), one.base) if one.inverse else amount(one, abs(held.lots))
             signed = coins if held.lots >= 0 else -coins
             funding = self._settlements.funding(account.key).get(one.id, 0)
-            perpetual = {"leverage": LEVERAGE, "realized_funding": money(funding, one.settle)}
-            return shape | {"size_currency": signed} | perpetual
+            return shape | {
+                "size_currency": signed,
+                "leverage": LEVERAGE,
+                "realized_funding": money(funding, one.settle),
+                "estimated_liquidation_price": self._dies_at(account, one),
+            }
         greeks = self._street.greeks(one.symbol)
         size_coins = float(amount(one, held.lots))
         scaled = {n: shown(getattr(greeks, n) * size_coins) for n in GREEKS[1:]} if greeks else {}
@@ -230,6 +235,7 @@ class AccountShapes:
                 f"options_{n}_map": {index: shown(g[n]) for index, g in sums.greeks.items()}
                 for n in GREEKS[1:]
             },
+            **self._ratios(account, venue),
             "fee_balance": Decimal(0),
             "spot_reserve": Decimal(0),
             "additional_reserve": Decimal(0),
@@ -241,6 +247,33 @@ class AccountShapes:
 
     def _known(self, symbol: str) -> Instrument:
         return self._street.market.instruments[self._street.name(symbol)]
+
+    def _dies_at(self, account: StreetAccount, one: Instrument) -> Decimal | None:
+        """The mark at which the account is below maintenance; None where there is none, and where
+        options are held, whose marks would move too."""
+        book, marks = account.venue(one.venue), self._street.board().marks
+        every = (self._street.market.instruments[name] for name in book.positions)
+        if any(isinstance(held, Option) for held in every):
+            return None
+        ticks = liquidation_ticks(self._street.rule(one.venue), book, marks, one)
+        return None if ticks is None else price(one, ticks)
+
+    def _ratios(self, account: StreetAccount, venue: str) -> Shape:
+        """Liquidation price over mark by index, and the one nearest to 1; 0 and none where no
+        perpetual's price brings it. Nothing is said where options are held."""
+        names, marks = account.venue(venue).positions, self._street.board().marks
+        held = [self._street.market.instruments[name] for name in names]
+        if any(isinstance(one, Option) for one in held):
+            return {}
+        found: dict[str, Decimal] = {}
+        for one in held:
+            if (dies_at := self._dies_at(account, one)) is not None:
+                found[self._market.index(one).symbol] = dies_at / price(one, marks[one.id])
+        nearest = min(found.values(), key=lambda ratio: abs(ratio - 1), default=Decimal(0))
+        return {
+            "estimated_liquidation_ratio": shown(Fraction(nearest)),
+            "estimated_liquidation_ratio_map": {n: shown(Fraction(r)) for n, r in found.items()},
+        }
 
     def _required(self, one: Instrument, held: Position) -> tuple[int, int]:
         """Initial and maintenance margin of one position by the venue's rule."""

@@ -24,9 +24,8 @@ LONG_NAMES = {"BTC": "Bitcoin", "ETH": "Ethereum", "USDC": "USD Coin"}
 # A deposit's confirmations are the venue's; none can be made here.
 KINDS = ("future", "option", "any")
 COUNT_MAX, COUNT, BOOK_LEVELS = 1_000, 10, 20
-BAR_MINUTES = 5
-RESOLUTIONS = {str(m): m for m in (5, 10, 15, 30, 60, 120, 180, 360, 720)} | {"1D": 1_440}
-BARS_MAX = 5_000
+RESOLUTIONS = {str(m): m for m in (1, 3, 5, 10, 15, 30, 60, 120, 180, 360, 720)} | {"1D": 1_440}
+BAR_MINUTES, BARS_MAX = 5, 5_000
 METHODS: dict[str, Callable[[Any, Session, Params], Any]] = {}
 
 
@@ -174,7 +173,9 @@ def _chart(house: House, session: Session, params: Params) -> Shape:
     first = first // width * width
     if (last - first) // width > BARS_MAX:
         raise bad_param("start_timestamp", f"expected at most {BARS_MAX} bars")
-    bars = _wider(house.street.bars(one.symbol, first, last), width)
+    # Bars of five minutes are the world's own; finer ones are drawn anew.
+    fine = house.street.minute_bars if minutes < BAR_MINUTES else house.street.bars
+    bars = _wider(fine(one.symbol, first, last), width)
     names = ("open", "high", "low", "close")
     columns = {name: [price(one, getattr(bar, name)) for bar in bars] for name in names}
     usd = [_usd(one, b) for b in bars]

@@ -78,7 +78,9 @@ def _placed(house: House, session: Session, account: StreetAccount, new: NewOrde
     state = account.place(new)
     if state.state == "rejected":
         raise because(state.reason)
-    session.orders.add(state.id)
+    if state.state == "open":
+        session.orders &= {one.id for one in account.open_orders()}
+        session.orders.add(state.id)
     return _with_trades(house, account, state, after)
 
 

@@ -92,8 +92,7 @@ def draw_chunk(market: Market, step: int) -> Chunk:
     ticks = market.paths.step_ms // market.terms.tick_ms
     drawing = _Drawing(market, step, ticks)
     for coin, path in market.index_paths.items():
-        rng = stream(market.terms.seed, f"street {coin} {step}")
-        drawing.noises[coin] = rng.standard_normal(ticks)
+        drawing.noises[coin] = noise(market, coin, step)
         bar = (path.open[step], path.high[step], path.low[step], path.close[step])
         drawing.indices[coin] = way(drawing.noises[coin], *map(float, bar))
     for name, (index, coin) in market.indices.items():
@@ -115,23 +114,42 @@ def _ticks(prices: FloatArray, priced: Index | Perpetual | Option) -> list[int]:
     return list(np.maximum(nearest_ticks(prices, priced.tick), 1).tolist())
 
 
+def noise(market: Market, coin: str, step: int) -> FloatArray:
+    """What shakes all prices of a coin within a step, (ticks)."""
+    rng = stream(market.terms.seed, f"street {coin} {step}")
+    return rng.standard_normal(market.paths.step_ms // market.terms.tick_ms)
+
+
+def middles(market: Market, perpetual: Perpetual, world: str, step: int) -> list[int]:
+    """A perpetual's middle at the ends of a step's ticks."""
+    paths = market.paths
+    bar = (column[world][step] for column in (paths.open, paths.high, paths.low, paths.close))
+    return _ticks(way(noise(market, perpetual.base, step), *map(float, bar)), perpetual)
+
+
+def market_trades(market: Market, perpetual: Perpetual, world: str, step: int) -> NDArray[np.int64]:
+    """Signed lots of a perpetual that the market trades in each tick of a step."""
+    paths = market.paths
+    price = float(paths.close[world][max(step - 1, 0)])
+    rng = stream(market.terms.seed, f"street trades {perpetual.id} {step}")
+    lots = float(paths.volume_usd[world][step]) / usd_per_lot(perpetual, price)
+    return trades(rng, paths.step_ms // market.terms.tick_ms, lots)
+
+
 def _draw_perpetual(drawing: _Drawing, perpetual: Perpetual, world: str) -> None:
-    paths, step, name = drawing.market.paths, drawing.step, perpetual.id
-    noise = drawing.noises[perpetual.base]
+    market, step, name = drawing.market, drawing.step, perpetual.id
+    paths, own = market.paths, drawing.noises[perpetual.base]
     before = paths.mark_close[world][max(step - 1, 0)]
     mark = (before, paths.mark_high[world][step], paths.mark_low[world][step])
     high, low = max(mark[0], mark[1]), min(mark[0], mark[2])
-    marks = way(noise, float(before), float(high), float(low), float(paths.mark_close[world][step]))
-    bar = (column[world][step] for column in (paths.open, paths.high, paths.low, paths.close))
+    marks = way(own, float(before), float(high), float(low), float(paths.mark_close[world][step]))
     drawing.marks[name] = _ticks(marks, perpetual)
-    drawing.mids[name] = _ticks(way(noise, *map(float, bar)), perpetual)
+    drawing.mids[name] = middles(market, perpetual, world, step)
     price = float(paths.close[world][max(step - 1, 0)])
-    rng = stream(drawing.market.terms.seed, f"street trades {name} {step}")
-    lots = float(paths.volume_usd[world][step]) / usd_per_lot(perpetual, price)
-    usd = drawing.market.interest_usd[world]
+    usd = market.interest_usd[world]
     drawing.interest[name] = int(usd / usd_per_lot(perpetual, price))
-    drawing.traded[name] = trades(rng, drawing.ticks, lots).tolist()
-    volume, vol = drawing.market.liquidity[world]
+    drawing.traded[name] = market_trades(market, perpetual, world, step).tolist()
+    volume, vol = market.liquidity[world]
     spread = float(paths.half_spread[world][max(step - 1, 0)])
     amount = float(volume[step]) * amount_per_usd(perpetual, price)
     drawing.liquidity[name] = (amount, float(vol[step]), spread)

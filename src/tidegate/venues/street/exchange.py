@@ -75,6 +75,7 @@ class StreetExchange(RestingExchange):
 
     def rest(self, order: LimitOrder, reduce_only: bool) -> None:
         """Put an order into its queue, or refuse it."""
+        self._reducing &= {one.order for queue in self._queues.values() for one in queue}
         if reduce_only:
             self._reducing.add(order.id)
         self._hear(self._rest(order))

@@ -195,6 +195,10 @@ class Street:
         """Five-minute bars that begin within the times and have ended; none of options."""
         return self._past.bars(self._names.get(symbol, ""), first_ms, last_ms, self.now_ms)
 
+    def minute_bars(self, symbol: str, first_ms: int, last_ms: int) -> list[Bar]:
+        """Bars of a minute that begin within the times and have ended; none of options."""
+        return self._past.minutes(self._names.get(symbol, ""), first_ms, last_ms, self.now_ms)
+
     def funding_history(self, symbol: str, first_ms: int, last_ms: int) -> tuple[FundingPrint, ...]:
         """Funding prints with stamps within the times, up to now."""
         return self._past.funding(self._names.get(symbol, ""), first_ms, last_ms, self.now_ms)

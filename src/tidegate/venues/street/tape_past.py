@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidegate.model.instruments import InstrumentId
-from tidegate.model.times import DAY_MS
+from tidegate.model.times import DAY_MS, MINUTE_MS
 from tidegate.model.units import nearest_ticks
 from tidegate.simulation.world.arrays import FloatArray
-from tidegate.venues.street.chunk import usd_per_lot
+from tidegate.venues.street.chunk import market_trades, middles, usd_per_lot
 from tidegate.venues.street.listings import Listing
 from tidegate.venues.street.market import Market
 from tidegate.venues.street.values import Bar, FundingPrint
@@ -47,6 +47,29 @@ class Past:
         first = max(0, -(-(first_ms - paths.start_ms) // paths.step_ms))
         last = min(last_ms - paths.start_ms, now_ms - paths.start_ms - paths.step_ms)
         return list(self._bars(listing, first, last // paths.step_ms + 1))
+
+    def minutes(self, name: InstrumentId, first_ms: int, last_ms: int, now_ms: int) -> list[Bar]:
+        """Bars of a minute that begin within the times and have ended, of middles; none of
+        options."""
+        listing, paths = self._listings.get(name), self._market.paths
+        if listing is None:
+            return []
+        first = max(0, (first_ms - paths.start_ms) // paths.step_ms)
+        last = min((min(last_ms, now_ms) - paths.start_ms) // paths.step_ms, paths.steps - 1)
+        every = (bar for step in range(first, last + 1) for bar in self._minutes(listing, step))
+        latest = min(last_ms, now_ms - MINUTE_MS)
+        return [bar for bar in every if first_ms <= bar.open_ms <= latest]
+
+    def _minutes(self, listing: Listing, step: int) -> Iterator[Bar]:
+        market, per_minute = self._market, MINUTE_MS // self._market.terms.tick_ms
+        of = market, listing.instrument, listing.world, step
+        ticks, lots = middles(*of), np.abs(market_trades(*of))
+        begin_ms = market.paths.start_ms + step * market.paths.step_ms
+        for place in range(0, len(ticks), per_minute):
+            part = ticks[place : place + per_minute]
+            traded = int(lots[place : place + per_minute].sum())
+            open_ms = begin_ms + place * market.terms.tick_ms
+            yield Bar(open_ms, part[0], max(part), min(part), part[-1], traded)
 
     def day(self, name: InstrumentId, now_ms: int) -> DayFigures | None:
         """The last day's figures; None of options."""
