@@ -62,11 +62,11 @@ NETWORK_DOORS = frozenset(
     for path in (
         "venues/paper_server",
         "venues/remote",
+        "venues/deribit_server/server",
         "venues/exchanges/client",
         "venues/hyperliquid_server/command",
         "venues/hyperliquid_server/connection",
         "venues/hyperliquid_server/server",
-        "venues/deribit_server/server",
         "history/intake/public_http",
         "backtest/sweep/cluster",
     )

@@ -199,6 +199,43 @@ def test_a_reader_that_does_not_read_is_dropped_when_its_queue_is_full() -> None
     assert asyncio.run(whole()) == (True, True)
 
 
+def test_a_reader_that_takes_nothing_for_long_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SEND_MAX_S", 0.01)
+
+    async def whole() -> bool:
+        stuck: Any = Stuck()
+        one = connection.Connection(stuck, stuck)
+        one.say(b"{}")
+        await asyncio.wait_for(one.run(), 10)
+        return bool(stuck.aborted)
+
+    assert asyncio.run(whole())
+
+
+class Taking:
+    """A socket that takes everything."""
+
+    async def send_str(self, text: str) -> None:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_a_sender_that_is_cancelled_as_a_message_comes_ends(steps: int) -> None:
+    async def whole() -> bool:
+        taking: Any = Taking()
+        one = connection.Connection(taking, taking)
+        sender = asyncio.create_task(one.run())
+        await asyncio.sleep(0.001)
+        one.say(b"{}")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        sender.cancel()
+        done, _ = await asyncio.wait({sender}, timeout=1)
+        return sender in done
+
+    assert asyncio.run(whole())
+
+
 @pytest.mark.soak
 def test_a_client_that_asks_and_never_reads_is_dropped_and_the_server_serves_on() -> None:
     venue = Venue()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
 import time
@@ -14,7 +13,7 @@ from tidegate.venues.hyperliquid_server import listing
 from tidegate.venues.hyperliquid_server.house import House
 from tidegate.venues.hyperliquid_server.keys import addresses
 from tidegate.venues.hyperliquid_server.rate_limits import BUFFER, WEIGHT_A_MINUTE, Weights
-from tidegate.venues.hyperliquid_server.server import LOOPBACK, TICK_S, serving
+from tidegate.venues.hyperliquid_server.server import LOOPBACK, serve_to_the_end
 from tidegate.venues.paper_arguments import Asked
 from tidegate.venues.street.clock import RunningClock
 from tidegate.venues.street.market import MarketTerms, make_market
@@ -29,7 +28,7 @@ def serve(asked: Asked) -> None:
     """Serve until the market ends; raises `InputError` where it cannot."""
     path = asked.credentials or Path(tempfile.mkdtemp(prefix="tidegate-")) / KEYS
     house = open_house(asked, path, _wall_ms)
-    asyncio.run(_serve(house, asked, path))
+    serve_to_the_end(house, asked.port, lambda port: _tell(house, asked, path, port))
 
 
 def open_house(asked: Asked, path: Path, wall_ms: Callable[[], int]) -> House:
@@ -46,21 +45,16 @@ def open_house(asked: Asked, path: Path, wall_ms: Callable[[], int]) -> House:
     return house
 
 
-async def _serve(house: House, asked: Asked, path: Path) -> None:
-    street = house.street
-    async with serving(house, asked.port) as served:
-        where = {
-            "rest": f"http://{LOOPBACK}:{served.port}",
-            "websocket": f"ws://{LOOPBACK}:{served.port}/ws",
-            "credentials": str(path),
-            "begin_ms": street.market.begin_ms,
-            "end_ms": street.end_ms,
-        }
-        words = f"paper Hyperliquid on {where['rest']} and {where['websocket']}; keys in {path}"
-        print(json.dumps(where) if asked.as_json else words, flush=True)
-        while street.now_ms + street.market.terms.tick_ms <= street.end_ms:
-            served.check()
-            await asyncio.sleep(TICK_S)
+def _tell(house: House, asked: Asked, path: Path, port: int) -> None:
+    where = {
+        "rest": f"http://{LOOPBACK}:{port}",
+        "websocket": f"ws://{LOOPBACK}:{port}/ws",
+        "credentials": str(path),
+        "begin_ms": house.street.market.begin_ms,
+        "end_ms": house.street.end_ms,
+    }
+    words = f"paper Hyperliquid on {where['rest']} and {where['websocket']}; keys in {path}"
+    print(json.dumps(where) if asked.as_json else words, flush=True)
 
 
 def _wall_ms() -> int:

@@ -15,7 +15,7 @@ from tidegate.model.times import MINUTE_MS
 from tidegate.venues.hyperliquid_server.questions import Subscription
 
 QUEUE_MAX = 512
-SILENCE_MAX_S = 60.0
+SILENCE_MAX_S, SEND_MAX_S = 60.0, 10.0
 MESSAGES_A_MINUTE = 2000
 
 
@@ -52,11 +52,18 @@ class Connection:
         return len(self._heard_ms) > MESSAGES_A_MINUTE
 
     async def run(self) -> None:
-        """Send what is queued; a client to whom nothing was said for a minute is closed."""
+        """Send what is queued. Who was told nothing for a minute is closed, and who takes nothing
+        for ten seconds is dropped."""
         while not self.dropped:
             try:
-                text = await asyncio.wait_for(self._queue.get(), SILENCE_MAX_S)
+                # Not `wait_for`, which may swallow the cancelling that ends this.
+                async with asyncio.timeout(SILENCE_MAX_S):
+                    text = await self._queue.get()
             except TimeoutError:
                 await self._socket.close()
                 return
-            await self._socket.send_str(text.decode())
+            try:
+                async with asyncio.timeout(SEND_MAX_S):
+                    await self._socket.send_str(text.decode())
+            except TimeoutError:
+                self.drop()

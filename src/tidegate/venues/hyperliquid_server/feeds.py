@@ -135,8 +135,7 @@ def _best(house: House, topic: Subscription) -> Any:
 
 def _context(house: House, topic: Subscription) -> Any:
     coin = info.coin_named(house, topic.coin)
-    shown = market_shapes.context(coin, house.quote(coin), house.ladder(coin))
-    return {"coin": coin.name, "ctx": shown}
+    return {"coin": coin.name, "ctx": house.shown(coin).context}
 
 
 def _candle(house: House, topic: Subscription) -> Any:

@@ -19,7 +19,7 @@ from tidegate.model.times import DAY_MS
 from tidegate.venues.hyperliquid_server.account_shapes import Held
 from tidegate.venues.hyperliquid_server.candles import Minutes
 from tidegate.venues.hyperliquid_server.listing import ASSET, SPOT_VENUE, VENUE, cross_rule
-from tidegate.venues.hyperliquid_server.market_shapes import Coin
+from tidegate.venues.hyperliquid_server.market_shapes import Coin, context
 from tidegate.venues.hyperliquid_server.nonces import Nonces
 from tidegate.venues.hyperliquid_server.rate_limits import Weights
 from tidegate.venues.hyperliquid_server.users import User, Users
@@ -64,6 +64,16 @@ class News:
     def of_user(self, address: str) -> bool:
         """Whether anything happened to an account."""
         return any(address in told for told in (self.orders, self.fills, self.events, self.ledger))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the market shows of a coin at a tick, and the same in the venue's shape."""
+
+    ts_ms: int
+    quote: Quote
+    ladder: Ladder
+    context: Row
 
 
 class Desk:
@@ -210,6 +220,7 @@ class House:
         self.minutes = Minutes()
         self._opening = opening_quanta
         self._desks: dict[str, Desk] = {}
+        self._shown: dict[str, Shown] = {}
         self._written: dict[str, list[Row]] = {}
         self._rows = 0
 
@@ -217,19 +228,24 @@ class House:
         """A coin by its number."""
         return self.coins[asset] if asset < len(self.coins) else None
 
+    def shown(self, coin: Coin) -> Shown:
+        """What is shown of a coin, made once for each tick of the street."""
+        kept, now_ms = self._shown.get(coin.name), self.street.now_ms
+        if kept is None or kept.ts_ms != now_ms:
+            quote, ladder = self.street.quote(coin.name), self.street.ladder(coin.name)
+            if quote is None or ladder is None:
+                raise InvariantError(f"{coin.name}: not on the street")
+            kept = Shown(now_ms, quote, ladder, context(coin, quote, ladder))
+            self._shown[coin.name] = kept
+        return kept
+
     def quote(self, coin: Coin) -> Quote:
-        """What is shown of a coin."""
-        quote = self.street.quote(coin.name)
-        if quote is None:
-            raise InvariantError(f"{coin.name}: not on the street")
-        return quote
+        """Prices of a coin."""
+        return self.shown(coin).quote
 
     def ladder(self, coin: Coin) -> Ladder:
         """The book of a coin."""
-        ladder = self.street.ladder(coin.name)
-        if ladder is None:
-            raise InvariantError(f"{coin.name}: not on the street")
-        return ladder
+        return self.shown(coin).ladder
 
     def open(self, address: str) -> User | None:
         """The account of an address, with its money where it is new; None: there are too many."""

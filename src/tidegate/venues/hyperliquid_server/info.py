@@ -62,9 +62,7 @@ def coin_named(house: House, name: str | None) -> Coin:
 
 def contexts(house: House) -> list[Any]:
     """What is shown of all coins."""
-    return [
-        market_shapes.context(coin, house.quote(coin), house.ladder(coin)) for coin in house.coins
-    ]
+    return [house.shown(coin).context for coin in house.coins]
 
 
 def mids(house: House) -> dict[str, str]:

@@ -274,6 +274,20 @@ async def serving(
         await runner.cleanup()
 
 
+def serve_to_the_end(house: House, port: int, begun: Callable[[int], None]) -> None:
+    """Serve a house until its market ends; `begun` is told the port."""
+
+    async def serve() -> None:
+        street = house.street
+        async with serving(house, port) as served:
+            begun(served.port)
+            while street.now_ms + street.market.terms.tick_ms <= street.end_ms:
+                served.check()
+                await asyncio.sleep(TICK_S)
+
+    asyncio.run(serve())
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
