@@ -63,6 +63,7 @@ NETWORK_DOORS = frozenset(
         "venues/paper_server",
         "venues/remote",
         "venues/deribit_server/server",
+        "venues/both_command",
         "venues/exchanges/client",
         "venues/hyperliquid_server/command",
         "venues/hyperliquid_server/connection",
