@@ -164,8 +164,7 @@ class Cycle:
         self._outlook: Outlook | None = None
         self._quotes: Mapping[InstrumentId, Quote] = {}
         self._missing: list[InstrumentId] = []
-        self._is_cutting = False
-        self._capital_micro = self._capital()
+        self._is_cutting, self._capital_micro = False, self._capital()
         self.memory = Memory()
 
     def recall(self, memory: Memory, quotes: Mapping[InstrumentId, Quote]) -> None:
@@ -181,7 +180,7 @@ class Cycle:
         """Decide at a time, if it is on the grid or an account calls for it, and nothing is being
         carried out; an account that must be cut ends a plan that was made before that was known.
         A grid time that has passed since `since_ms`, the step before, counts as now."""
-        terms = self._terms_at(ts_ms)
+        terms, self._inputs.since_ms = self._terms_at(ts_ms), since_ms
         purpose = terms.mandate.mandate
         on_grid = self._strikes(purpose.decision_interval_s, ts_ms, since_ms)
         on_watch = on_grid or self._strikes(purpose.watch_interval_s, ts_ms, since_ms)

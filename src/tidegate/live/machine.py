@@ -10,7 +10,7 @@ from pathlib import Path
 from tidegate.backtest.arrangement import Arrangement
 from tidegate.engine.cycle import Cycle, Executes, World
 from tidegate.engine.outlook import Forecaster
-from tidegate.engine.record_frames import open_record
+from tidegate.engine.record_frames import conclude, open_record
 from tidegate.engine.restart import resume_file
 from tidegate.execution.brake import Weight
 from tidegate.execution.desk import Desk, Senses, Standing, Steps
@@ -88,13 +88,15 @@ class Machine:
             instruments = terms.instruments
             self.record = open_record(instruments, stable, marks, journal, journal.run)
             past = None
-        self._parts = parts
+        self._parts, self.began_ms = parts, now_ms
         limits = mandate.limits, terms.instruments
         self.desk = Desk(parts.gateway, self.record, limits, self._senses(), past)
         grid_ms = mandate.mandate.decision_interval_s * SECOND_MS
         # A grid time strikes at once, so that a start decides and need not wait for the next.
-        self._begin_ms = now_ms // grid_ms * grid_ms
-        self._stepped_ms = self._begin_ms - 1
+        grid_time_ms = now_ms // grid_ms * grid_ms
+        self._stepped_ms = grid_time_ms - 1
+        known_ms = resumed.start_ms if resumed is not None else None
+        self._begin_ms = grid_time_ms if known_ms is None else known_ms
         self.cycle = self._cycle()
         if resumed is not None:
             self.cycle.recall(resumed.memory, resumed.quotes)
@@ -112,6 +114,11 @@ class Machine:
         return self._stepped_ms
 
     @property
+    def level(self) -> str:
+        """How far the mandate lets it go."""
+        return self._parts.arrangement.mandate.authority.level
+
+    @property
     def venues(self) -> tuple[str, ...]:
         """The mandate's venues."""
         return tuple(self._parts.arrangement.mandate.venue)
@@ -124,6 +131,11 @@ class Machine:
         """End the plan that is under way, and ask that its working orders be cancelled. The journal
         stays unsealed: the next start goes on with it."""
         self.desk.stop(self._stepped_ms, "stopped by its operator")
+
+    def seal(self) -> str:
+        """End the journal for good and return its head."""
+        conclude(self.record, self.cycle.tally)
+        return self.record.journal.seal()
 
     def _cycle(self) -> Cycle:
         parts, terms = self._parts, self._parts.arrangement.terms

@@ -17,9 +17,17 @@ def run(
     tables: Annotated[
         Path | None, typer.Option(help="Folder of dated venue tables; else the mandate says all.")
     ] = None,
+    seal: Annotated[
+        bool, typer.Option("--seal", help="Do nothing but end the journal for good.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
 ) -> None:
-    """Run a mandate on venues, through a session that holds their keys, until it is interrupted."""
-    from tidegate.live.run_command import run_mandate
+    """Run a mandate on venues, through a session that holds their keys, until it is interrupted.
 
+    The journal goes on at the next start, until it is sealed.
+    """
+    from tidegate.live.run_command import run_mandate, seal_journal
+
+    if seal:
+        return seal_journal(mandate, settings, tables, as_json=json)
     run_mandate(mandate, settings, tables, as_json=json)
