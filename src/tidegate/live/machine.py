@@ -10,22 +10,23 @@ from pathlib import Path
 from tidegate.backtest.arrangement import Arrangement
 from tidegate.engine.cycle import Cycle, Executes, World
 from tidegate.engine.outlook import Forecaster
-from tidegate.engine.record_frames import conclude, open_record
+from tidegate.engine.record_frames import open_record
 from tidegate.engine.restart import resume_file
 from tidegate.execution.brake import Weight
 from tidegate.execution.desk import Desk, Senses, Standing, Steps
 from tidegate.execution.transit import lost
 from tidegate.journal import Journal
 from tidegate.journal.writer import partial_path
-from tidegate.model.actions import Order
+from tidegate.model.actions import Action, Order
 from tidegate.model.instruments import Instrument, InstrumentId
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO, usd
 from tidegate.ports import Feed, Gateway
-from tidegate.risk.gate import Gate
-from tidegate.risk.plan import Terms
+from tidegate.risk.gate import Approval, Gate, Note
+from tidegate.risk.limits import Breach
+from tidegate.risk.plan import Plan, Situation, Terms
 
-Propose = Callable[[Steps, int], None]
+Propose = Callable[[tuple[tuple[Action, ...], ...], int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Proposing:
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
         """Tell the plan; nothing is sent."""
-        self._propose(steps, now_ms)
+        self._propose(tuple(tuple(a.action for a in step) for step in steps), now_ms)
 
     def stop(self, now_ms: int, why: str) -> None:
         """Nothing is under way."""
@@ -70,6 +71,32 @@ class Proposing:
     def mended(self, coins: frozenset[str]) -> None:
         """As the desk's."""
         self._desk.mended(coins)
+
+
+class TellingGate(Gate):
+    """A gate that tells plans that nothing but the mandate's level refuses."""
+
+    def __init__(self, gate: Gate, propose: Propose) -> None:
+        self._gate, self._propose = gate, propose
+
+    def review(
+        self,
+        terms: Terms,
+        situation: Situation,
+        plan: Plan,
+        sequence: int,
+        note: Note | None = None,
+    ) -> tuple[Approval, ...] | list[Breach]:
+        """As the gate's."""
+        verdict = self._gate.review(terms, situation, plan, sequence, note)
+        if isinstance(verdict, list) and {breach.rule for breach in verdict} == {"authority"}:
+            steps = tuple(tuple(step.actions) for step in plan.steps)
+            self._propose(steps, situation.snapshot.ts_ms)
+        return verdict
+
+    def verify(self, approval: Approval, now_ms: int) -> None:
+        """As the gate's."""
+        self._gate.verify(approval, now_ms)
 
 
 class Machine:
@@ -134,15 +161,15 @@ class Machine:
 
     def seal(self) -> str:
         """End the journal for good and return its head."""
-        conclude(self.record, self.cycle.tally)
         return self.record.journal.seal()
 
     def _cycle(self) -> Cycle:
         parts, terms = self._parts, self._parts.arrangement.terms
         desk: Executes = self.desk
+        gate = parts.gate
         if parts.propose is not None:
-            desk = Proposing(self.desk, parts.propose)
-        world = World(parts.feed, parts.gateway, parts.gate, self.record, desk)
+            desk, gate = Proposing(self.desk, parts.propose), TellingGate(gate, parts.propose)
+        world = World(parts.feed, parts.gateway, gate, self.record, desk)
         mandate = parts.arrangement.mandate
         forecaster = Forecaster(parts.feed, mandate, terms.instruments, terms.passages)
         return Cycle(world, self._terms_at, forecaster, self._begin_ms)

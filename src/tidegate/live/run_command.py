@@ -16,7 +16,6 @@ import msgspec
 
 from tidegate.backtest.arrangement import Arrangement, arrange
 from tidegate.backtest.provenance import NoTables, Tables
-from tidegate.execution.desk import Steps
 from tidegate.execution.heartbeat import Heartbeat
 from tidegate.execution.latch import Latch
 from tidegate.execution.secret_file import read_secret
@@ -25,10 +24,11 @@ from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
 from tidegate.journal.writer import partial_path
 from tidegate.live.feed import LiveFeed
-from tidegate.live.machine import Machine, Parts
+from tidegate.live.machine import Machine, Parts, Propose
 from tidegate.live.metrics import Metrics, serve_metrics
 from tidegate.live.past import Past
 from tidegate.live.settings import RunFile, read_run_file
+from tidegate.model.actions import Action
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Contract
 from tidegate.model.mandate import Mandate, read_mandate
@@ -166,9 +166,9 @@ def _feed(said: RunFile, arrangement: Arrangement, now_ms: int) -> LiveFeed:
     return feed
 
 
-def _proposer(say: Say) -> Callable[[Steps, int], None]:
-    def propose(steps: Steps, now_ms: int) -> None:
-        actions = [[msgspec.to_builtins(a.action) for a in step] for step in steps]
+def _proposer(say: Say) -> Propose:
+    def propose(steps: tuple[tuple[Action, ...], ...], now_ms: int) -> None:
+        actions = [[msgspec.to_builtins(action) for action in step] for step in steps]
         say("proposed", {"at": format_time(now_ms), "steps": actions})
 
     return propose
