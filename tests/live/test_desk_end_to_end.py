@@ -31,7 +31,7 @@ def test_act_builds_a_hedged_book_dies_goes_on_and_its_journal_verifies_and_repl
         # The process is gone in the middle of its plan; what it knew is in its journal alone.
         running[0].record.journal.close()  # type: ignore[attr-defined]
         running = found.engine()
-        found.passes(running, 15 * MINUTE_MS, 20 * SECOND_MS)
+        found.passes(running, 5 * MINUTE_MS, 30 * SECOND_MS)
         agrees(running, found)
         assert held(found)
         running[0].seal()

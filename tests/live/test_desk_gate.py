@@ -25,9 +25,9 @@ KILLED_MS = 7 * HOUR_MS
 STARTS = 3
 
 
-@pytest.mark.soak(promise="P-564")
+@pytest.mark.soak
 def test_act_runs_a_mandate_for_a_day_through_a_crash_without_a_human(
-    tmp_path: Path, soak: Budget
+    tmp_path: Path, budget: Budget
 ) -> None:
     with desk(tmp_path, "crash", days=2) as found, found.session():
         _day(found)
@@ -45,7 +45,7 @@ def test_act_runs_a_mandate_for_a_day_through_a_crash_without_a_human(
     assert len(set(ids)) == len(ids)
     # Each start but the first goes on with the journal of the one before.
     assert kinds.count("restarted") == STARTS - 1
-    soak.figures.append(
+    budget.figures.append(
         f"{again.decisions} decisions, {len(ids)} orders, {kinds.count('refused')} plans refused, "
         f"{kinds.count('stopped')} stopped, {kinds.count('break')} breaks, "
         f"longest without a decision {again.gap_ms_max // SECOND_MS} s"

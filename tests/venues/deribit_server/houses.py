@@ -75,7 +75,8 @@ class Held:
 
 
 def held(limits: bool = False, crisis: str = "calm", by_hand: bool = True) -> Held:
-    made, clock = street(crisis)
+    """By hand, or on the machine's clock for clients that sign by it, and then without options."""
+    made, clock = street(crisis, options=by_hand)
     for one in (MAIN, SUB, READER):
         opened(made, one.client_id, None if one is MAIN else {})
     wall = Wall()

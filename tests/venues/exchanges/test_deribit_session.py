@@ -155,8 +155,8 @@ def test_funding_over_hours_and_a_settlement_is_in_the_news_to_the_quantum(place
     # The market begins at 06:00 UTC; its session ends at 08:00.
     paid: list[FundingPaid] = []
     held = place.house.account.positions(USDC)[f"{USDC}:{SYMBOL}"].lots
-    for _ in range(4):
-        place.passes(HOUR_MS - MINUTE_MS)
+    for _ in range(3):
+        place.passes(HOUR_MS)
         paid += [n.event for n in place.news() if isinstance(n.event, FundingPaid)]
     assert len(paid) >= 3
     place.order("5.close", -held)
