@@ -50,7 +50,7 @@ class Desk:
     """The desk of a folder; see `desk`."""
 
     def __init__(self, folder: Path, both: Both, clock: HandClock, ports: tuple[int, int]) -> None:
-        self.folder, self.both, self.clock = folder, both, clock
+        self.folder, self.both, self.clock, self.ports = folder, both, clock, ports
         self._write(ports)
 
     def _write(self, ports: tuple[int, int]) -> None:

@@ -30,6 +30,10 @@ def test_act_runs_a_mandate_for_a_day_through_a_crash_without_a_human(
     tmp_path: Path, budget: Budget
 ) -> None:
     with desk(tmp_path, "crash", days=2) as found, found.session():
+        # More than the example's leverage, so that the crash is felt.
+        found.change("mandate.toml", "gross_leverage = 4", "gross_leverage = 9")
+        found.change("mandate.toml", "BTC = 0.13, ETH = 0.20", "BTC = 0.08, ETH = 0.12")
+        found.change("mandate.toml", "BTC = 0.08, ETH = 0.13", "BTC = 0.05, ETH = 0.08")
         _day(found)
         running = found.engine()
         found.tick(running)
