@@ -47,6 +47,7 @@ def test_half_an_hour_of_broken_ways_loses_no_order_no_quantum_and_no_memory(
         found.change("mandate.toml", "interval_s = 3600", "interval_s = 300")
         house = stack.enter_context(found.session())
         running = found.engine()
+        stack.callback(running[0].record.journal.close)  # type: ignore[attr-defined]
         sizes: list[tuple[int, int, int]] = []
 
         def minute(number: int) -> None:

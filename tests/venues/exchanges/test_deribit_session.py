@@ -141,6 +141,17 @@ def test_order_after_its_expiry_is_not_begun_and_never_known(place: Place) -> No
     assert asked.ts_ms >= expires_ms
 
 
+def test_word_of_a_cancellation_is_as_of_the_venues_time_when_it_is_asked_for(place: Place) -> None:
+    mid = place.session.mid(SYMBOL)
+    assert isinstance(mid, Decimal)
+    order = Order("8.low", place.btc.id, 1_000, False, "test")
+    place.session.place(order, mid * Decimal("0.99"), place.now_ms() + MINUTE_MS)
+    place.passes(MINUTE_MS)
+    later = place.session.order("8.low", SYMBOL)
+    assert isinstance(later, OrderStatus)
+    assert (later.state, later.ts_ms) == ("cancelled", place.now_ms())
+
+
 def test_order_beyond_the_book_fills_nothing_beyond_its_limit(place: Place) -> None:
     mid = place.session.mid(SYMBOL)
     assert isinstance(mid, Decimal)

@@ -181,7 +181,8 @@ class DeribitSession:
             return OrderStatus(order, "absent", 0, now_ms)
         if len(found) > 1:
             return Unclear(f"{len(found)} orders of one label")
-        return self._status(order, self.venue.contracts[symbol], found[0])
+        status = self._status(order, self.venue.contracts[symbol], found[0])
+        return msgspec.structs.replace(status, ts_ms=now_ms)
 
     def ticket(self) -> None:
         """None: withdrawals there have no id of ours."""

@@ -196,7 +196,11 @@ class HyperliquidSession:
         lots = int(filled / self.venue.contracts[symbol].lot)
         signed = lots if known.order.side == "B" else -lots
         state = _STATES.get(known.status, "cancelled")
-        return OrderStatus(order, state, signed, known.status_timestamp, known.status)
+        # A cancellation is for good once it was told for a while, by the venue's time.
+        now_ms = self.now_ms() if state == "cancelled" else known.status_timestamp
+        if isinstance(now_ms, Unclear):
+            return now_ms
+        return OrderStatus(order, state, signed, now_ms, known.status)
 
     def ticket(self) -> str:
         """A nonce, under which the venue does nothing twice."""
