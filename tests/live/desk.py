@@ -46,24 +46,26 @@ def markets(crisis: str, days: int, seed: int) -> tuple[Market, Market]:
     return one_world(asked, BEGIN_MS)
 
 
+def write_desk(folder: Path, ports: tuple[int, int]) -> None:
+    """A desk's files, as the examples', with new secrets and a latch that is not set."""
+    for name in ("mandate.toml", "session.toml", "run.toml"):
+        text = (EXAMPLES / name).read_text(encoding="utf-8")
+        for said, port in zip((8711, 8712), ports, strict=True):
+            text = text.replace(f":{said}", f":{port}")
+        text = text.replace("port = 8720\ntrading", "port = 0\ntrading")
+        text = text.replace("metrics_port = 8721\n", "tick_s = 0.01\n")
+        (folder / name).write_text(text, encoding="utf-8")
+    for name in SECRETS:
+        write_secret(folder / name, os.urandom(32))
+    Latch.create(folder / "latch")
+
+
 class Desk:
     """The desk of a folder; see `desk`."""
 
     def __init__(self, folder: Path, both: Both, clock: HandClock, ports: tuple[int, int]) -> None:
         self.folder, self.both, self.clock, self.ports = folder, both, clock, ports
-        self._write(ports)
-
-    def _write(self, ports: tuple[int, int]) -> None:
-        for name in ("mandate.toml", "session.toml", "run.toml"):
-            text = (EXAMPLES / name).read_text(encoding="utf-8")
-            for said, port in zip((8711, 8712), ports, strict=True):
-                text = text.replace(f":{said}", f":{port}")
-            text = text.replace("port = 8720\ntrading", "port = 0\ntrading")
-            text = text.replace("metrics_port = 8721\n", "tick_s = 0.01\n")
-            (self.folder / name).write_text(text, encoding="utf-8")
-        for name in SECRETS:
-            write_secret(self.folder / name, os.urandom(32))
-        Latch.create(self.folder / "latch")
+        write_desk(folder, ports)
 
     def change(self, name: str, before: str, after: str) -> None:
         """Change a settings file."""

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tidegate.backtest.arrangement import Arrangement, arrange
 from tidegate.backtest.provenance import NoTables
 from tidegate.history.window import Window
 from tidegate.live.settings import read_run_file
+from tidegate.model.errors import InputError
 from tidegate.model.instruments import Contract, Perpetual
 from tidegate.model.mandate import read_mandate
 from tidegate.model.times import DAY_MS
@@ -44,8 +48,9 @@ def test_run_of_the_example_asks_the_sessions_port_and_the_same_servers() -> Non
 
 
 def test_contracts_of_the_example_have_the_paper_venues_steps() -> None:
+    listing = pytest.importorskip("tidegate.venues.hyperliquid_server.listing")
     listed = {("deribit", one.instrument.symbol): one.instrument for one in PERPETUALS}
-    listed |= {("hyperliquid", one.name): one.contract for one in hyperliquid_coins()}
+    listed |= {("hyperliquid", one.name): one.contract for one in listing.coins()}
     for one in arranged().terms.instruments.values():
         assert isinstance(one, Perpetual)
         paper = listed[one.venue, one.symbol]
@@ -53,7 +58,14 @@ def test_contracts_of_the_example_have_the_paper_venues_steps() -> None:
         assert not paper.inverse
 
 
-def hyperliquid_coins() -> tuple[object, ...]:
-    from tidegate.venues.hyperliquid_server.listing import coins
-
-    return coins()
+@pytest.mark.parametrize(
+    ("name", "kind", "read"),
+    [("session.toml", "venue", read_session_file), ("run.toml", "market", read_run_file)],
+)
+def test_venue_under_another_name_than_its_kind_is_refused_by_its_field(
+    tmp_path: Path, name: str, kind: str, read: Callable[[Path], object]
+) -> None:
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    (tmp_path / name).write_text(text.replace(f"[{kind}.deribit", f"[{kind}.other"))
+    with pytest.raises(InputError, match=rf"{kind}\.other\.kind"):
+        read(tmp_path / name)
