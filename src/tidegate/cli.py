@@ -22,10 +22,12 @@ from tidegate.backtest.crisis.arguments import crisis_commands
 from tidegate.engine.plan import arguments
 from tidegate.history import forecast_arguments
 from tidegate.history.intake.data_arguments import data_commands
+from tidegate.live import run_arguments
 from tidegate.model.errors import InputError
 from tidegate.simulation.fit_command import EXAMPLE, fit
 from tidegate.venues import paper_arguments
 from tidegate.venues.accounts import observe_arguments
+from tidegate.venues.exchanges import session_arguments
 
 app = typer.Typer(
     add_completion=False,
@@ -285,6 +287,12 @@ def watchdog(
 
 
 app.command(epilog=paper_arguments.EXAMPLE)(paper_arguments.paper)
+
+
+app.command(epilog=session_arguments.EXAMPLE)(session_arguments.session)
+
+
+app.command(epilog=run_arguments.EXAMPLE)(run_arguments.run)
 
 
 def _latch_folder(said: Path | None) -> Path | None:

@@ -17,7 +17,7 @@ from tests.house import tidy
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = (
     "model ledger journal pricing margin costs forecast signals risk allocation ports "
-    "execution engine history simulation venues audit backtest cli"
+    "execution engine history simulation venues audit backtest live cli"
 ).split()
 LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 HEAVY = ("numba", "cvxpy", "plotly", "duckdb", "scipy", "pandas")

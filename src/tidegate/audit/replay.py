@@ -195,7 +195,7 @@ class Replay:
             cycle.follow_capital()
             cycle.memory = cycle.memory.seen(scene.seen.peak_micro)
         self.gap_ms_max, self._decided_ms = max(self.gap_ms_max, ts_ms - since), ts_ms
-        cycle.step(ts_ms)
+        cycle.step(ts_ms, scene.seen.since_ms)
         if self.frames.ahead().sequence <= seen.sequence:
             raise differs(seen, "ts_ms", ts_ms, "no decision at this time")
 

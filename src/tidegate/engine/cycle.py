@@ -55,9 +55,8 @@ REFUSED_PAUSE_MS = HOUR_MS
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a cycle decides with: the programmes for a better book, of which the mandate names one,
-    and for distress; and whether it may cut positions at all (a switch for measuring what cutting
-    is worth)."""
+    """What a cycle decides with: programmes for a better book, of which the mandate names one, and
+    for distress; and whether it may cut at all (a switch for measuring what cutting is worth)."""
 
     allocate: Callable[[Question], Answer] = allocate
     relieve: Callable[[Question, Threat], Answer] = relieve
@@ -165,8 +164,7 @@ class Cycle:
         self._outlook: Outlook | None = None
         self._quotes: Mapping[InstrumentId, Quote] = {}
         self._missing: list[InstrumentId] = []
-        self._is_cutting = False
-        self._capital_micro = self._capital()
+        self._is_cutting, self._capital_micro = False, self._capital()
         self.memory = Memory()
 
     def recall(self, memory: Memory, quotes: Mapping[InstrumentId, Quote]) -> None:
@@ -181,11 +179,8 @@ class Cycle:
     def step(self, ts_ms: int, since_ms: int | None = None) -> None:
         """Decide at a time, if it is on the grid or an account calls for it, and nothing is being
         carried out; an account that must be cut ends a plan that was made before that was known.
-
-        `since_ms` is the time of the step before where time is not given out in whole steps: a
-        grid time that has passed since then counts as now.
-        """
-        terms = self._terms_at(ts_ms)
+        A grid time that has passed since `since_ms`, the step before, counts as now."""
+        terms, self._inputs.since_ms = self._terms_at(ts_ms), since_ms
         purpose = terms.mandate.mandate
         on_grid = self._strikes(purpose.decision_interval_s, ts_ms, since_ms)
         on_watch = on_grid or self._strikes(purpose.watch_interval_s, ts_ms, since_ms)

@@ -57,7 +57,8 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a decision saw: prices in ticks as of times (one for all where it is the same), places
     of those that are estimated, and `peak_micro`, the highest equity seen so far. `snapshot` is the
     content id of the whole. `returned` are shipments that may be the deposit at their source, and
-    `void` all that count as nothing."""
+    `void` all that count as nothing. `since_ms` is the step before, where steps are not on a grid
+    of their own."""
 
     ts_ms: int
     snapshot: str
@@ -77,6 +78,7 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     called: bool = False
     returned: tuple[str, ...] = ()
     void: tuple[str, ...] = ()
+    since_ms: int | None = None
 
     @property
     def standing(self) -> Standing:
@@ -201,6 +203,7 @@ class Inputs:
         self._terms: Terms | None = None
         self._outlook: Outlook | None = None
         self._columns = Columns()
+        self.since_ms: int | None = None
 
     def note(
         self,
@@ -222,7 +225,8 @@ class Inputs:
         columns = columns_of(situation.snapshot.quotes)
         said = columns.since(self._columns)
         self._columns = columns
-        self._record.note(OBSERVED, observed(situation, standing, peak_micro, said))
+        seen = observed(situation, standing, peak_micro, said)
+        self._record.note(OBSERVED, msgspec.structs.replace(seen, since_ms=self.since_ms))
 
     def note_solved(self, ts_ms: int, programme: str, found: Answer | str) -> None:
         """Journal what a programme answered, or why it did not."""

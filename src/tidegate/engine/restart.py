@@ -39,14 +39,15 @@ class MandateChanged(msgspec.Struct, frozen=True):
 
 
 class Resumed(msgspec.Struct, frozen=True):
-    """What an engine goes on with, and the version of the mandate under which it was; None where
-    none was named."""
+    """What an engine goes on with, and the version of the mandate under which it was, and from when
+    its grid is counted; None where none was named."""
 
     record: Record
     past: Past
     memory: Memory
     quotes: Mapping[InstrumentId, Quote] = {}
     mandate: str | None = None
+    start_ms: int | None = None
 
 
 class _Decided(msgspec.Struct, frozen=True):
@@ -96,6 +97,7 @@ class MemoryFold:
         self._memory = Memory()
         self._columns = Columns()
         self.quotes: Mapping[InstrumentId, Quote] = {}
+        self.start_ms: int | None = None
 
     def take(self, frame: Frame) -> None:
         """The next frame; kinds that leave no memory are passed over."""
@@ -108,6 +110,8 @@ class MemoryFold:
             seen = msgspec.json.decode(frame.payload, type=Observed)
             self._columns = seen.columns.over(self._columns)
             self.quotes = quotes_of(seen, self._columns)
+        elif frame.kind == TERMS:
+            self.start_ms = msgspec.json.decode(frame.payload, type=Setting).start_ms
         elif frame.kind == RESTARTED:
             self._memory = msgspec.json.decode(frame.payload, type=Restarted).memory
         elif frame.kind == EVENTS and b'"capital"' in frame.payload:
@@ -148,7 +152,8 @@ def resume(
     record.note(RESTARTED, Restarted(at_ms, memory))
     if mandate is not None and law.version not in (None, mandate):
         record.note(MANDATE_CHANGED, MandateChanged(at_ms, mandate, changed_by))
-    return Resumed(record, past, memory, fold.quotes, mandate or law.version)
+    known = mandate or law.version
+    return Resumed(record, past, memory, fold.quotes, known, fold.start_ms)
 
 
 def expect_mandate(known: str | None, mandate: str) -> None:

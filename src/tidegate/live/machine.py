@@ -17,15 +17,16 @@ from tidegate.execution.desk import Desk, Senses, Standing, Steps
 from tidegate.execution.transit import lost
 from tidegate.journal import Journal
 from tidegate.journal.writer import partial_path
-from tidegate.model.actions import Order
+from tidegate.model.actions import Action, Order
 from tidegate.model.instruments import Instrument, InstrumentId
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO, usd
 from tidegate.ports import Feed, Gateway
-from tidegate.risk.gate import Gate
-from tidegate.risk.plan import Terms
+from tidegate.risk.gate import Approval, Gate, Note
+from tidegate.risk.limits import Breach
+from tidegate.risk.plan import Plan, Situation, Terms
 
-Propose = Callable[[Steps, int], None]
+Propose = Callable[[tuple[tuple[Action, ...], ...], int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Proposing:
 
     def begin(self, steps: Steps, now_ms: int, offsets_ms: tuple[int, ...] = ()) -> None:
         """Tell the plan; nothing is sent."""
-        self._propose(steps, now_ms)
+        self._propose(tuple(tuple(a.action for a in step) for step in steps), now_ms)
 
     def stop(self, now_ms: int, why: str) -> None:
         """Nothing is under way."""
@@ -72,6 +73,32 @@ class Proposing:
     def mended(self, coins: frozenset[str]) -> None:
         """As the desk's."""
         self._desk.mended(coins)
+
+
+class TellingGate(Gate):
+    """A gate that tells plans that nothing but the mandate's level refuses."""
+
+    def __init__(self, gate: Gate, propose: Propose) -> None:
+        self._gate, self._propose = gate, propose
+
+    def review(
+        self,
+        terms: Terms,
+        situation: Situation,
+        plan: Plan,
+        sequence: int,
+        note: Note | None = None,
+    ) -> tuple[Approval, ...] | list[Breach]:
+        """As the gate's."""
+        verdict = self._gate.review(terms, situation, plan, sequence, note)
+        if isinstance(verdict, list) and {breach.rule for breach in verdict} == {"authority"}:
+            steps = tuple(tuple(step.actions) for step in plan.steps)
+            self._propose(steps, situation.snapshot.ts_ms)
+        return verdict
+
+    def verify(self, approval: Approval, now_ms: int) -> None:
+        """As the gate's."""
+        self._gate.verify(approval, now_ms)
 
 
 class Machine:
@@ -90,13 +117,15 @@ class Machine:
             instruments = terms.instruments
             self.record = open_record(instruments, stable, marks, journal, journal.run)
             past = None
-        self._parts = parts
+        self._parts, self.began_ms = parts, now_ms
         limits = mandate.limits, terms.instruments
         self.desk = Desk(parts.gateway, self.record, limits, self._senses(), past)
         grid_ms = mandate.mandate.decision_interval_s * SECOND_MS
         # A grid time strikes at once, so that a start decides and need not wait for the next.
-        self._begin_ms = now_ms // grid_ms * grid_ms
-        self._stepped_ms = self._begin_ms - 1
+        grid_time_ms = now_ms // grid_ms * grid_ms
+        self._stepped_ms = grid_time_ms - 1
+        known_ms = resumed.start_ms if resumed is not None else None
+        self._begin_ms = grid_time_ms if known_ms is None else known_ms
         self.cycle = self._cycle()
         if resumed is not None:
             self.cycle.recall(resumed.memory, resumed.quotes)
@@ -114,6 +143,11 @@ class Machine:
         return self._stepped_ms
 
     @property
+    def level(self) -> str:
+        """How far the mandate lets it go."""
+        return self._parts.arrangement.mandate.authority.level
+
+    @property
     def venues(self) -> tuple[str, ...]:
         """The mandate's venues."""
         return tuple(self._parts.arrangement.mandate.venue)
@@ -127,12 +161,17 @@ class Machine:
         stays unsealed: the next start goes on with it."""
         self.desk.stop(self._stepped_ms, "stopped by its operator")
 
+    def seal(self) -> str:
+        """End the journal for good and return its head."""
+        return self.record.journal.seal()
+
     def _cycle(self) -> Cycle:
         parts, terms = self._parts, self._parts.arrangement.terms
         desk: Executes = self.desk
+        gate = parts.gate
         if parts.propose is not None:
-            desk = Proposing(self.desk, parts.propose)
-        world = World(parts.feed, parts.gateway, parts.gate, self.record, desk)
+            desk, gate = Proposing(self.desk, parts.propose), TellingGate(gate, parts.propose)
+        world = World(parts.feed, parts.gateway, gate, self.record, desk)
         mandate = parts.arrangement.mandate
         forecaster = Forecaster(parts.feed, mandate, terms.instruments, terms.passages)
         return Cycle(world, self._terms_at, forecaster, self._begin_ms)

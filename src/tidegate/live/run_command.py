@@ -16,18 +16,19 @@ import msgspec
 
 from tidegate.backtest.arrangement import Arrangement, arrange
 from tidegate.backtest.provenance import NoTables, Tables
-from tidegate.execution.desk import Steps
 from tidegate.execution.heartbeat import Heartbeat
 from tidegate.execution.latch import Latch
 from tidegate.execution.secret_file import read_secret
 from tidegate.history.intake.public_http import public_fetch
 from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
+from tidegate.journal.writer import partial_path
 from tidegate.live.feed import LiveFeed
-from tidegate.live.machine import Machine, Parts
+from tidegate.live.machine import Machine, Parts, Propose
 from tidegate.live.metrics import Metrics, serve_metrics
 from tidegate.live.past import Past
 from tidegate.live.settings import RunFile, read_run_file
+from tidegate.model.actions import Action
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Contract
 from tidegate.model.mandate import Mandate, read_mandate
@@ -42,33 +43,43 @@ Say = Callable[[str, dict[str, object]], None]
 LEVELS = ("propose", "act")
 
 
-def run_mandate(mandate: Path, settings: Path, data: Path | None, as_json: bool) -> None:
+def run_mandate(mandate: Path, settings: Path, tables: Path | None, as_json: bool) -> None:
     """Run until SIGINT or SIGTERM; raises `InputError` where something cannot be used."""
-    said = read_run_file(settings)
-    say = _sayer(as_json)
-    gateway, halted = _session(settings, said, mandate)
-    now_ms = _venues_now(gateway)
-    arrangement = _arranged(mandate, data, now_ms)
-    feed = _feed(said, arrangement, now_ms)
-    machine = Machine(
-        Parts(
-            arrangement,
-            feed,
-            gateway,
-            Gate(read_secret(beside(settings, said.engine.gate_key))),
-            beside(settings, said.engine.journal),
-            halted,
-            None if arrangement.mandate.authority.level == "act" else _proposer(say),
-            _doubting(settings, said, tuple(arrangement.mandate.venue)),
-        ),
-        now_ms,
-    )
+    said, say = read_run_file(settings), _sayer(as_json)
+    machine, feed, gateway = _machine(mandate, (settings, said), tables, say)
     if said.engine.metrics_port is not None:
         port = serve_metrics(said.engine.metrics_port, Metrics(machine, feed))
         say("metrics", {"port": port})
-    say("started", {"at": format_time(now_ms), "level": arrangement.mandate.authority.level})
+    say("started", {"at": format_time(machine.began_ms), "level": machine.level})
     heart = Heartbeat(beside(settings, said.engine.heartbeat))
     _loop(said, (machine, feed, gateway), heart, say)
+
+
+def seal_journal(mandate: Path, settings: Path, tables: Path | None, as_json: bool) -> None:
+    """End a run's journal, so that it can be verified and replayed; raises `InputError` where there
+    is none that can go on."""
+    said, say = read_run_file(settings), _sayer(as_json)
+    journal = beside(settings, said.engine.journal)
+    if not partial_path(journal).exists():
+        raise InputError(str(settings), "engine.journal", "expected a journal that goes on")
+    machine, _, _ = _machine(mandate, (settings, said), tables, say)
+    say("sealed", {"journal": str(journal), "head": machine.seal()})
+
+
+def _machine(
+    mandate: Path, settings: tuple[Path, RunFile], tables: Path | None, say: Say
+) -> tuple[Machine, LiveFeed, RemoteGateway]:
+    path, said = settings
+    gateway, halted = _session(path, said, mandate)
+    now_ms = _venues_now(gateway)
+    arrangement = _arranged(mandate, tables, now_ms)
+    feed = _feed(said, arrangement, now_ms)
+    gate = Gate(read_secret(beside(path, said.engine.gate_key)))
+    propose = None if arrangement.mandate.authority.level == "act" else _proposer(say)
+    journal = beside(path, said.engine.journal)
+    doubting = _doubting(path, said, tuple(arrangement.mandate.venue))
+    parts = Parts(arrangement, feed, gateway, gate, journal, halted, propose, doubting)
+    return Machine(parts, now_ms), feed, gateway
 
 
 def _loop(
@@ -167,9 +178,9 @@ def _feed(said: RunFile, arrangement: Arrangement, now_ms: int) -> LiveFeed:
     return feed
 
 
-def _proposer(say: Say) -> Callable[[Steps, int], None]:
-    def propose(steps: Steps, now_ms: int) -> None:
-        actions = [[msgspec.to_builtins(a.action) for a in step] for step in steps]
+def _proposer(say: Say) -> Propose:
+    def propose(steps: tuple[tuple[Action, ...], ...], now_ms: int) -> None:
+        actions = [[msgspec.to_builtins(action) for action in step] for step in steps]
         say("proposed", {"at": format_time(now_ms), "steps": actions})
 
     return propose

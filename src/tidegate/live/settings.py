@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tidegate.model.errors import InputError
 from tidegate.venues.toml_file import read_toml
 
 
@@ -51,4 +52,8 @@ class RunFile(_Strict, frozen=True):
 
 def read_run_file(path: Path) -> RunFile:
     """A checked file; raises `InputError` that names the field."""
-    return read_toml(path, RunFile)
+    said = read_toml(path, RunFile)
+    for name, market in said.market.items():
+        if name != market.kind:
+            raise InputError(str(path), f"market.{name}.kind", f"expected {name}: one of a kind")
+    return said

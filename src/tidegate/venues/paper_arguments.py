@@ -18,6 +18,7 @@ EXAMPLE = "Example: tidegate paper deribit --port 8090 --crisis crash --speed 60
 SERVERS = {
     "deribit": "tidegate.venues.deribit_server.command",
     "hyperliquid": "tidegate.venues.hyperliquid_server.command",
+    "both": "tidegate.venues.both_command",
 }
 FOR_SERVERS = "Of a named venue:"
 
@@ -38,7 +39,9 @@ class Asked:
 
 
 def paper(
-    venue: Annotated[str, typer.Argument(help="deribit, hyperliquid, or a TOML file for drills.")],
+    venue: Annotated[
+        str, typer.Argument(help="deribit, hyperliquid, both of one world, or a TOML file.")
+    ],
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help=f"{FOR_SERVERS} a free one if 0.")
     ] = 0,
@@ -51,7 +54,8 @@ def paper(
         str, typer.Option(help=f"{FOR_SERVERS} calm, crash, gap …, six hours after the begin.")
     ] = "calm",
     credentials: Annotated[
-        Path | None, typer.Option(help=f"{FOR_SERVERS} its paper accounts; made if missing.")
+        Path | None,
+        typer.Option(help=f"{FOR_SERVERS} its paper accounts; made if missing (both: a folder)."),
     ] = None,
     accounts: Annotated[
         int, typer.Option(min=1, max=20, help=f"{FOR_SERVERS} accounts to make.")

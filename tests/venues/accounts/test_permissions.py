@@ -127,10 +127,10 @@ trading_token = "a"
 watching_token = "b"
 gate_key = "c"
 log = "session.log"
-[venue.beta]
+[venue.hyperliquid]
 kind = "hyperliquid"
 credentials = "file:key.json"
-[venue.beta.contracts]
+[venue.hyperliquid.contracts]
 BTC = { base = "BTC", tick = "1", lot = "0.00001" }
 [policy]
 kinds = ["order"]
@@ -145,7 +145,7 @@ def test_session_that_signs_no_transfer_does_not_open_with_an_accounts_own_key(
     key.write_text(json.dumps({"walletAddress": OWN_ADDRESS, "privateKey": OWN_KEY}))
     key.chmod(0o600)
     path = tmp_path / "session.toml"
-    with pytest.raises(InputError, match=r"venue\.beta\.credentials.*right to withdraw") as caught:
+    with pytest.raises(InputError, match=r"venue\.hyperliquid\.credentials.*right to withdraw") as caught:
         open_house(path, read_session_file(path), Gate(b"k" * 32))
     assert OWN_KEY not in "".join(traceback.format_exception(caught.value))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["key.json", "session.toml"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,12 +74,14 @@ class Held:
         ]
 
 
-def held(limits: bool = False, crisis: str = "calm") -> Held:
-    made, clock = street(crisis)
+def held(limits: bool = False, crisis: str = "calm", by_hand: bool = True) -> Held:
+    """By hand, or on the machine's clock for clients that sign by it, and then without options."""
+    made, clock = street(crisis, options=by_hand)
     for one in (MAIN, SUB, READER):
         opened(made, one.client_id, None if one is MAIN else {})
     wall = Wall()
-    house = House(made, Keyring((MAIN, SUB, READER)), Limits(limits), wall)
+    keyring = Keyring((MAIN, SUB, READER))
+    house = House(made, keyring, Limits(limits), *([wall] if by_hand else []))
     found = Held(house, clock, wall)
     house.join(found.session)
     login(found, found.session, MAIN)
@@ -109,3 +112,28 @@ async def served(passing_s: float = 0.05) -> AsyncIterator[tuple[Held, int]]:
             yield found, server.port
         finally:
             running.cancel()
+
+
+@contextmanager
+def running(house: House) -> Iterator[str]:
+    """Serve a house on a thread; gives its address."""
+    from tidegate.venues.deribit_server.server import Server
+
+    ports: list[int] = []
+    begun, loop, ended = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        async with Server(house, 0) as server:
+            ports.append(server.port)
+            begun.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    try:
+        assert begun.wait(10)
+        yield f"http://127.0.0.1:{ports[0]}"
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)
+        loop.close()

@@ -312,3 +312,38 @@ def test_money_is_sent_to_a_subaccount_and_no_more_than_may_leave() -> None:
     assert house.ask(send, currency="BTC", amount="0.000000001", destination=2)[0] == -32602
     assert house.ask(send, currency="BTC", amount=1, destination=77)[0] == -32602
     assert house.ask(send, currency="BTC", amount=1, destination=1)[0] == 12100
+
+
+def test_an_order_that_comes_after_its_time_is_not_begun() -> None:
+    house = held()
+    now_ms = house.ask("public/get_time")
+    for valid_until in (now_ms - 1, now_ms):
+        assert buy(house, type="market", valid_until=valid_until)[0] == 13888
+    assert buy(house, type="market", valid_until=now_ms + 1)["order"]["order_state"] == "filled"
+
+
+def test_a_session_that_ends_states_its_funding_once_and_the_next_begins_at_nothing() -> None:
+    house = held()
+    buy(house, 100_000, type="market")
+    for _ in range(12):
+        house.pass_s(599)
+    (position,) = house.ask("private/get_positions", currency="BTC")
+    before = position["realized_funding"]
+    assert before != 0
+    for _ in range(12):
+        house.pass_s(2)
+    (position,) = house.ask("private/get_positions", currency="BTC")
+    assert position["realized_funding"] == 0
+    span = {"currency": "BTC", "start_timestamp": 0, "end_timestamp": house.clock.time_ms}
+    told = house.ask("private/get_transaction_log", query="settlement", **span)
+    (row,) = told["logs"]
+    assert told["continuation"] is None
+    assert row["timestamp"] % (24 * 3_600_000) == 8 * 3_600_000
+    assert row["position"] == 100_000
+    # The funding of 08:00 itself belongs to the session that ends with it.
+    assert abs(row["total_interest_pl"]) >= abs(before)
+    whole = house.ask("private/get_transaction_log", **span)["logs"]
+    assert [each["type"] for each in whole] == ["settlement", "trade"]
+    page = house.ask("private/get_transaction_log", count=1, **span)
+    rest = house.ask("private/get_transaction_log", continuation=page["continuation"], **span)
+    assert page["logs"] + rest["logs"] == whole

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from tidegate.model.account import FLAT, fill_position
@@ -14,6 +14,7 @@ from tidegate.model.replies import (
     Armed,
     ArmReply,
     Device,
+    Entry,
     NotTaken,
     OrderReply,
     OrderStatus,
@@ -79,7 +80,9 @@ class FakeSession:
         self.withdrawn.append((transfer.id, address))
         return TransferStatus(transfer.id, "accepted", self.time_ms)
 
-    def news(self, since_ms: int, ours: Mapping[str, str]) -> tuple[News, ...] | Unclear:
+    def news(
+        self, since_ms: int, ours: Mapping[str, str], known: Sequence[Entry] = ()
+    ) -> tuple[News, ...] | Unclear:
         if self.silent:
             return Unclear("silent")
         shown = self._fills[: len(self._fills) - self.hidden]

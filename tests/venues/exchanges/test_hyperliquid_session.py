@@ -98,6 +98,17 @@ def test_order_after_its_expiry_is_refused_by_the_venue(place: Place) -> None:
     assert asked.ts_ms > expires_ms
 
 
+def test_word_of_a_cancellation_is_as_of_the_venues_time_when_it_is_asked_for(place: Place) -> None:
+    mid = place.session.mid("BTC")
+    assert isinstance(mid, Decimal)
+    order = Order("8.low", place.btc.id, 1_000, False, "test")
+    place.session.place(order, mid * Decimal("0.99"), place.now_ms() + SOON_MS)
+    place.venue.passes(SECOND_MS)
+    later = place.session.order("8.low", "BTC")
+    assert isinstance(later, OrderStatus)
+    assert (later.state, later.ts_ms) == ("cancelled", place.now_ms())
+
+
 def test_order_beyond_the_book_fills_nothing_beyond_its_limit(place: Place) -> None:
     mid = place.session.mid("BTC")
     assert isinstance(mid, Decimal)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from tidegate.model.times import DAY_MS, HOUR_MS
@@ -20,12 +21,13 @@ RICH = {(BTC, "BTC"): 100 * COIN, (ETH, "ETH"): 1_000 * COIN, (USDC, "USDC"): 10
 
 
 @lru_cache
-def market(crisis: str = "calm", seed: int = 7) -> Market:
-    return make_market(market_terms(seed, 1, crisis, BEGIN_MS))
+def market(crisis: str = "calm", seed: int = 7, options: bool = True) -> Market:
+    terms = market_terms(seed, 1, crisis, BEGIN_MS)
+    return make_market(terms if options else replace(terms, offers=()))
 
 
-def street(crisis: str = "calm", seed: int = 7) -> tuple[Street, HandClock]:
-    made = market(crisis, seed)
+def street(crisis: str = "calm", seed: int = 7, options: bool = True) -> tuple[Street, HandClock]:
+    made = market(crisis, seed, options)
     clock = HandClock(made.begin_ms)
     return Street(made, street_terms(made), clock), clock
 

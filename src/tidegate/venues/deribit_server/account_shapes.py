@@ -31,6 +31,7 @@ from tidegate.venues.deribit_server.market_shapes import (
     kind,
     settled_ms,
 )
+from tidegate.venues.deribit_server.settlements import Settlements
 from tidegate.venues.street.account import StreetAccount
 from tidegate.venues.street.exchange import average_ticks
 from tidegate.venues.street.street import Street
@@ -63,8 +64,15 @@ class _Sums:
 class AccountShapes:
     """The street's accounts as Deribit shows them."""
 
-    def __init__(self, street: Street, market: MarketShapes, users: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        street: Street,
+        market: MarketShapes,
+        users: Mapping[str, int],
+        settlements: Settlements,
+    ) -> None:
         self._street, self._market, self._users = street, market, users
+        self._settlements = settlements
 
     def order_id(self, account: StreetAccount, state: OrderState) -> str:
         """As Deribit writes ids: the currency and a number."""
@@ -169,9 +177,11 @@ class AccountShapes:
             size = Fraction(abs(value), 1) if one.inverse else Fraction(0)
             coins = money(int(size), one.base) if one.inverse else amount(one, abs(held.lots))
             signed = coins if held.lots >= 0 else -coins
+            funding = self._settlements.funding(account.key).get(one.id, 0)
             return shape | {
                 "size_currency": signed,
                 "leverage": LEVERAGE,
+                "realized_funding": money(funding, one.settle),
                 "estimated_liquidation_price": self._dies_at(account, one),
             }
         greeks = self._street.greeks(one.symbol)

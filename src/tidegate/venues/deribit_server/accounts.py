@@ -72,7 +72,7 @@ def credentials(path: Path, count: int) -> tuple[Credentials, ...]:
     """Those of a file, or new ones that are written there where nothing stands. Raises
     `InputError`, which never quotes the file."""
     if not path.exists() and not path.is_symlink():
-        made = tuple(_new(number) for number in range(count))
+        made = tuple(new_credentials(number) for number in range(count))
         text = msgspec.json.format(msgspec.json.encode(_File(made)), indent=1)
         write_private(path, text + b"\n")
         return made
@@ -92,7 +92,8 @@ def _scopes() -> set[str]:
     return {f"{k}:{how}" for k in ("account", "trade", "wallet") for how in ("read", "read_write")}
 
 
-def _new(number: int) -> Credentials:
+def new_credentials(number: int) -> Credentials:
+    """A key of the paper account of a number."""
     name = "main" if number == 0 else f"sub_{number}"
     return Credentials(secrets.token_hex(4), secrets.token_urlsafe(32), name)
 

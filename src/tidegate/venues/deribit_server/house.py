@@ -17,6 +17,7 @@ import msgspec
 from tidegate.model.errors import InvariantError
 from tidegate.model.instruments import Instrument
 from tidegate.venues.deribit_server import (
+    log_methods,
     public_methods,
     reading_methods,
     session_methods,
@@ -37,6 +38,7 @@ from tidegate.venues.deribit_server.refusals import (
     Refusal,
 )
 from tidegate.venues.deribit_server.session import Session
+from tidegate.venues.deribit_server.settlements import Settlements
 from tidegate.venues.street.account import StreetAccount
 from tidegate.venues.street.street import Street
 
@@ -44,6 +46,7 @@ BODY_MAX = 65_536
 TICKS_A_LOOK = 600
 Method = Callable[[Any, Session, Params], Any]
 METHODS: dict[str, Method] = {
+    **log_methods.METHODS,
     **public_methods.METHODS,
     **reading_methods.METHODS,
     **session_methods.METHODS,
@@ -71,7 +74,8 @@ class House:
         self.street, self.keyring, self.limits, self.wall_ms = street, keyring, limits, wall_ms
         self.market = MarketShapes(street)
         users = {key: who.user_id for key, who in keyring.principals.items()}
-        self.accounts = AccountShapes(street, self.market, users)
+        self.settlements = Settlements(street)
+        self.accounts = AccountShapes(street, self.market, users, self.settlements)
         self.cancels_on_disconnect: set[str] = set()
         self.sent: list[Any] = []
         self._sessions: dict[str, Session] = {}
@@ -103,7 +107,9 @@ class House:
     def look(self) -> bool:
         """Let time pass and push what happened; whether the market is up to its clock."""
         before_ms = self.street.now_ms
-        news = self.street.advance(TICKS_A_LOOK)
+        ticks = min(TICKS_A_LOOK, self.settlements.ticks_left())
+        news = self.street.advance(ticks)
+        self.settlements.take(news)
         for session in self._sessions.values():
             for name, one in list(session.channels.items()):
                 for data in one.feed(news):
@@ -112,7 +118,7 @@ class House:
                     session.push(message)
             session.beat(self.wall_ms())
         tick_ms = self.street.market.terms.tick_ms
-        return self.street.now_ms - before_ms < TICKS_A_LOOK * tick_ms
+        return self.street.now_ms - before_ms < ticks * tick_ms
 
     def answer(self, session: Session, raw: bytes) -> dict[str, Any]:
         """The answer to one request in JSON."""

@@ -114,8 +114,11 @@ def _positions(house: House, session: Session, params: Params) -> list[Shape]:
 
 
 def _held(house: House, account: StreetAccount) -> Iterable[Instrument]:
+    """What is held, and what was closed in a session in which it was funded."""
+    funded = house.settlements.funding(account.key)
     for venue in VENUES.values():
-        for name in sorted(account.positions(venue)):
+        names = {n for n in funded if house.street.market.instruments[n].venue == venue}
+        for name in sorted(names | set(account.positions(venue))):
             yield house.street.market.instruments[name]
 
 

@@ -29,6 +29,7 @@ from tidegate.venues.deribit_server.refusals import (
     NOT_FOUND_ORDER,
     NOT_IMPLEMENTED,
     NOT_OPEN_ORDER,
+    TIMED_OUT,
     Refusal,
     bad_param,
     because,
@@ -49,7 +50,7 @@ IN_FORCE: dict[str, InForce] = {
 }
 # What is documented there and is not done here; asked for, it is refused and never overlooked.
 NOT_HERE = (
-    "trigger_price trigger trigger_offset advanced mmp display_amount max_show valid_until "
+    "trigger_price trigger trigger_offset advanced mmp display_amount max_show "
     "linked_order_type otoco_config trigger_fill_condition"
 ).split()
 
@@ -64,6 +65,7 @@ def trader(house: House, session: Session) -> StreetAccount:
 def _side(side: int) -> Callable[[Any, Session, Params], Any]:
     def trade(house: House, session: Session, params: Params) -> Shape:
         account = trader(house, session)
+        _in_time(house, params)
         one = house.instrument(params.text("instrument_name"))
         new = _new_order(house, one, params, side)
         return _placed(house, session, account, new)
@@ -114,6 +116,12 @@ def _new_order(house: House, one: Instrument, params: Params, side: int) -> NewO
     if new.post_only and (ticks is None or new.in_force != "gtc"):
         raise Refusal(INVALID_ARGUMENTS, {"reason": "post_only", "param": "post_only"})
     return _behind(house, one, _within_band(house, one, new), params.flag("reject_post_only"))
+
+
+def _in_time(house: House, params: Params) -> None:
+    """Refuse what was to begin before a time, by the venue's clock, that has come."""
+    if params.has("valid_until") and params.integer("valid_until") <= house.street.now_ms:
+        raise Refusal(TIMED_OUT, {"reason": "valid_until", "param": "valid_until"})
 
 
 def _refuse_unknown(params: Params) -> None:
@@ -180,6 +188,7 @@ def _edit_by_label(house: House, session: Session, params: Params) -> Shape:
 
 def _edited(house: House, account: StreetAccount, state: OrderState, params: Params) -> Shape:
     _refuse_unknown(params)
+    _in_time(house, params)
     if state.state != "open":
         raise Refusal(NOT_OPEN_ORDER)
     one, old = house.known(state.order.symbol), state.order

@@ -67,6 +67,8 @@ def _class_of(venue: str) -> type[Any]:
         made: type[Any] = getattr(importlib.import_module("ccxt"), CCXT_NAMES[venue])
     except ImportError:
         raise InputError("venue", venue, "expected the extra `live`, which has ccxt") from None
+    if venue == "deribit":
+        return _naming_refusals(made)
     return _keeping_our_fees(made) if venue == "hyperliquid" else made
 
 
@@ -75,6 +77,19 @@ def _all_at(urls: Any, base: str) -> Any:
     if isinstance(urls, Mapping):
         return {name: _all_at(part, base) for name, part in urls.items()}
     return base + urlsplit(urls).path if isinstance(urls, str) else urls
+
+
+def _naming_refusals(made: type[Any]) -> type[Any]:
+    class NamingRefusals(made):  # type: ignore[misc]
+        """Deribit, where ccxt counts two plain refusals among errors of which nothing is known."""
+
+        def describe(self) -> Any:
+            ccxt = importlib.import_module("ccxt")
+            # other_reject, not_found (docs.deribit.com, RPC error codes, November 2026).
+            exact = {"11030": ccxt.InvalidOrder, "13020": ccxt.BadSymbol}
+            return self.deep_extend(super().describe(), {"exceptions": exact})
+
+    return NamingRefusals
 
 
 def _keeping_our_fees(made: type[Any]) -> type[Any]:

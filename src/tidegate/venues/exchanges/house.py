@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.errors import InputError
-from tidegate.model.events import Deposited
+from tidegate.model.events import Deposited, FundingPaid
 from tidegate.model.instruments import Contract, InstrumentId
 from tidegate.model.replies import (
     ArmReply,
@@ -67,7 +67,7 @@ class ExchangeHouse:
         """Let the log of each venue begin, where it has not, with what is there as capital.
 
         Raises `InputError` where a venue does not answer, or positions are held there whose
-        fills nobody knows.
+        fills nobody knows, or that were funded in the venue's running session.
         """
         for name, session in self._sessions.items():
             if self._log.entries.get(name):
@@ -80,6 +80,7 @@ class ExchangeHouse:
                 raise InputError("session", name, expected)
             asset = session.venue.collateral
             opening = Deposited(held.ts_ms, name, asset, held.cash_quanta)
+            _expect_quiet(name, session, opening)
             self._pushed.extend(self._log.see(name, [News("opening", opening)]))
 
     @property
@@ -261,7 +262,8 @@ class ExchangeHouse:
         """Take in what a venue's log has beyond what is known; why that failed, if it did."""
         last = self._log.entries[venue][-1].event.ts_ms
         since_ms = max(self._log.entries[venue][0].event.ts_ms, last - READ_AGAIN_MS)
-        found = self._sessions[venue].news(since_ms, self._log.names(venue))
+        known = self._log.entries[venue]
+        found = self._sessions[venue].news(since_ms, self._log.names(venue), known)
         if isinstance(found, Unclear):
             self._silent[venue] = found.reason
             return found.reason
@@ -304,3 +306,13 @@ class ExchangeHouse:
         if approval.id in self._log.approvals:
             raise Refusal(f"approval {approval.id}: used before")
         return approval.action
+
+
+def _expect_quiet(name: str, session: Session, opening: Deposited) -> None:
+    """A venue that adds funding up would tell again what its opening balance has already."""
+    news = session.news(opening.ts_ms, {}, [Entry(name, 1, opening)])
+    if isinstance(news, Unclear):
+        raise InputError("session", name, f"expected an answer, got {news.reason}")
+    if any(isinstance(one.event, FundingPaid) for one in news):
+        expected = "expected an account that was not funded since its last settlement at 08:00 UTC"
+        raise InputError("session", name, expected)

@@ -7,7 +7,7 @@ approval's expiry is refused there, and a cloid that is unknown after that will 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from tidegate.model.replies import (
     Armed,
     ArmReply,
     Device,
+    Entry,
     NotTaken,
     OrderReply,
     OrderState,
@@ -195,7 +196,11 @@ class HyperliquidSession:
         lots = int(filled / self.venue.contracts[symbol].lot)
         signed = lots if known.order.side == "B" else -lots
         state = _STATES.get(known.status, "cancelled")
-        return OrderStatus(order, state, signed, known.status_timestamp, known.status)
+        # A cancellation is for good once it was told for a while, by the venue's time.
+        now_ms = self.now_ms() if state == "cancelled" else known.status_timestamp
+        if isinstance(now_ms, Unclear):
+            return now_ms
+        return OrderStatus(order, state, signed, now_ms, known.status)
 
     def ticket(self) -> str:
         """A nonce, under which the venue does nothing twice."""
@@ -221,7 +226,9 @@ class HyperliquidSession:
             return now_ms
         return TransferStatus(transfer.id, "accepted", now_ms)
 
-    def news(self, since_ms: int, ours: Mapping[str, str]) -> tuple[News, ...] | Unclear:
+    def news(
+        self, since_ms: int, ours: Mapping[str, str], known: Sequence[Entry] = ()
+    ) -> tuple[News, ...] | Unclear:
         """Fills, funding, and money that came or left; a page that is full is gone on with."""
         found: list[News] = []
         readers: tuple[tuple[str, Any, Callable[[Any], News | None]], ...] = (

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -13,7 +13,15 @@ from tidegate.model.account import Account, Position
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.events import Event
 from tidegate.model.instruments import Contract
-from tidegate.model.replies import ArmReply, Device, NotTaken, OrderReply, TransferReply, Unclear
+from tidegate.model.replies import (
+    ArmReply,
+    Device,
+    Entry,
+    NotTaken,
+    OrderReply,
+    TransferReply,
+    Unclear,
+)
 
 
 class News(msgspec.Struct, frozen=True):
@@ -71,8 +79,11 @@ class Session(Protocol):
     def send(self, transfer: Transfer, address: str, ticket: str) -> TransferReply:
         """Withdraw to an address under a ticket."""
 
-    def news(self, since_ms: int, ours: Mapping[str, str]) -> tuple[News, ...] | Unclear:
-        """What happened from a time on, oldest first; `ours` are our ids by the venue's."""
+    def news(
+        self, since_ms: int, ours: Mapping[str, str], known: Sequence[Entry] = ()
+    ) -> tuple[News, ...] | Unclear:
+        """What happened from a time on, oldest first; `ours` are our ids by the venue's, `known`
+        the lines of the account's log so far, which begins with what was there."""
 
     def held(self) -> Held | Unclear:
         """What the venue says that we hold now. Cash needs no entry price, which venues round."""

@@ -7,18 +7,20 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
 from tidegate.execution.secret_file import read_secret
 from tidegate.risk.gate import Gate
 from tidegate.venues.accounts.permissions import expect_key
-from tidegate.venues.exchanges.client import open_client
+from tidegate.venues.exchanges.client import Client, open_client
 from tidegate.venues.exchanges.credentials import read_credentials
+from tidegate.venues.exchanges.deribit import DeribitSession
 from tidegate.venues.exchanges.house import ExchangeHouse
 from tidegate.venues.exchanges.hyperliquid import HyperliquidSession
 from tidegate.venues.exchanges.policy import Officer
-from tidegate.venues.exchanges.session import Session
+from tidegate.venues.exchanges.session import Session, Venue
 from tidegate.venues.exchanges.session_log import SessionLog
 from tidegate.venues.exchanges.settings import (
     SessionFile,
@@ -30,7 +32,8 @@ from tidegate.venues.exchanges.settings import (
 from tidegate.venues.paper_server import Access, PaperServer
 from tidegate.venues.toml_file import beside
 
-SESSIONS = {"hyperliquid": HyperliquidSession}
+Opens = Callable[[Client, Venue], Session]
+SESSIONS: Mapping[str, Opens] = {"hyperliquid": HyperliquidSession, "deribit": DeribitSession}
 
 
 def wall_ms() -> int:

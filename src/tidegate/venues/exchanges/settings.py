@@ -18,7 +18,7 @@ from tidegate.venues.exchanges.policy import Policy
 from tidegate.venues.exchanges.session import Venue
 from tidegate.venues.toml_file import read_toml
 
-Kind = Literal["hyperliquid"]
+Kind = Literal["hyperliquid", "deribit"]
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +66,10 @@ class SessionFile(_Strict, frozen=True):
 def read_session_file(path: Path) -> SessionFile:
     """A checked file; raises `InputError` that names the field."""
     said = read_toml(path, SessionFile)
+    for name, venue in said.venue.items():
+        if name != venue.kind:
+            # Ids of orders and prices are looked up by a venue's name.
+            raise InputError(str(path), f"venue.{name}.kind", f"expected {name}: one of a kind")
     for index, address in enumerate(said.policy.withdrawals):
         if address.source not in said.venue:
             field = f"policy.withdrawals[{index}].source"

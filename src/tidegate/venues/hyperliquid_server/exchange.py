@@ -134,9 +134,9 @@ def _check_expiry(house: House, user: User, envelope: Envelope, action: Action) 
             raise Refusal("expiresAfter is not supported for user-signed actions.")
         if said != envelope.nonce:
             raise Refusal(f"Invalid nonce: {envelope.nonce} is not the one that was signed.")
-    elif expires_ms is not None and house.wall_ms() > expires_ms:
+    elif expires_ms is not None and house.due_ms() > expires_ms:
         user.limit.stale()
-        raise Refusal(f"Action expired: {house.wall_ms()} is after {expires_ms}.")
+        raise Refusal(f"Action expired: {house.due_ms()} is after {expires_ms}.")
 
 
 def _check_limit(house: House, user: User, action: Action, count: int) -> None:

@@ -202,7 +202,8 @@ class Desk:
 class House:
     """The venue; a new account has `opening_quanta`. What clients read off their own clocks,
     nonces, expiries and the dead man's switch, is judged by `wall_ms`; all that the market does
-    goes by the street's clock."""
+    goes by the street's clock. `due_ms` is what expiries and switches are judged by: set it to the
+    street's clock for clients that ask the venue for its time."""
 
     def __init__(
         self,
@@ -214,6 +215,7 @@ class House:
         buffer: int,
     ) -> None:
         self.street, self.coins, self.wall_ms = street, coins, wall_ms
+        self.due_ms = wall_ms
         self.by_name = {coin.name: coin for coin in coins}
         self.by_id = {coin.contract.id: coin for coin in coins}
         self.nonces, self.weights, self.users = Nonces(), weights, Users(buffer)
@@ -304,7 +306,7 @@ class House:
 
     def _cancel_scheduled(self) -> None:
         """Dead men's switches that are due."""
-        now_ms = self.wall_ms()
+        now_ms = self.due_ms()
         for user in self.users.all():
             if user.cancel_at_ms is None or user.cancel_at_ms > now_ms:
                 continue

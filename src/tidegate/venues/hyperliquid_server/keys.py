@@ -39,13 +39,13 @@ def addresses(path: Path, count: int) -> tuple[str, ...]:
     an address is not that of its key.
     """
     if not path.exists() and not path.is_symlink():
-        made = tuple(_new() for _ in range(count))
+        made = tuple(new_key() for _ in range(count))
         text = msgspec.json.format(msgspec.json.encode(_File(made)), indent=1)
         write_private(path, text + b"\n")
         return tuple(one.address for one in made)
     try:
         held = msgspec.json.decode(read_private(path, FILE_MAX), type=_File).accounts
-        sound = all(_address(one.private_key) == one.address for one in held)
+        sound = all(key_address(one.private_key) == one.address for one in held)
     except (*UNREADABLE_JSON, ValueError):
         sound = False
     if not sound:
@@ -54,11 +54,13 @@ def addresses(path: Path, count: int) -> tuple[str, ...]:
     return tuple(one.address for one in held)
 
 
-def _new() -> PaperKey:
+def new_key() -> PaperKey:
+    """A key of a paper account."""
     secret = coincurve.PrivateKey().secret
-    return PaperKey(_address("0x" + secret.hex()), "0x" + secret.hex())
+    return PaperKey(key_address("0x" + secret.hex()), "0x" + secret.hex())
 
 
-def _address(private_key: str) -> str:
+def key_address(private_key: str) -> str:
+    """The address of a private key, 0x and 64 hexadecimals; raises `ValueError` for another."""
     key = coincurve.PrivateKey(bytes.fromhex(private_key.removeprefix("0x")))
     return address_of(key.public_key)

@@ -32,7 +32,7 @@ def schedule_cancel(house: House, user: User, action: ScheduleCancel) -> str | N
     if not isinstance(action.time, int):
         user.cancel_at_ms = None
         return None
-    now_ms = house.wall_ms()
+    now_ms = house.due_ms()
     if action.time < now_ms + LEAST_AHEAD_MS:
         return "Scheduled cancel time must be at least 5 seconds in the future."
     day, fired = user.fired

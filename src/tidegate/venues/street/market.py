@@ -50,7 +50,8 @@ LEAD_HOURS = 6
 @dataclass(frozen=True, slots=True)
 class MarketTerms:
     """Which market: seed, days that it lasts, a crisis of the world (which begins `LEAD_HOURS`
-    after the begin), when it begins, the world's venue that it is at, and what it lists."""
+    after the begin), when it begins, the world's venue that it is at, what it lists, and how many
+    days of past it has. Markets of one seed, length, crisis, begin and past are of one world."""
 
     seed: int
     days: int
@@ -60,6 +61,7 @@ class MarketTerms:
     listings: tuple[Listing, ...]
     offers: tuple[OptionOffer, ...] = ()
     tick_ms: int = 1_000
+    past_days: int = PAST_DAYS
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,11 +152,13 @@ def make_market(terms: MarketTerms, world: WorldParameters | None = None) -> Mar
     that the world does not have."""
     if terms.crisis not in CRISES:
         raise InputError("--crisis", terms.crisis, f"expected one of {', '.join(CRISES)}")
-    if not 1 <= terms.days <= DAYS_MAX - PAST_DAYS - 2:
-        raise InputError("--days", str(terms.days), f"expected 1 to {DAYS_MAX - PAST_DAYS - 2}")
-    midnight = terms.begin_ms // DAY_MS * DAY_MS - PAST_DAYS * DAY_MS
+    past_days = terms.past_days
+    if not 1 <= terms.days <= DAYS_MAX - past_days - 2:
+        raise InputError("--days", str(terms.days), f"expected 1 to {DAYS_MAX - past_days - 2}")
+    midnight = terms.begin_ms // DAY_MS * DAY_MS - past_days * DAY_MS
     parameters = replace(world or WorldParameters(), start_ms=midnight)
-    paths = make_world(parameters, terms.seed, PAST_DAYS + terms.days + 2, terms.crisis, PAST_DAYS)
+    days = past_days + terms.days + 2
+    paths = make_world(parameters, terms.seed, days, terms.crisis, past_days)
     for one in terms.listings:
         if one.world not in paths.close:
             raise InputError("street", one.world, "expected a market of the world")

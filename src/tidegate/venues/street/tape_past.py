@@ -4,6 +4,7 @@ that has ended."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ class Past:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._listings = {one.instrument.id: one for one in market.terms.listings}
+        self._prints: dict[InstrumentId, tuple[FundingPrint, ...]] = {}
 
     def bars(self, name: InstrumentId, first_ms: int, last_ms: int, now_ms: int) -> list[Bar]:
         """Bars of the world's step that begin within the times and have ended; none of options."""
@@ -90,18 +92,19 @@ class Past:
         self, name: InstrumentId, first_ms: int, last_ms: int, now_ms: int
     ) -> tuple[FundingPrint, ...]:
         """Prints with stamps within the times that are not after now."""
-        return tuple(
-            p for p in self._prints(name, now_ms) if first_ms <= p.ts_ms <= min(last_ms, now_ms)
-        )
+        if name not in self._prints:
+            listing = self._listings.get(name)
+            self._prints[name] = () if listing is None else tuple(self._made(listing))
+        prints = self._prints[name]
+        first = bisect_left(prints, first_ms, key=lambda p: p.ts_ms)
+        return prints[first : bisect_right(prints, min(last_ms, now_ms), key=lambda p: p.ts_ms)]
 
-    def _prints(self, name: InstrumentId, now_ms: int) -> Iterator[FundingPrint]:
-        listing, paths = self._listings.get(name), self._market.paths
-        if listing is None:
-            return
+    def _made(self, listing: Listing) -> Iterator[FundingPrint]:
+        paths = self._market.paths
         index = self._market.index_paths[listing.instrument.base].close
-        for ts_ms, world, rate_e12 in paths.funding:
+        for ts_ms, world, rate_e12 in sorted(paths.funding):
             step = (ts_ms - paths.start_ms) // paths.step_ms - 1
-            if world == listing.world and ts_ms <= now_ms and 0 <= step < paths.steps:
+            if world == listing.world and 0 <= step < paths.steps:
                 ticks = int(nearest_ticks(index[step : step + 1], listing.index.tick)[0])
                 yield FundingPrint(ts_ms, listing.instrument.symbol, rate_e12, ticks)
 
