@@ -145,7 +145,8 @@ def test_session_that_signs_no_transfer_does_not_open_with_an_accounts_own_key(
     key.write_text(json.dumps({"walletAddress": OWN_ADDRESS, "privateKey": OWN_KEY}))
     key.chmod(0o600)
     path = tmp_path / "session.toml"
-    with pytest.raises(InputError, match=r"venue\.hyperliquid\.credentials.*right to withdraw") as caught:
+    refused = r"venue\.hyperliquid\.credentials.*right to withdraw"
+    with pytest.raises(InputError, match=refused) as caught:
         open_house(path, read_session_file(path), Gate(b"k" * 32))
     assert OWN_KEY not in "".join(traceback.format_exception(caught.value))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["key.json", "session.toml"]
