@@ -120,7 +120,9 @@ WALLET_ACTIONS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("sign", "said"), WALLET_ACTIONS, ids=lambda part: str(part)[:30])
+@pytest.mark.parametrize(
+    ("sign", "said"), WALLET_ACTIONS, ids=[said["type"] for _, said in WALLET_ACTIONS]
+)
 @pytest.mark.parametrize("mainnet", [False, True])
 def test_any_shown_action_signed_by_the_sdk_gives_its_address_for_that_chain_alone(
     sign: Callable[..., Any], said: dict[str, Any], mainnet: bool
