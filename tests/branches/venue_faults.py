@@ -22,11 +22,11 @@ from tests.venues.drill import GATE, NOW, TRADE, WATCH, house, pairs, transfer
 from tests.venues.test_wire import VENUES, answering, ask, http_reply
 from tidegate.execution.heartbeat import Heartbeat
 from tidegate.execution.latch import Latch
-from tidegate.execution.secret_file import write_secret
+from tidegate.execution.secret_file import write_private, write_secret
 from tidegate.model.errors import InputError
 from tidegate.model.replies import NotTaken, Unclear
 from tidegate.risk.gate import ApprovalError
-from tidegate.venues import kill_command, paper_arguments, paper_server, wire
+from tidegate.venues import both_command, kill_command, paper_arguments, paper_server, wire
 from tidegate.venues.paper import PaperVenues
 from tidegate.venues.paper_market import paper_house, read_paper_file
 from tidegate.venues.paper_server import Access, PaperServer
@@ -353,3 +353,32 @@ def server_or_its_library_is_not_installed(place: Place) -> None:
     place.patch.setitem(paper_arguments.SERVERS, "bare", "no_such_library.at_all")
     with pytest.raises(InputError, match=r"install tidegate\[live\]"):
         paper_arguments.server("bare")
+
+
+@provokes(
+    "venues/both_command.py",
+    "_read: except (msgspec.MsgspecError, UnicodeDecodeError)",
+    "_read: raise InputError",
+    "_hyperliquid_key: except ValueError",
+    "_hyperliquid_key: raise InputError",
+)
+def key_of_a_paper_venue_is_none(place: Place) -> None:
+    path = place.folder / both_command.HYPERLIQUID_KEY
+    address = "0x" + "ab" * 20
+    for text, words in (
+        ("no JSON", "a JSON file"),
+        ('{"walletAddress": ""}', "a JSON file"),
+        (f'{{"walletAddress": "{address}", "privateKey": "none"}}', "key of its address"),
+    ):
+        path.unlink(missing_ok=True)
+        write_private(path, text.encode())
+        with pytest.raises(InputError, match=words):
+            both_command._hyperliquid_key(place.folder)
+
+
+@provokes("venues/paper_server.py", "__init__: except OSError")
+def port_of_a_server_is_taken(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match="a port that is free"):
+            PaperServer(house(), Access(TRADE, WATCH), None, port)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import msgspec
 import pytest
 
@@ -10,10 +12,12 @@ from tests.risk import desk
 from tests.risk.test_gate import FUNDS, floor, granted
 from tests.venues.drill import FAST, GATE, NOW, SLOW, SLOW_MS, house, lots, pairs, slow, transfer
 from tidegate.model.actions import Transfer
+from tidegate.model.errors import InputError
 from tidegate.model.replies import Device, Entry, OrderStatus, Swept
 from tidegate.risk.gate import ApprovalError, Gate
 from tidegate.venues import paper_house
 from tidegate.venues.paper_house import HouseTerms, PaperHouse
+from tidegate.venues.paper_server import Access, PaperServer
 
 DEVICES = {v: Device(v, 5, 300, cancels_protective=True) for v in ("alpha", "beta")}
 
@@ -164,3 +168,10 @@ def test_state_of_an_order_and_of_a_transfer_is_that_of_now() -> None:
         assert [status.ts_ms for status in asked] == [NOW + later_ms] * 2
         assert [status.state for status in asked] == ["cancelled", "accepted"]
         assert venues.order("alpha", "nobody's").ts_ms == NOW + later_ms
+
+
+def test_port_that_is_taken_is_refused_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match="a port that is free"):
+            PaperServer(house(), Access(b"t" * 32), None, port)

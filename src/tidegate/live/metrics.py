@@ -6,7 +6,6 @@ A figure that is not known is absent, never zero.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from tidegate.live.feed import LiveFeed
@@ -22,7 +21,9 @@ class Metrics:
 
     def __init__(self, machine: Machine, feed: LiveFeed) -> None:
         self._machine, self._feed = machine, feed
-        self._core: Any = importlib.import_module("prometheus_client.core")
+        from prometheus_client import core
+
+        self._core: Any = core
 
     def collect(self) -> list[Any]:
         """All families now."""
@@ -59,7 +60,7 @@ def serve_metrics(port: int, metrics: Metrics) -> int:
     Raises `InputError` where the library is not installed or the port is taken.
     """
     try:
-        library = importlib.import_module("prometheus_client")
+        import prometheus_client as library
     except ImportError:
         raise InputError("engine", "metrics_port", "expected the extra `live`") from None
     registry = library.CollectorRegistry(auto_describe=False)

@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.model.errors import InputError
 from tidegate.model.parsing import UNREADABLE_JSON
 from tidegate.model.replies import NotTaken, Unclear
 from tidegate.model.times import SECOND_MS
@@ -66,7 +67,11 @@ class PaperServer:
         self._house, self._access, self._clock = house, access, clock
         self._one_at_a_time = threading.Lock()
         self._taken_ms: deque[int] = deque()
-        self._http = _LoopbackServer((LOOPBACK, port), _handler(self.answer))
+        try:
+            self._http = _LoopbackServer((LOOPBACK, port), _handler(self.answer))
+        except OSError as error:
+            expected = f"expected a port that is free ({error.strerror})"
+            raise InputError("server", f"port {port}", expected) from None
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property

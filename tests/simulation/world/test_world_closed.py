@@ -14,8 +14,20 @@ from tests.house.tidy import parsed
 PACKAGE = Path(__file__).resolve().parents[3] / "src" / "tidegate"
 WORLD = "tidegate.simulation.world"
 WORLDS = (WORLD, "tidegate.simulation.second_world")
-TRADING = ("engine", "allocation", "risk", "forecast", "signals", "execution", "venues")
+TRADING = ("engine", "allocation", "risk", "forecast", "signals", "execution", "venues", "live")
 MAY_READ = ("simulation", "backtest")
+# Paper venues make the market that they serve, in a process of their own; what trades meets them
+# over a wire, and must not reach these modules either.
+PAPER = tuple(
+    f"tidegate.venues.{name}."
+    for name in (
+        "street",
+        "deribit_server",
+        "hyperliquid_server",
+        "both_command",
+        "paper_arguments",
+    )
+)
 POLICIES = "tidegate.backtest.policies"
 # Ways to import by a text that is put together, which `mentioned` could not read.
 BY_TEXT = {"importlib", "__import__", "eval", "exec", "runpy", "pkgutil"}
@@ -55,7 +67,8 @@ def graph(package: Path) -> dict[str, set[str]]:
 def readers(edges: Mapping[str, set[str]]) -> list[str]:
     """Modules outside of the rooms that may, which name a world directly."""
     rooms = {name: f"{name}.".split(".")[1] for name in edges}
-    return [n for n in edges if rooms[n] not in MAY_READ and any(map(is_world, edges[n]))]
+    closed = [n for n in edges if rooms[n] not in MAY_READ and not f"{n}.".startswith(PAPER)]
+    return [name for name in closed if any(map(is_world, edges[name]))]
 
 
 def is_world(name: str) -> bool:
@@ -76,7 +89,8 @@ def reaches(edges: Mapping[str, set[str]], start: str) -> list[str]:
 def traders(edges: Mapping[str, set[str]]) -> list[str]:
     """Every module of the rooms that trade, and every policy of the backtest."""
     rooms = (*(f"tidegate.{room}." for room in TRADING), f"{POLICIES}.")
-    return [name for name in edges if f"{name}.".startswith(rooms)]
+    trading = [name for name in edges if f"{name}.".startswith(rooms)]
+    return [name for name in trading if not f"{name}.".startswith(PAPER)]
 
 
 def importers_by_text(package: Path) -> list[str]:

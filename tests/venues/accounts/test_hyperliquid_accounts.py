@@ -25,6 +25,7 @@ from tests.venues.accounts.told_hyperliquid import (
 from tidegate.cli import app
 from tidegate.engine.book_fields import Reader
 from tidegate.engine.margin_book.reading import account_of
+from tidegate.model.errors import InputError
 from tidegate.venues.accounts import hyperliquid as told
 from tidegate.venues.accounts.told import Told
 
@@ -125,3 +126,11 @@ def test_margin_that_differs_beyond_tolerance_makes_a_venue_reduce_only() -> Non
     other["crossMaintenanceMarginUsed"] = str(1.01 * MAINTENANCE)
     result = observed(clearinghouseState=other)
     assert "REDUCE ONLY hyperliquid: margin beyond" in " ".join(result.stdout.split())
+
+
+@pytest.mark.usefixtures("_live")
+@pytest.mark.parametrize("url", ["foo=http://127.0.0.1:1", "hyperliquid=http://["])
+def test_address_that_is_no_venues_or_none_is_refused_and_nobody_is_asked(url: str) -> None:
+    asked = ["observe", "--venue", f"hyperliquid:{ADDRESS}", "--url", url]
+    result = CliRunner().invoke(app, asked)
+    assert isinstance(result.exception, InputError)

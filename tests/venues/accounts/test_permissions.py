@@ -150,3 +150,13 @@ def test_session_that_signs_no_transfer_does_not_open_with_an_accounts_own_key(
         open_house(path, read_session_file(path), Gate(b"k" * 32))
     assert OWN_KEY not in "".join(traceback.format_exception(caught.value))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["key.json", "session.toml"]
+
+
+def test_key_that_lacks_a_part_is_refused_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "session.toml").write_text(SETTINGS)
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps({"walletAddress": OWN_ADDRESS}))
+    key.chmod(0o600)
+    path = tmp_path / "session.toml"
+    with pytest.raises(InputError, match="a key with privateKey"):
+        open_house(path, read_session_file(path), Gate(b"k" * 32))

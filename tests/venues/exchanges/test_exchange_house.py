@@ -25,6 +25,7 @@ from tidegate.model.times import HOUR_MS
 from tidegate.risk.gate import Approval, Gate
 from tidegate.venues.exchanges.house import APART_MS, ExchangeHouse
 from tidegate.venues.exchanges.policy import Address, Officer, Policy
+from tidegate.venues.exchanges.session import OffTheGrid, whole
 from tidegate.venues.exchanges.session_log import SessionLog
 
 POLICY = Policy(("order", "transfer"), (BTC.id,), 1_000_000.0)
@@ -311,3 +312,28 @@ def test_dead_mans_switch_is_the_venues(place: Place) -> None:
     assert place.house.arm("beta", 30).until_ms == NOW + 30_000
     assert place.house.arm("beta", 0).until_ms is None
     assert desk.COLLATERAL["beta"] == place.session.venue.collateral
+
+
+def test_what_was_let_through_counts_after_a_restart(under: Callable[..., Place]) -> None:
+    place = under(Policy(("order",), (BTC.id,), 2_500.0))
+    first, second, third = fasts(3)
+    assert [place.house.place(a).state for a in (first, second)] == ["filled", "filled"]
+    place.restart()
+    assert place.house.place(third).state == "refused"
+
+
+def test_venues_clock_that_runs_ahead_shortens_no_delay(under: Callable[..., Place]) -> None:
+    address = Address("beta", "alpha", "USDC", "0xours", 10_000.0, 24.0)
+    policy = msgspec.structs.replace(POLICY, withdrawals=(address,))
+    place = under(policy, {address.id: NOW})
+    approval = _back(5_000)
+    place.session.time_ms = approval.expires_ms
+    assert "stands for 0.0 h" in place.house.send(approval).reason
+    assert place.session.withdrawn == []
+
+
+@pytest.mark.parametrize(("value", "step"), [("59999.95", "0.1"), ("0.000005", "0.00001")])
+def test_figure_off_the_settings_steps_is_refused_and_not_cut(value: str, step: str) -> None:
+    with pytest.raises(OffTheGrid, match="no whole number"):
+        whole(Decimal(value), Decimal(step))
+    assert whole(Decimal("60000.1"), Decimal("0.1")) == 600_001

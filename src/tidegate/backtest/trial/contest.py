@@ -63,13 +63,14 @@ def book() -> Mandate:
 
 
 def make_contest(
-    world: World, mandate: Mandate, crisis: str, seed: int, calm_days: int = CALM_DAYS
+    world: World, mandate: Mandate, crisis: str, seed: int, calm_days: int | None = None
 ) -> Contest:
     """Make the market of a seed with a named crisis on its last day, after a month that only
-    forecasts see and a calm week; raises `InputError` for an unknown crisis."""
+    forecasts see and a calm week, or so many days; raises `InputError` for an unknown crisis."""
     if crisis not in world.crises:
         raise InputError("--crisis", crisis, f"expected one of {', '.join(world.crises)}")
-    days = WARMUP_DAYS + calm_days + CRISIS_DAYS
+    calm = CALM_DAYS if calm_days is None else calm_days
+    days = WARMUP_DAYS + calm + CRISIS_DAYS
     paths = world.make(seed, days, crisis, days - CRISIS_DAYS)
     window = Window(
         paths.start_ms + WARMUP_DAYS * DAY_MS, paths.start_ms + paths.steps * paths.step_ms

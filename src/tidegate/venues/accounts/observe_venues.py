@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ from tidegate.venues.accounts.parity import Ours, Parity, parity
 from tidegate.venues.accounts.parity_file import Line, record
 from tidegate.venues.accounts.public_book import ask_markets, with_markets
 from tidegate.venues.accounts.told import Stated, Told
+from tidegate.venues.exchanges.client import CCXT_NAMES
 
 SCHEMA = "tidegate-observe-venues-1"
 
@@ -69,6 +71,7 @@ def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
     if html is not None:
         ensure_writable(html)
     urls = dict(url_of(text) for text in wanted.urls)
+    _expect_meant(wanted, urls)
     value, told, unread = _public(wanted.book, urls) if wanted.book else _told(wanted, urls)
     if wanted.save is not None:
         text = msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
@@ -93,6 +96,15 @@ def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
 Heard = tuple[dict[str, Any], tuple[Told, ...], tuple[str, ...]]
 
 
+def _expect_meant(wanted: Wanted, urls: Mapping[str, str]) -> None:
+    """Refuse an address of a venue that is not asked: a slip, and the real one would be asked."""
+    named = {part for text in wanted.venues for part in re.split("[=:]", text)[:2]}
+    known = set(CCXT_NAMES) if wanted.book else named
+    if strange := sorted(urls.keys() - known):
+        expected = f"expected a venue that is asked: {', '.join(sorted(known))}"
+        raise InputError("--url", strange[0], expected)
+
+
 def _told(wanted: Wanted, urls: Mapping[str, str]) -> Heard:
     transfers = wanted.mandate is not None and _allows_transfers(wanted.mandate)
     asked = [asked_of(text, urls) for text in wanted.venues]
@@ -107,7 +119,11 @@ def _public(path: Path, urls: Mapping[str, str]) -> Heard:
     if not has_whole_accounts(value) or not isinstance(value, dict):
         raise reader.refuse("accounts", "expected accounts as a margin book has them")
     now_ms = time.time_ns() // 1_000_000
-    book, lacking = with_markets(value, ask_markets(value, urls), now_ms)
+    try:
+        book, lacking = with_markets(value, ask_markets(value, urls), now_ms)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        expected = "expected a book as `tidegate observe` reads it, with as_of, positions and coins"
+        raise reader.refuse("accounts", expected) from None
     return book, (), lacking
 
 

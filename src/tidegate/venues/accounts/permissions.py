@@ -61,6 +61,9 @@ def expect_key(field: str, kind: str, client: Client, *, transfers: bool, acts: 
 
     Args: `transfers` whether the mandate allows them; `acts` whether the key is to sign orders.
     """
+    needed = [name for name, is_so in client.requiredCredentials.items() if is_so]
+    if lacking := [name for name in needed if not getattr(client, name, None)]:
+        raise InputError("credentials", field, f"expected a key with {' and '.join(lacking)}")
     try:
         withdraws, why = can_withdraw(kind, client), "the venue does not tell"
     except NotTold as error:

@@ -8,7 +8,6 @@ are loaded with a key (ccxt 4.5.90); here it cannot send either, nor an order wi
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,7 +49,7 @@ def open_client(venue: str, credentials: Credentials | None, url: str | None = N
     """
     if venue not in CCXT_NAMES:
         raise InputError("venue", venue, f"expected one of {', '.join(CCXT_NAMES)}")
-    if url is not None and urlsplit(url).hostname not in LOOPBACK:
+    if url is not None and not _is_here(url):
         raise InputError("venue", f"{venue}.url", "expected an address on this machine")
     made = _class_of(venue)
     settings: dict[str, Any] = {**(credentials or {}), "timeout": TIMEOUT_MS}
@@ -62,9 +61,23 @@ def open_client(venue: str, credentials: Credentials | None, url: str | None = N
     return client
 
 
+def _is_here(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in LOOPBACK
+    except ValueError:
+        return False
+
+
+def _library() -> Any:
+    """ccxt, which takes a third of a second to import and is not always there."""
+    import ccxt
+
+    return ccxt
+
+
 def _class_of(venue: str) -> type[Any]:
     try:
-        made: type[Any] = getattr(importlib.import_module("ccxt"), CCXT_NAMES[venue])
+        made: type[Any] = getattr(_library(), CCXT_NAMES[venue])
     except ImportError:
         raise InputError("venue", venue, "expected the extra `live`, which has ccxt") from None
     if venue == "deribit":
@@ -84,7 +97,7 @@ def _naming_refusals(made: type[Any]) -> type[Any]:
         """Deribit, where ccxt counts two plain refusals among errors of which nothing is known."""
 
         def describe(self) -> Any:
-            ccxt = importlib.import_module("ccxt")
+            ccxt = _library()
             # other_reject, not_found (docs.deribit.com, RPC error codes, November 2026).
             exact = {"11030": ccxt.InvalidOrder, "13020": ccxt.BadSymbol}
             return self.deep_extend(super().describe(), {"exceptions": exact})
@@ -119,7 +132,7 @@ def asked(call: Callable[[], Any]) -> Any:
 
     Raises `VenueRefused` where the venue said no, and `Unheard` for what it does not know.
     """
-    ccxt = importlib.import_module("ccxt")
+    ccxt = _library()
     nothing_done = ccxt.RateLimitExceeded, ccxt.AuthenticationError, ccxt.PermissionDenied
     said_no = ccxt.InsufficientFunds, ccxt.InvalidOrder, ccxt.BadRequest, ccxt.BadSymbol
     try:

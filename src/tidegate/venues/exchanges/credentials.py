@@ -8,7 +8,6 @@ kept there is one JSON object whose fields are those of the venue, such as `apiK
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -68,7 +67,9 @@ def read_credentials(reference: str, field: str, folder: Path = Path()) -> Crede
 def _from_keyring(name: str, field: str, folder: Path) -> bytes:
     service, _, user = name.rpartition("/")
     try:
-        found = importlib.import_module("keyring").get_password(service, user)
+        import keyring
+
+        found = keyring.get_password(service, user)
     except ImportError:
         raise InputError("credentials", field, "expected the extra `live` for keyring") from None
     except Exception as error:
@@ -92,7 +93,7 @@ def _from_descriptor(name: str, field: str, folder: Path) -> bytes:
     try:
         with os.fdopen(int(name), "rb") as pipe:
             return pipe.read(LARGEST_BYTES)
-    except (ValueError, OSError):
+    except (ValueError, OSError, TypeError, OverflowError):
         raise InputError("credentials", field, "expected an open file descriptor") from None
 
 

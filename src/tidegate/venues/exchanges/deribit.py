@@ -32,7 +32,7 @@ from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import claim_to_quanta, cost_to_quanta
 from tidegate.venues.exchanges.client import Client, VenueRefused, asked
 from tidegate.venues.exchanges.order_ids import client_id
-from tidegate.venues.exchanges.session import Held, News, Venue
+from tidegate.venues.exchanges.session import Held, News, OffTheGrid, Venue, whole
 
 PAGE, LOG_PAGE = 1_000, 250
 SETTLED_AT_MS = 8 * HOUR_MS
@@ -213,7 +213,10 @@ class DeribitSession:
             return rows
         if isinstance(now_ms, Unclear) or settled_ms(began_ms) != settled_ms(now_ms):
             return Unclear("a settlement came between two questions")
-        found = [self._filled(trade, ours) for trade in trades]
+        try:
+            found = [self._filled(trade, ours) for trade in trades]
+        except OffTheGrid as error:
+            return Unclear(str(error))
         found += [self._funded(position, began_ms, known) for position in positions]
         opened_ms = known[0].event.ts_ms if known else -1
         found += [self._moved(row, known) for row in rows if row.timestamp > opened_ms]
@@ -316,8 +319,8 @@ class DeribitSession:
         contract = self.venue.contracts.get(trade.instrument_name)
         if contract is None:
             return None
-        lots = int(trade.amount / contract.lot) * (1 if trade.direction == "buy" else -1)
-        ticks = int(trade.price / contract.tick)
+        lots = whole(trade.amount, contract.lot) * (1 if trade.direction == "buy" else -1)
+        ticks = whole(trade.price, contract.tick)
         fee = cost_to_quanta(trade.fee, contract.settle)
         order = ours.get(trade.label, f"deribit {trade.order_id}")
         reason: FillReason = "liquidation" if trade.liquidation else "order"

@@ -34,7 +34,7 @@ from tidegate.model.times import MINUTE_MS, SECOND_MS
 from tidegate.model.units import from_quanta
 from tidegate.risk.gate import Approval, ApprovalError, Gate
 from tidegate.venues.exchanges.order_ids import client_id
-from tidegate.venues.exchanges.policy import Officer, Refusal
+from tidegate.venues.exchanges.policy import Address, Officer, Refusal
 from tidegate.venues.exchanges.session import Held, News, Session, account_of
 from tidegate.venues.exchanges.session_log import Sent, SessionLog
 
@@ -62,6 +62,8 @@ class ExchangeHouse:
         self._pushed: deque[Pushed] = deque(maxlen=PUSHED_MAX)
         self._silent: dict[str, str] = {}
         self._apart_ms: dict[str, int] = {}
+        for sent in log.sent.values():
+            officer.recall(sent.let_ms, Decimal(sent.amount), sent.address)
 
     def open(self) -> None:
         """Let the log of each venue begin, where it has not, with what is there as capital.
@@ -112,12 +114,13 @@ class ExchangeHouse:
             return self._noted(self._sessions[sent.venue].order(order.id, sent.symbol))
         now_ms = self.now_ms
         try:
-            order, limit = self._checked_order(approval, now_ms)
+            order, limit, usd = self._checked_order(approval, now_ms)
         except Refusal as error:
             return OrderStatus(approval.action.id, "refused", 0, now_ms, str(error))
         venue, _, symbol = order.instrument.partition(":")
         name = client_id(venue, order.id)
-        self._log.send(Sent(order.id, venue, name, approval.id, approval.expires_ms, symbol))
+        expires_ms, spent = approval.expires_ms, f"{usd:.6f}"
+        self._log.send(Sent(order.id, venue, name, approval.id, expires_ms, symbol, now_ms, spent))
         return self._noted(self._sessions[venue].place(order, limit, approval.expires_ms))
 
     def cancel(self, venue: str, order: str) -> OrderReply:
@@ -147,15 +150,21 @@ class ExchangeHouse:
         if sent := self._log.sent.get(transfer.id):
             return self.shipment(sent.venue, transfer.id)
         try:
-            transfer, address = self._checked_transfer(approval, now_ms)
+            transfer, address, let_ms = self._checked_transfer(approval, now_ms)
             session = self._sessions[transfer.source]
             ticket = session.ticket()
             if ticket is None:
                 raise Refusal(f"{transfer.source}: withdrawals there have no id of ours")
         except Refusal as error:
             return TransferStatus(approval.action.id, "refused", now_ms, str(error))
-        self._log.send(Sent(transfer.id, transfer.source, ticket, approval.id, approval.expires_ms))
-        return session.send(transfer, address, ticket)
+        source, amount = transfer.source, str(from_quanta(transfer.quanta, transfer.asset))
+        expires_ms = approval.expires_ms
+        self._log.send(
+            Sent(
+                transfer.id, source, ticket, approval.id, expires_ms, "", let_ms, amount, address.id
+            )
+        )
+        return session.send(transfer, address.address, ticket)
 
     def shipment(self, venue: str, transfer: str) -> TransferReply:
         """A transfer's state at its source, by the log of what left there."""
@@ -271,8 +280,8 @@ class ExchangeHouse:
         self._pushed.extend(self._log.see(venue, found))
         return None
 
-    def _checked_order(self, approval: Approval, now_ms: int) -> tuple[Order, Decimal]:
-        """The order, and the worst price it may have; raises `Refusal`."""
+    def _checked_order(self, approval: Approval, now_ms: int) -> tuple[Order, Decimal, float]:
+        """The order, the worst price it may have, and its dollars; raises `Refusal`."""
         order = self._redeemed(approval, now_ms)
         if not isinstance(order, Order):
             raise Refusal(f"approval {approval.id}: not for an order")
@@ -287,16 +296,19 @@ class ExchangeHouse:
         usd = float(notional * mid if contract.inverse else notional)
         self._officer.let_order(order, usd, now_ms)
         slip = Decimal(str(self._officer.policy.slippage))
-        return order, mid * (1 + slip if order.lots > 0 else 1 - slip)
+        return order, mid * (1 + slip if order.lots > 0 else 1 - slip), usd
 
-    def _checked_transfer(self, approval: Approval, now_ms: int) -> tuple[Transfer, str]:
+    def _checked_transfer(self, approval: Approval, now_ms: int) -> tuple[Transfer, Address, int]:
+        """The transfer, where it may go, and when that was, by this machine's clock."""
         transfer = self._redeemed(approval, now_ms)
         if not isinstance(transfer, Transfer):
             raise Refusal(f"approval {approval.id}: not for a transfer")
         if transfer.source not in self._sessions:
             raise Refusal("no such venue")
         amount = from_quanta(transfer.quanta, transfer.asset)
-        return transfer, self._officer.let_transfer(transfer, amount, now_ms).address
+        # A venue's clock that ran ahead would shorten the delay of an address.
+        let_ms = self._clock()
+        return transfer, self._officer.let_transfer(transfer, amount, let_ms), let_ms
 
     def _redeemed(self, approval: Approval, now_ms: int) -> Order | Transfer:
         try:

@@ -33,7 +33,7 @@ from tidegate.model.times import SECOND_MS
 from tidegate.model.units import RATE_E12, asset_decimals, claim_to_quanta, cost_to_quanta
 from tidegate.venues.exchanges.client import Client, Unheard, VenueRefused, asked
 from tidegate.venues.exchanges.order_ids import client_id
-from tidegate.venues.exchanges.session import Held, News, Venue
+from tidegate.venues.exchanges.session import Held, News, OffTheGrid, Venue, whole
 
 SWITCH_LEAST_S, SWITCH_MOST_S = 5, 86_400
 PAGE = 2_000
@@ -240,7 +240,10 @@ class HyperliquidSession:
             rows = self._pages(kind, wanted, since_ms)
             if isinstance(rows, Unclear):
                 return rows
-            found += [news for news in map(read, rows) if news is not None]
+            try:
+                found += [news for news in map(read, rows) if news is not None]
+            except OffTheGrid as error:
+                return Unclear(str(error))
         return tuple(sorted(found, key=lambda news: news.event.ts_ms))
 
     def held(self) -> Held | Unclear:
@@ -341,8 +344,8 @@ class HyperliquidSession:
         contract = self.venue.contracts.get(fill.coin)
         if contract is None:
             return None
-        lots = int(fill.sz / contract.lot) * (1 if fill.side == "B" else -1)
-        ticks = int(fill.px / contract.tick)
+        lots = whole(fill.sz, contract.lot) * (1 if fill.side == "B" else -1)
+        ticks = whole(fill.px, contract.tick)
         reason: FillReason = "liquidation" if fill.liquidation else "order"
         if "Deleveraging" in fill.dir:
             reason = "deleveraging"

@@ -56,7 +56,9 @@ class Refusal(Exception):
 class Officer:
     """Holds actions to a policy, and counts what was let through.
 
-    `since_ms` says since when each address has stood in the file, by `Address.id`.
+    `since_ms` says since when each address has stood in the file, by `Address.id`; transfers go by
+    this machine's clock, since a venue's may be wrong. What was let through before a restart is
+    told again by `recall`.
     """
 
     def __init__(self, policy: Policy, since_ms: Mapping[str, int]) -> None:
@@ -79,6 +81,13 @@ class Officer:
             said = "no notional a minute" if most_usd is None else f"{most_usd:.0f} USD a minute"
             raise Refusal(f"policy: {spent_usd:.0f} USD against {said}")
         self._spent.append((now_ms, notional_usd))
+
+    def recall(self, let_ms: int, amount: Decimal, address: str) -> None:
+        """Count what was let through by a process before this one."""
+        if address:
+            self._sent.append((let_ms, address, amount))
+        else:
+            self._spent.append((let_ms, float(amount)))
 
     def let_transfer(self, transfer: Transfer, amount: Decimal, now_ms: int) -> Address:
         """Count a transfer, let it through, and say where to; raises `Refusal`."""

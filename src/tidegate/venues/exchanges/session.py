@@ -49,6 +49,18 @@ class Venue(NamedTuple):
     contracts: Mapping[str, Contract]
 
 
+class OffTheGrid(Exception):
+    """A venue's price or size is no whole number of the steps that the settings name."""
+
+
+def whole(value: Decimal, step: Decimal) -> int:
+    """How many steps a value is; raises `OffTheGrid`, since cutting it would falsify the ledger."""
+    steps = value / step
+    if steps != steps.to_integral_value():
+        raise OffTheGrid(f"{value} is no whole number of steps of {step}: mend the settings")
+    return int(steps)
+
+
 class Session(Protocol):
     """One venue's words. A reply that cannot be told from none is `Unclear`.
 

@@ -28,7 +28,8 @@ SENT, SEEN = "sent", "seen"
 
 class Sent(msgspec.Struct, frozen=True):
     """An action that may have reached a venue: our id, the venue's name for it, the approval, when
-    it expires, and of an order its contract's symbol."""
+    it expires, of an order its contract's symbol; and what the policy counts it for: when it was
+    let through, and how much, dollars of an order or an amount under the id of its address."""
 
     id: str
     venue: str
@@ -36,6 +37,9 @@ class Sent(msgspec.Struct, frozen=True):
     approval: str
     expires_ms: int
     symbol: str = ""
+    let_ms: int = 0
+    amount: str = "0"
+    address: str = ""
 
 
 class Seen(msgspec.Struct, frozen=True):
