@@ -14,6 +14,7 @@ from types import FrameType
 from tidegate.execution.secret_file import read_secret
 from tidegate.risk.gate import Gate
 from tidegate.venues.accounts.permissions import expect_key
+from tidegate.venues.exchanges.binance import open_binance
 from tidegate.venues.exchanges.client import Client, open_client
 from tidegate.venues.exchanges.credentials import read_credentials
 from tidegate.venues.exchanges.deribit import DeribitSession
@@ -33,7 +34,11 @@ from tidegate.venues.paper_server import Access, PaperServer
 from tidegate.venues.toml_file import beside
 
 Opens = Callable[[Client, Venue], Session]
-SESSIONS: Mapping[str, Opens] = {"hyperliquid": HyperliquidSession, "deribit": DeribitSession}
+SESSIONS: Mapping[str, Opens] = {
+    "hyperliquid": HyperliquidSession,
+    "deribit": DeribitSession,
+    "binance": open_binance,
+}
 
 
 def wall_ms() -> int:
