@@ -32,7 +32,7 @@ from tidegate.venues.exchanges.credentials import Credentials
 from tidegate.venues.exchanges.order_ids import client_id
 from tidegate.venues.payloads.fields import decode
 
-PAGE = 4
+PAGE, OK = 4, 200
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -203,14 +203,14 @@ def test_session_that_begins_again_goes_on_to_the_quantum(place: Place) -> None:
 
 
 def test_money_that_came_left_or_was_taken_is_told_by_its_cause(place: Place) -> None:
-    for kind, amount in (("transfer", "1000.5"), ("transfer", "-250.25"), ("clearance", "-3.75")):
+    told = [("transfer", "1000.5", Deposited), ("transfer", "-250.25", TransferSent)]
+    told += [("clearance", "-3.75", PenaltyCharged)] * place.kind.clears
+    for kind, amount, _ in told:
         place.account.ahead_ms += MINUTE_MS
         place.account.comes(kind, Decimal(amount))
     events = [n.event for n in place.news()]
     assert [(type(e), getattr(e, "quanta", 0)) for e in events] == [
-        (Deposited, 1_000_500_000),
-        (TransferSent, 250_250_000),
-        (PenaltyCharged, 3_750_000),
+        (form, abs(int(Decimal(amount).scaleb(6)))) for _, amount, form in told
     ]
     assert place.look()[0] == place.look()[1]
 
@@ -296,8 +296,10 @@ def test_answers_of_the_fake_have_the_forms_that_are_known_of_the_venue(place: P
     name = client_id(place.kind.name, "2.rests")
     place.account.place(name, True, Decimal("0.5"), Decimal("59000.0"), immediate=False)
     place.look()
+    place.session.order("3.unknown", place.kind.symbol)
     for end, form in place.kind.forms.items():
-        found = [said.body for path, said in place.wire.told if path.endswith(end)]
+        told = [said for path, said in place.wire.told if path.endswith(end)]
+        found = [said.body for said in told if said.status == OK]
         assert found, end
         for body in found:
             decode(json.dumps(body).encode(), form, end)
@@ -305,3 +307,12 @@ def test_answers_of_the_fake_have_the_forms_that_are_known_of_the_venue(place: P
 
 def test_nothing_is_withdrawn_without_an_id_of_ours(place: Place) -> None:
     assert place.session.ticket() is None
+
+
+def test_order_that_bybits_last_ones_have_lost_is_found_in_its_history() -> None:
+    with place_of("bybit") as place:
+        place.filled("1.buy", 1_000)
+        place.account.forgotten.add(client_id("bybit", "1.buy"))
+        asked = place.session.order("1.buy", place.kind.symbol)
+        assert isinstance(asked, OrderStatus)
+        assert (asked.state, asked.filled_lots) == ("filled", 1_000)

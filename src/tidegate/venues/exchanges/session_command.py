@@ -15,6 +15,7 @@ from tidegate.execution.secret_file import read_secret
 from tidegate.risk.gate import Gate
 from tidegate.venues.accounts.permissions import expect_key
 from tidegate.venues.exchanges.binance import open_binance
+from tidegate.venues.exchanges.bybit import open_bybit
 from tidegate.venues.exchanges.client import Client, open_client
 from tidegate.venues.exchanges.credentials import read_credentials
 from tidegate.venues.exchanges.deribit import DeribitSession
@@ -38,6 +39,7 @@ SESSIONS: Mapping[str, Opens] = {
     "hyperliquid": HyperliquidSession,
     "deribit": DeribitSession,
     "binance": open_binance,
+    "bybit": open_bybit,
 }
 
 

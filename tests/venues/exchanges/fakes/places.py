@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, NamedTuple, Protocol
 
-from tests.venues.exchanges.fakes import binance
+from tests.venues.exchanges.fakes import binance, bybit
 from tests.venues.exchanges.fakes.account import Account
 from tests.venues.exchanges.fakes.served import Answer, Asked, Wire, served
 from tidegate.model.account import FLAT, Position, fill_position
@@ -18,12 +18,18 @@ from tidegate.model.instruments import Contract, Perpetual
 from tidegate.model.replies import Entry, OrderReply, OrderStatus, Unclear
 from tidegate.model.times import MINUTE_MS
 from tidegate.venues.exchanges.binance import open_binance
+from tidegate.venues.exchanges.bybit import open_bybit
 from tidegate.venues.exchanges.client import open_client
 from tidegate.venues.exchanges.credentials import Credentials
 from tidegate.venues.exchanges.linear import LinearSession
 from tidegate.venues.exchanges.order_ids import client_id
 from tidegate.venues.exchanges.session import News, Venue, account_of
-from tidegate.venues.payloads import binance_futures
+from tidegate.venues.payloads import (
+    binance_futures,
+    bybit_account,
+    bybit_orders,
+    bybit_public,
+)
 
 
 class FakeVenue(Protocol):
@@ -49,6 +55,11 @@ class Kind(NamedTuple):
     trades: str
     wrong_modes: dict[str, tuple[Any, str]]
     forms: dict[str, Any]
+    clears: bool = True
+
+
+def _listed(form: Any) -> Any:
+    return bybit_public.Reply[bybit_public.Page[form]]
 
 
 KINDS = {
@@ -72,6 +83,31 @@ KINDS = {
             "/fapi/v2/account": binance_futures.Account,
             "/fapi/v2/positionRisk": tuple[binance_futures.PositionRisk, ...],
         },
+    ),
+    "bybit": Kind(
+        "bybit",
+        bybit.BybitVenue,
+        open_bybit,
+        {"apiKey": bybit.KEY, "secret": bybit.SECRET},
+        bybit.SYMBOL,
+        "/v5/order/create",
+        "/v5/order/realtime",
+        "/v5/execution/list",
+        {
+            "hedge": (True, "one-way mode"),
+            "margin": ("ISOLATED_MARGIN", "cross margin"),
+            "status": (1, "a unified account"),
+        },
+        {
+            "/v5/order/realtime": _listed(bybit_orders.Order),
+            "/v5/order/history": _listed(bybit_orders.Order),
+            "/v5/execution/list": _listed(bybit_orders.Execution),
+            "/v5/order/create": bybit_public.Reply[bybit_orders.OrderNames],
+            "/v5/account/wallet-balance": _listed(bybit_account.Wallet),
+            "/v5/position/list": _listed(bybit_account.Position),
+            "/v5/account/info": bybit_public.Reply[bybit_account.AccountInfo],
+        },
+        clears=False,
     ),
 }
 

@@ -61,7 +61,7 @@ def _read(request: web.Request, text: str) -> tuple[dict[str, Any], str]:
     if request.content_type == "application/json" and text:
         return {**query, **json.loads(text)}, text
     body = dict(part.partition("=")[::2] for part in text.split("&") if part)
-    return {**query, **body}, text or request.query_string
+    return {**query, **body}, text or request.raw_path.partition("?")[2]
 
 
 @contextmanager
