@@ -33,7 +33,7 @@ from tidegate.model.replies import (
     Unclear,
 )
 from tidegate.model.times import DAY_MS, SECOND_MS
-from tidegate.venues.exchanges.client import Client, Unheard, VenueRefused
+from tidegate.venues.exchanges.client import Client, VenueRefused
 from tidegate.venues.exchanges.linear import (
     Camel,
     Check,
@@ -163,11 +163,9 @@ class BinanceSession(LinearSession):
         if isinstance(now_ms, Unclear):
             return now_ms
         wanted = client_id("binance", order)
-        try:
-            found = self._ask(
-                "fapiPrivateGetOrder", _Order, symbol=symbol, origClientOrderId=wanted
-            )
-        except Unheard:
+        terms = {"symbol": symbol, "origClientOrderId": wanted}
+        found = self._record("fapiPrivateGetOrder", _Order, **terms)
+        if found is None:
             return OrderStatus(order, "absent", 0, now_ms)
         if isinstance(found, NotTaken | Unclear):
             return found
@@ -330,9 +328,8 @@ class BinanceSession(LinearSession):
         """Our id of a fill's order, by its record, which is asked for once."""
         if trade.order_id not in self._names:
             terms = {"symbol": trade.symbol, "orderId": trade.order_id}
-            try:
-                found = self._ask("fapiPrivateGetOrder", _Order, **terms)
-            except Unheard:
+            found = self._record("fapiPrivateGetOrder", _Order, **terms)
+            if found is None:
                 # It filled, so it was there; what is forgotten after 90 days is none of ours.
                 return ""
             if isinstance(found, NotTaken | Unclear):

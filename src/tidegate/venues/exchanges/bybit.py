@@ -268,7 +268,7 @@ class BybitSession(LinearSession):
         return rows
 
     def _listed(self, method: str, form: Any, **terms: Any) -> Any:
-        """All rows of a list, page by page."""
+        """All rows, oldest first, of a list that goes back in time page by page."""
         said = {name: value for name, value in {**LINEAR, **terms}.items() if value != ""}
         rows: list[Any] = []
         cursor: dict[str, str] = {}
@@ -278,7 +278,7 @@ class BybitSession(LinearSession):
                 return page
             rows += page.result.rows
             if not page.result.next_page_cursor or not page.result.rows:
-                return rows
+                return rows[::-1]
             cursor = {"cursor": page.result.next_page_cursor}
 
 

@@ -330,11 +330,18 @@ class LinearSession(ABC):
             return Unclear(f"another form: {error}")
 
     def _ask(self, method: str, wanted: Any, **terms: Any) -> Any:
-        """The answer to a question; raises `Unheard` alone."""
+        """The answer to a question, in a form."""
+        try:
+            return self._act(lambda: getattr(self._client, method)(terms), wanted)
+        except VenueRefused as error:
+            return Unclear(str(error))
+
+    def _record(self, method: str, wanted: Any, **terms: Any) -> Any:
+        """The answer to a question about one order; None where the venue knows no such order."""
         try:
             return self._act(lambda: getattr(self._client, method)(terms), wanted)
         except Unheard:
-            raise
+            return None
         except VenueRefused as error:
             return Unclear(str(error))
 

@@ -21,6 +21,7 @@ from tidegate.venues.exchanges.credentials import read_credentials
 from tidegate.venues.exchanges.deribit import DeribitSession
 from tidegate.venues.exchanges.house import ExchangeHouse
 from tidegate.venues.exchanges.hyperliquid import HyperliquidSession
+from tidegate.venues.exchanges.okx import open_okx
 from tidegate.venues.exchanges.policy import Officer
 from tidegate.venues.exchanges.session import Session, Venue
 from tidegate.venues.exchanges.session_log import SessionLog
@@ -40,6 +41,7 @@ SESSIONS: Mapping[str, Opens] = {
     "deribit": DeribitSession,
     "binance": open_binance,
     "bybit": open_bybit,
+    "okx": open_okx,
 }
 
 

@@ -122,13 +122,13 @@ class BybitVenue:
     def executions(self, said: dict[str, Any]) -> Any:
         rows = [_fill(f) for f in self.account.fills]
         rows += [_funding_fill(i) for i in self.account.incomes if i.kind == "funding"]
-        rows.sort(key=lambda row: int(row["execTime"]), reverse=True)
+        rows.sort(key=lambda row: (int(row["execTime"]), row["seq"]), reverse=True)
         return self.paged(self.between(rows, "execTime", said), said)
 
     def log(self, said: dict[str, Any]) -> Any:
         rows = [_traded(f) for f in self.account.fills]
         rows += [_line(i) for i in self.account.incomes]
-        rows.sort(key=lambda row: int(row["transactionTime"]), reverse=True)
+        rows.sort(key=lambda row: (int(row["transactionTime"]), row["id"]), reverse=True)
         return self.paged(self.between(rows, "transactionTime", said), said)
 
     def between(

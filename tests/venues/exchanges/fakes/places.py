@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, NamedTuple, Protocol
 
-from tests.venues.exchanges.fakes import binance, bybit
+from tests.venues.exchanges.fakes import binance, bybit, okx
 from tests.venues.exchanges.fakes.account import Account
 from tests.venues.exchanges.fakes.served import Answer, Asked, Wire, served
 from tidegate.model.account import FLAT, Position, fill_position
@@ -22,6 +22,7 @@ from tidegate.venues.exchanges.bybit import open_bybit
 from tidegate.venues.exchanges.client import open_client
 from tidegate.venues.exchanges.credentials import Credentials
 from tidegate.venues.exchanges.linear import LinearSession
+from tidegate.venues.exchanges.okx import open_okx
 from tidegate.venues.exchanges.order_ids import client_id
 from tidegate.venues.exchanges.session import News, Venue, account_of
 from tidegate.venues.payloads import (
@@ -29,6 +30,9 @@ from tidegate.venues.payloads import (
     bybit_account,
     bybit_orders,
     bybit_public,
+    okx_account,
+    okx_orders,
+    okx_public,
 )
 
 
@@ -106,6 +110,28 @@ KINDS = {
             "/v5/account/wallet-balance": _listed(bybit_account.Wallet),
             "/v5/position/list": _listed(bybit_account.Position),
             "/v5/account/info": bybit_public.Reply[bybit_account.AccountInfo],
+        },
+        clears=False,
+    ),
+    "okx": Kind(
+        "okx",
+        okx.OkxVenue,
+        open_okx,
+        {"apiKey": okx.KEY, "secret": okx.SECRET, "password": okx.PHRASE},
+        okx.SYMBOL,
+        "/trade/order",
+        "/trade/order",
+        "/trade/fills-history",
+        {
+            "posMode": ("long_short_mode", "one-way mode"),
+            "acctLv": ("3", "futures mode"),
+            "ctType": ("inverse", "a linear swap"),
+        },
+        {
+            "/trade/orders-pending": okx_public.Reply[okx_orders.Order],
+            "/trade/fills-history": okx_public.Reply[okx_orders.Fill],
+            "/account/balance": okx_public.Reply[okx_account.Balance],
+            "/account/positions": okx_public.Reply[okx_account.Position],
         },
         clears=False,
     ),
