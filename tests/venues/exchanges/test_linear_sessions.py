@@ -316,3 +316,19 @@ def test_order_that_bybits_last_ones_have_lost_is_found_in_its_history() -> None
         asked = place.session.order("1.buy", place.kind.symbol)
         assert isinstance(asked, OrderStatus)
         assert (asked.state, asked.filled_lots) == ("filled", 1_000)
+
+
+def test_binances_income_is_asked_for_each_minute_and_when_cash_is_not_what_is_booked() -> None:
+    with place_of("binance") as place:
+        place.look()
+        place.look()
+        before = place.wire.count("GET", "/income")
+        for _ in range(3):
+            assert place.news() == []
+        assert place.wire.count("GET", "/income") == before
+        place.account.comes("transfer", Decimal("0.5"))
+        ours, theirs = place.look()
+        assert ours == theirs
+        place.account.ahead_ms += MINUTE_MS
+        place.news()
+        assert place.wire.count("GET", "/income") == before + 2

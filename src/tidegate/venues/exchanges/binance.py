@@ -32,7 +32,7 @@ from tidegate.model.replies import (
     OrderStatus,
     Unclear,
 )
-from tidegate.model.times import DAY_MS, SECOND_MS
+from tidegate.model.times import DAY_MS, MINUTE_MS, SECOND_MS
 from tidegate.venues.exchanges.client import Client, VenueRefused
 from tidegate.venues.exchanges.linear import (
     Camel,
@@ -51,6 +51,8 @@ from tidegate.venues.exchanges.session import Venue
 
 WINDOW_MS, TOLD_MS = 7 * DAY_MS - 1, 90 * DAY_MS
 RECV_WINDOW_MOST_MS = 60_000
+# Far less than what a house reads again.
+INCOME_EVERY_MS = MINUTE_MS
 SWITCH_LEAST_S, SWITCH_MOST_S = 5, 120
 TRANSFERS = frozenset(("TRANSFER", "INTERNAL_TRANSFER", "COIN_SWAP_DEPOSIT", "COIN_SWAP_WITHDRAW"))
 ONE_WAY = "BOTH"
@@ -143,6 +145,7 @@ class BinanceSession(LinearSession):
     def __init__(self, client: Client, venue: Venue) -> None:
         super().__init__(client, venue)
         self._names: dict[int, str] = {}
+        self._income_ms: int | None = None
 
     def _time(self) -> int | Unclear:
         found = self._ask("fapiPublicGetTime", _Time)
@@ -271,7 +274,7 @@ class BinanceSession(LinearSession):
                 if isinstance(name, Unclear):
                     return name
                 rows.append(_trade(trade, name))
-        incomes = self._incomes(since_ms, now_ms)
+        incomes = self._incomes(since_ms, now_ms) if self._asks_income(now_ms) else []
         if isinstance(incomes, Unclear):
             return incomes
         told = (_row(income, self.venue) for income in incomes)
@@ -302,6 +305,15 @@ class BinanceSession(LinearSession):
                 return rows
             since_ms = until_ms + 1
         return rows
+
+    def _asks_income(self, now_ms: int) -> bool:
+        """Whether to ask for income, which weighs as much as thirty other questions: each minute,
+        and while the venue's cash is not what is booked."""
+        last_ms = self._income_ms
+        if not self._apart and last_ms is not None and 0 <= now_ms - last_ms < INCOME_EVERY_MS:
+            return False
+        self._income_ms = now_ms
+        return True
 
     def _incomes(self, since_ms: int, now_ms: int) -> list[_Income] | Unclear:
         rows: list[_Income] = []

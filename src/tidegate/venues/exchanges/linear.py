@@ -130,6 +130,8 @@ class LinearSession(ABC):
     def __init__(self, client: Client, venue: Venue) -> None:
         self._client, self.venue = client, venue
         self._cash: Decimal | None = None
+        # Whether the venue's cash was another than what is booked when it was last seen.
+        self._apart = True
         # Of the lines that are known: how many, what they make of cash, and what was rounded.
         self._counted, self._booked, self._roundings = 0, 0, 0
 
@@ -248,6 +250,7 @@ class LinearSession(ABC):
         except OffTheGrid as error:
             return Unclear(str(error))
         self._cash = cash.scaleb(asset_decimals(self.venue.collateral))
+        self._apart = not -2 * NOISE_QUANTA <= self._cash - self._booked < 1
         return Held(state.ts_ms, lots, self._settled(self._cash), state.working)
 
     def _settled(self, cash: Decimal) -> int:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import count
-from time import monotonic
+from time import monotonic, time_ns
 
 EIGHT = Decimal("1e-8")
 NOTHING = Decimal(0)
 TAKER = Decimal("0.000453")
-MADE_MS = 1_764_547_200_000
 
 
 class Rejected(Exception):
@@ -88,13 +87,13 @@ class Account:
     armed_ms: int | None = None
 
     def __post_init__(self) -> None:
-        self.began_s = monotonic()
+        self.began_s, self.began_ms = monotonic(), time_ns() // 1_000_000
         self.numbers = count(8_389_765_400)
         self.quote(Decimal(60_000), Decimal("5"))
 
     @property
     def time_ms(self) -> int:
-        return MADE_MS + self.ahead_ms + int((monotonic() - self.began_s) * 1_000)
+        return self.began_ms + self.ahead_ms + int((monotonic() - self.began_s) * 1_000)
 
     def quote(self, middle: Decimal, size: Decimal) -> None:
         """Three levels on each side of a middle."""

@@ -42,7 +42,7 @@ class BinanceVenue:
 
     def __init__(self, page_most: int = 1_000) -> None:
         self.account, self.page_most = Account(SYMBOL), page_most
-        self.modes = {"dual": False, "multi": False, "burn": False}
+        self.modes = {"dual": False, "multi": False, "burn": False, "withdraw": False}
 
     def answer(self, asked: Asked) -> Answer:
         name = f"{asked.method} {asked.path}"
@@ -219,6 +219,9 @@ class BinanceVenue:
     def burn(self, said: dict[str, Any]) -> Any:
         return {"feeBurn": self.modes["burn"]}
 
+    def restrictions(self, said: dict[str, Any]) -> Any:
+        return {"enableReading": True, "enableWithdrawals": self.modes["withdraw"]}
+
     METHODS: ClassVar[dict[str, Callable[..., Any]]] = {
         "POST /fapi/v1/order": place,
         "GET /fapi/v1/order": order,
@@ -232,6 +235,7 @@ class BinanceVenue:
         "GET /fapi/v1/positionSide/dual": sides,
         "GET /fapi/v1/multiAssetsMargin": pooled,
         "GET /fapi/v1/feeBurn": burn,
+        "GET /sapi/v1/account/apiRestrictions": restrictions,
     }
 
 

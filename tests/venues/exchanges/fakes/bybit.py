@@ -37,6 +37,7 @@ class BybitVenue:
     def __init__(self, page_most: int = 50) -> None:
         self.account, self.page_most = Account(SYMBOL), page_most
         self.modes: dict[str, Any] = {"hedge": False, "margin": "REGULAR_MARGIN", "status": 5}
+        self.modes["withdraw"] = False
         self.used: set[str] = set()
 
     def answer(self, asked: Asked) -> Answer:
@@ -175,6 +176,10 @@ class BybitVenue:
             "smpGroup": 0, "isMasterTrader": False, "spotHedgingStatus": "OFF",
         }  # fmt: skip
 
+    def key(self, said: dict[str, Any]) -> Any:
+        rights = ["AccountTransfer"] + ["Withdraw"] * bool(self.modes["withdraw"])
+        return {"readOnly": 0, "permissions": {"Wallet": rights, "Derivatives": []}}
+
     METHODS: ClassVar[dict[str, Callable[..., Any]]] = {
         "POST /v5/order/create": place,
         "POST /v5/order/cancel": cancel,
@@ -185,6 +190,7 @@ class BybitVenue:
         "GET /v5/account/wallet-balance": wallet,
         "GET /v5/position/list": positions,
         "GET /v5/account/info": info,
+        "GET /v5/user/query-api": key,
     }
 
 

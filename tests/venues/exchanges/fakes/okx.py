@@ -41,6 +41,7 @@ class OkxVenue:
     def __init__(self, page_most: int = 100) -> None:
         self.account, self.page_most = Account(SYMBOL, lot=Decimal("0.001")), page_most
         self.modes: dict[str, Any] = {"posMode": "net_mode", "acctLv": "2", "ctType": "linear"}
+        self.modes["withdraw"] = False
 
     def answer(self, asked: Asked) -> Answer:
         name = f"{asked.method} {asked.path}"
@@ -198,7 +199,8 @@ class OkxVenue:
 
     def config(self, said: dict[str, Any]) -> list[Any]:
         names = {name: self.modes[name] for name in ("acctLv", "posMode")}
-        return [{"uid": "44705892343619584", "perm": "read_only,trade", **names}]
+        perm = "read_only,trade" + ",withdraw" * bool(self.modes["withdraw"])
+        return [{"uid": "44705892343619584", "perm": perm, **names}]
 
     def switch(self, said: dict[str, Any]) -> list[Any]:
         seconds, now_ms = int(said["timeOut"]), self.account.time_ms
