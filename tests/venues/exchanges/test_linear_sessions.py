@@ -25,14 +25,18 @@ from tidegate.model.events import (
     TransferSent,
     YieldAccrued,
 )
+from tidegate.model.instruments import Perpetual
 from tidegate.model.replies import Armed, NotTaken, OrderStatus, Unclear
-from tidegate.model.times import DAY_MS, HOUR_MS, MINUTE_MS
+from tidegate.model.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from tidegate.venues.exchanges.client import open_client
 from tidegate.venues.exchanges.credentials import Credentials
 from tidegate.venues.exchanges.order_ids import client_id
+from tidegate.venues.exchanges.session import Venue
 from tidegate.venues.payloads.fields import decode
 
 PAGE, OK = 4, 200
+# Shorter than the time after which a request is too old for its venue anyway.
+EXPIRES_MS = 4 * SECOND_MS
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -111,10 +115,10 @@ def test_id_that_the_venue_has_does_not_trade_twice(place: Place) -> None:
 
 def test_order_that_comes_after_its_expiry_is_refused_and_never_known(place: Place) -> None:
     order = Order("1.late", place.contract.id, 1_000, False, "test")
-    expires_ms = place.account.time_ms + HOUR_MS // 360
+    expires_ms = place.account.time_ms + EXPIRES_MS
     # The venue's clock goes on between the question for its time and the order.
     answer, ends = place.fake.answer, place.kind.placing
-    hold = [MINUTE_MS]
+    hold = [EXPIRES_MS + 2 * SECOND_MS]
 
     def slow(asked: object) -> object:
         if getattr(asked, "method", "") == "POST" and str(getattr(asked, "path", "")).endswith(
@@ -127,11 +131,24 @@ def test_order_that_comes_after_its_expiry_is_refused_and_never_known(place: Pla
     reply = place.session.place(order, Decimal(70_000), expires_ms)
     assert isinstance(reply, OrderStatus), reply
     assert (reply.state, reply.filled_lots) == ("refused", 0)
+    assert place.wire.count("POST", place.kind.placing) == 1
     asked = place.session.order("1.late", place.kind.symbol)
     assert isinstance(asked, OrderStatus)
     assert asked.state == "absent"
     assert asked.ts_ms > expires_ms
     assert place.account.orders == {}
+
+
+@pytest.mark.parametrize(
+    ("lots", "limit", "price"), [(10, "60000.27", "60000.2"), (-10, "59999.73", "59999.8")]
+)
+def test_limit_between_two_ticks_is_sent_as_the_one_that_is_no_worse(
+    place: Place, lots: int, limit: str, price: str
+) -> None:
+    order = Order("1.order", place.contract.id, lots, False, "test")
+    expires_ms = place.account.time_ms + MINUTE_MS // 2
+    assert isinstance(place.session.place(order, Decimal(limit), expires_ms), OrderStatus)
+    assert [o.price for o in place.account.orders.values()] == [Decimal(price)]
 
 
 def test_approval_that_has_expired_already_is_not_sent(place: Place) -> None:
@@ -332,3 +349,12 @@ def test_binances_income_is_asked_for_each_minute_and_when_cash_is_not_what_is_b
         place.account.ahead_ms += MINUTE_MS
         place.news()
         assert place.wire.count("GET", "/income") == before + 2
+
+
+@pytest.mark.parametrize(("tick", "lot"), [("0.1", "0.0005"), ("0.05", "0.001")])
+def test_steps_that_okx_does_not_have_are_refused_by_the_contract(tick: str, lot: str) -> None:
+    with place_of("okx") as place:
+        other = Perpetual("okx", "BTC-USDT-SWAP", "BTC", "USDT", Decimal(tick), Decimal(lot))
+        client = open_client("okx", Credentials(place.kind.key), place.url)
+        with pytest.raises(InputError, match=r"BTC-USDT-SWAP: .*tick 0.1 and lot 0.001"):
+            place.kind.opens(client, Venue("okx", "USDT", {other.symbol: other}))

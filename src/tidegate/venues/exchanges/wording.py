@@ -158,7 +158,7 @@ def worded(ccxt: Any, made: type[Any], words: Words) -> type[Any]:
                     raise errors[meaning](f"{code} {text}")
             if status in TOO_OFTEN:
                 raise ccxt.RateLimitExceeded(str(status))
-            if status >= 500 or said:
+            if said:
                 raise ccxt.ExchangeNotAvailable(f"{status} {said[:1]}")
 
     return Worded
