@@ -48,7 +48,7 @@ WINDOW_MS, TOLD_MS = 7 * DAY_MS - 1, 729 * DAY_MS
 RECV_WINDOW_MOST_MS = 60_000
 NANOS = 1_000_000
 UNIFIED_SINCE = 3
-CROSS, FUNDING = "REGULAR_MARGIN", "Funding"
+CROSS = "REGULAR_MARGIN"
 LINEAR = {"category": "linear"}
 
 
@@ -143,7 +143,14 @@ _STATES: dict[str, OrderState] = {
     "Triggered": "working",
     "Filled": "filled",
 }
-_REASONS: dict[str, FillReason] = {"BustTrade": "liquidation", "AdlTrade": "deleveraging"}
+# Executions of other kinds (funding, settlements, moves between accounts) are no fills; what they
+# move is in the transaction log, or shows as a disagreement.
+_REASONS: dict[str, FillReason] = {
+    "Trade": "order",
+    "BlockTrade": "order",
+    "BustTrade": "liquidation",
+    "AdlTrade": "deleveraging",
+}
 
 
 class BybitSession(LinearSession):
@@ -262,7 +269,7 @@ class BybitSession(LinearSession):
             for found in (fills, lines):
                 if isinstance(found, NotTaken | Unclear):
                     return Unclear(found.reason)
-            rows += [_trade(fill, self.venue) for fill in fills if fill.exec_type != FUNDING]
+            rows += [_trade(fill, self.venue) for fill in fills if fill.exec_type in _REASONS]
             rows += [row for line in lines if (row := _row(line)) is not None]
             since_ms += WINDOW_MS + 1
         return rows
@@ -320,7 +327,7 @@ def _cost(position: _Position) -> Decimal:
 
 def _trade(told: _Fill, venue: Venue) -> Trade:
     size = told.exec_qty if told.side == "Buy" else -told.exec_qty
-    reason = _REASONS.get(told.exec_type, "order")
+    reason = _REASONS[told.exec_type]
     return Trade(
         f"fill {told.exec_id}", told.exec_time, told.symbol, size, told.exec_price, told.exec_fee,
         told.fee_currency or venue.collateral, told.order_link_id, told.order_id, reason,
@@ -331,8 +338,8 @@ def _row(told: _Line) -> Row | None:
     """Money that no fill tells. Kinds that are not known are left out: where they move the
     wallet, ledger and venue disagree, and nothing but shrinking is allowed."""
     source = f"line {told.id}"
-    if told.type == "SETTLEMENT" and told.funding:
-        return Paid(source, told.transaction_time, told.symbol, Decimal(told.funding))
+    if told.type == "SETTLEMENT" and (funding := Decimal(told.funding or 0)):
+        return Paid(source, told.transaction_time, told.symbol, funding)
     if told.type in ("TRANSFER_IN", "TRANSFER_OUT") and told.change:
         return Moved(source, told.transaction_time, told.change)
     return None

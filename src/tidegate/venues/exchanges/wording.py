@@ -8,7 +8,7 @@ venue has already is left out on purpose: the order of that id may have traded.
 
 Sources, read 2026-11-30: developers.binance.com, USD-M futures, error codes and general info
 (503 with -1008: nothing was done); bybit-exchange.github.io/docs/v5/error; okx.com/docs-v5, error
-codes (50011, 50061 rate limits, 50112 timestamp, 50036 `expTime` passed, 51603 no such order).
+codes (50011, 50061 rate limits, 50036, 50037 `expTime` passed, 51603 no such order).
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ _BYBIT_REFUSED = (
     110094,
 )  # fmt: skip
 _OKX_REFUSED = (
-    50036, 50102, 50112, 51000, 51001, 51004, 51006, 51008, 51010, 51020, 51022, 51028, 51119,
-    51121, 51131, 51169, 51205,
+    50036, 50037, 50102, 50112, 51000, 51001, 51004, 51006, 51008, 51010, 51020, 51022, 51028,
+    51119, 51121, 51131, 51169, 51205,
 )  # fmt: skip
 WORDS: Mapping[str, Words] = {
     "binance": Words(

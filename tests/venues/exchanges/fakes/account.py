@@ -37,6 +37,7 @@ class Order:
     filled: Decimal = NOTHING
     paid: Decimal = NOTHING
     state: str = "working"
+    cause: str = "order"
 
     @property
     def left(self) -> Decimal:
@@ -123,6 +124,17 @@ class Account:
         )  # fmt: skip
         self.orders[order.number] = order
         self._match(order)
+        return order
+
+    def force(self, cause: str, size: Decimal) -> Order:
+        """An order of the venue's own that closes a part of the position at the mark's tick."""
+        price = self.mark - self.mark % self.tick
+        order = Order(
+            next(self.numbers), "", self.size < 0, size, price, True, True, self.time_ms,
+            self.time_ms, state="filled", cause=cause,
+        )  # fmt: skip
+        self.orders[order.number] = order
+        self.trade(order, size, price)
         return order
 
     def size_after(self, buys: bool, size: Decimal) -> Decimal:

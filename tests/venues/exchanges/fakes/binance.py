@@ -21,6 +21,7 @@ KINDS = {
     "clearance": "INSURANCE_CLEAR",
     "kickback": "REFERRAL_KICKBACK",
 }
+FORCED = {"liquidation": "autoclose-1764547200000", "deleveraging": "adl_autoclose"}
 REJECTIONS = {
     "duplicate": (-4116, "ClientOrderId is duplicated."),
     "step": (-1111, "Precision is over the maximum defined for this asset."),
@@ -125,7 +126,7 @@ class BinanceVenue:
         average = order.paid / order.filled if order.filled else Decimal(0)
         return {
             "orderId": order.number, "symbol": SYMBOL, "status": state,
-            "clientOrderId": order.client_id, "price": text(order.price),
+            "clientOrderId": FORCED.get(order.cause, order.client_id), "price": text(order.price),
             "avgPrice": f"{average:.5f}", "origQty": text(order.size),
             "executedQty": text(order.filled), "cumQuote": text(order.paid),
             "timeInForce": "IOC" if order.immediate else "GTC", "type": "LIMIT",
@@ -144,7 +145,8 @@ class BinanceVenue:
             fills = [f for f in fills if f.number >= int(said["fromId"])]
         else:
             fills = self.between(fills, said)
-        return [_trade(fill) for fill in fills[: self.limit(said)]]
+        rows = [_trade(fill) for fill in fills[: self.limit(said)]]
+        return [row | {"commissionAsset": "BNB"} for row in rows] if self.modes["burn"] else rows
 
     def incomes(self, said: dict[str, Any]) -> Any:
         kept: list[dict[str, Any]] = []

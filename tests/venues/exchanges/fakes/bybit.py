@@ -14,6 +14,7 @@ from tests.venues.exchanges.fakes.served import Answer, Asked
 
 KEY, SECRET = "key-of-bybit", "secret-of-bybit"
 SYMBOL, WEEK_MS, WINDOW_MS = "BTCUSDT", 7 * 86_400_000, 5_000
+CAUSES = {"order": "Trade", "liquidation": "BustTrade", "deleveraging": "AdlTrade"}
 REJECTIONS = {
     "duplicate": (110072, "OrderLinkedID is duplicate"),
     "step": (10001, "Qty invalid"),
@@ -225,7 +226,7 @@ def _fill(fill: Fill) -> dict[str, Any]:
         "orderQty": str(order.size), "leavesQty": "0", "createType": "CreateByUser",
         "orderType": "Limit", "stopOrderType": "UNKNOWN", "execFee": text(fill.fee),
         "execId": f"exec-{fill.number}", "execPrice": str(fill.price), "execQty": str(fill.size),
-        "execType": "Trade", "execValue": str(fill.size * fill.price),
+        "execType": CAUSES[order.cause], "execValue": str(fill.size * fill.price),
         "execTime": str(fill.ts_ms), "feeCurrency": "", "isMaker": False, "feeRate": "0.000453",
         "tradeIv": "", "markIv": "", "markPrice": "", "indexPrice": "", "underlyingPrice": "",
         "blockTradeId": "", "closedSize": "", "seq": fill.number,

@@ -19,7 +19,9 @@ SYMBOL, COINS, LATE_MS = "BTC-USDT-SWAP", Decimal("0.01"), 30_000
 WEEK_MS = 7 * 86_400_000
 STATES = {"working": "live", "filled": "filled", "cancelled": "canceled"}
 TYPES = {"funding": "8", "transfer": "1", "kickback": "250"}
+FORCED = {"liquidation": "104", "deleveraging": "125"}
 REJECTIONS = {
+    "late": ("50036", "The expTime can't be earlier than the current system time."),
     "duplicate": ("51016", "Client order ID already exists."),
     "step": ("51121", "Order quantity must be a multiple of the lot size."),
     "reduce": ("51169", "Order failed because you don't have any positions to reduce."),
@@ -81,9 +83,7 @@ class OkxVenue:
         if abs(now_ms - stamp_ms) > LATE_MS:
             raise Refused("50102", "Timestamp request expired", 401)
         if asked.path.endswith("/trade/order") and int(head.get("expTime", now_ms)) < now_ms:
-            raise Refused(
-                "50036", "The expTime can't be earlier than the current system time.", 200
-            )
+            raise Rejected("late")
 
     def time(self, said: dict[str, Any]) -> list[Any]:
         return [{"ts": str(self.account.time_ms)}]
@@ -257,7 +257,8 @@ def _fill(fill: Fill) -> dict[str, Any]:
     return {
         "instType": "SWAP", "instId": SYMBOL, "tradeId": str(fill.number),
         "ordId": str(order.number), "clOrdId": order.client_id, "billId": str(fill.number),
-        "subType": "1" if order.buys else "2", "tag": "", "fillPx": str(fill.price),
+        "subType": FORCED.get(order.cause) or ("1" if order.buys else "2"), "tag": "",
+        "fillPx": str(fill.price),
         "fillSz": str(fill.size / COINS), "fillPnl": text(fill.realised),
         "side": "buy" if order.buys else "sell", "posSide": "net", "execType": "T",
         "feeCcy": "USDT", "fee": text(-fill.fee), "ts": str(fill.ts_ms),

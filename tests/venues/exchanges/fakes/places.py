@@ -16,7 +16,7 @@ from tidegate.model.actions import Order
 from tidegate.model.events import Deposited, Filled
 from tidegate.model.instruments import Contract, Perpetual
 from tidegate.model.replies import Entry, OrderReply, OrderStatus, Unclear
-from tidegate.model.times import MINUTE_MS
+from tidegate.model.times import HOUR_MS, MINUTE_MS
 from tidegate.venues.exchanges.binance import open_binance
 from tidegate.venues.exchanges.bybit import open_bybit
 from tidegate.venues.exchanges.client import open_client
@@ -254,6 +254,8 @@ class Place:
 def place_of(name: str, **more: Any) -> Iterator[Place]:
     kind, wire = KINDS[name], Wire()
     fake = kind.made(**more)
+    # No venue's clock is this machine's.
+    fake.account.ahead_ms = HOUR_MS
     answers = [fake.answer]
     with served(lambda asked: answers[0](asked), wire) as url:
         yield Place(kind, fake, answers, wire, url)
