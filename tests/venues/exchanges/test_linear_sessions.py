@@ -105,6 +105,17 @@ def test_request_beyond_the_rate_certainly_did_nothing(place: Place) -> None:
     assert place.account.orders == {}
 
 
+def test_question_beyond_the_rate_after_an_order_was_sent_leaves_the_order_open(
+    place: Place,
+) -> None:
+    kind = place.kind
+    if kind.asking == kind.placing:
+        place.wire.fail(kind.placing, "")
+    place.wire.fail(kind.asking, "told", 429)
+    assert isinstance(place.order("1.buy", 1_000), Unclear), "it was sent, and has traded"
+    assert len(place.account.fills) == 1
+
+
 def test_id_that_the_venue_has_does_not_trade_twice(place: Place) -> None:
     name = client_id(place.kind.name, "1.buy")
     place.account.place(name, True, Decimal("0.5"), Decimal("59000.0"), immediate=False)

@@ -41,7 +41,14 @@ from tidegate.model.replies import (
 )
 from tidegate.model.units import asset_decimals, claim_to_quanta, cost_to_quanta
 from tidegate.venues.exchanges.client import Client, Unheard, VenueRefused, asked
-from tidegate.venues.exchanges.session import Held, News, OffTheGrid, Venue, whole
+from tidegate.venues.exchanges.session import (
+    Held,
+    News,
+    OffTheGrid,
+    Venue,
+    after_acting,
+    whole,
+)
 
 UNREADABLE = (msgspec.ValidationError, ArithmeticError, KeyError, TypeError, IndexError)
 # Venues round a position's profit and a wallet each by itself: a tenth of a quantum is no money.
@@ -194,7 +201,7 @@ class LinearSession(ABC):
             return OrderStatus(order.id, "refused", 0, expires_ms, str(error))
         if isinstance(reply, NotTaken | Unclear):
             return reply
-        return self.order(order.id, contract.symbol)
+        return after_acting(self.order(order.id, contract.symbol))
 
     def cancel(self, order: str, symbol: str) -> OrderReply:
         """Cancel by our id; the order's state thereafter."""
@@ -202,8 +209,10 @@ class LinearSession(ABC):
             reply = self._revoke(order, symbol)
         except VenueRefused:
             # It works no more, or never did: its record says which.
-            return self.order(order, symbol)
-        return reply if isinstance(reply, NotTaken | Unclear) else self.order(order, symbol)
+            return after_acting(self.order(order, symbol))
+        if isinstance(reply, NotTaken | Unclear):
+            return reply
+        return after_acting(self.order(order, symbol))
 
     def ticket(self) -> str | None:
         """None: money leaves these accounts in two steps, of which not both have an id of ours."""
