@@ -11,7 +11,14 @@ import pytest
 from tidegate.model.actions import Order, Transfer
 from tidegate.model.events import Filled, FundingPaid, TransferSent
 from tidegate.model.instruments import Contract, Perpetual
-from tidegate.model.replies import Armed, OrderStatus, TransferStatus, Unclear
+from tidegate.model.replies import (
+    Armed,
+    NotTaken,
+    OrderReply,
+    OrderStatus,
+    TransferStatus,
+    Unclear,
+)
 from tidegate.model.times import HOUR_MS, SECOND_MS
 from tidegate.venues.exchanges.client import open_client
 from tidegate.venues.exchanges.credentials import Credentials
@@ -148,6 +155,26 @@ def test_withdrawal_leaves_once_under_its_ticket(place: Place) -> None:
     assert isinstance(news, tuple)
     sent = [n.event for n in news if isinstance(n.event, TransferSent)]
     assert [(e.id, e.quanta) for e in sent] == [("6.send", 5_000_000_000)]
+
+
+def test_question_that_is_not_taken_after_an_order_was_sent_leaves_the_order_open(
+    place: Place,
+) -> None:
+    class Unasked(HyperliquidSession):
+        """A session whose questions come beyond the rate, after its orders came within it."""
+
+        def order(self, order: str, symbol: str) -> OrderReply:
+            return NotTaken("RateLimitExceeded")
+
+    whole, place.session = place.session, Unasked(place.session._client, place.session.venue)
+    try:
+        with pytest.raises(AssertionError, match="Unclear"):
+            place.order("7.buy", 1_000)
+    finally:
+        place.session = whole
+    known = place.session.order("7.buy", "BTC")
+    assert isinstance(known, OrderStatus)
+    assert (known.state, known.filled_lots) == ("filled", 1_000)
 
 
 def test_nothing_gives_fees_away(place: Place) -> None:

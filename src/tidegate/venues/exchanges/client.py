@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from tidegate.model.errors import InputError
 from tidegate.model.replies import NotTaken, Unclear
 from tidegate.venues.exchanges.credentials import Credentials
+from tidegate.venues.exchanges.wording import WORDS, worded
 
 # The name that ccxt has for each venue's derivatives.
 CCXT_NAMES = {
@@ -80,6 +81,8 @@ def _class_of(venue: str) -> type[Any]:
         made: type[Any] = getattr(_library(), CCXT_NAMES[venue])
     except ImportError:
         raise InputError("venue", venue, "expected the extra `live`, which has ccxt") from None
+    if venue in WORDS:
+        return worded(_library(), made, WORDS[venue])
     if venue == "deribit":
         return _naming_refusals(made)
     return _keeping_our_fees(made) if venue == "hyperliquid" else made

@@ -33,7 +33,14 @@ from tidegate.model.times import SECOND_MS
 from tidegate.model.units import RATE_E12, asset_decimals, claim_to_quanta, cost_to_quanta
 from tidegate.venues.exchanges.client import Client, Unheard, VenueRefused, asked
 from tidegate.venues.exchanges.order_ids import client_id
-from tidegate.venues.exchanges.session import Held, News, OffTheGrid, Venue, whole
+from tidegate.venues.exchanges.session import (
+    Held,
+    News,
+    OffTheGrid,
+    Venue,
+    after_acting,
+    whole,
+)
 
 SWITCH_LEAST_S, SWITCH_MOST_S = 5, 86_400
 PAGE = 2_000
@@ -164,7 +171,7 @@ class HyperliquidSession:
         if isinstance(reply, NotTaken | Unclear):
             return reply
         # The reply names sizes as texts of its own; the order's own record is asked instead.
-        return self.order(order.id, contract.symbol)
+        return after_acting(self.order(order.id, contract.symbol))
 
     def cancel(self, order: str, symbol: str) -> OrderReply:
         """Cancel by cloid; the order's state thereafter."""
@@ -176,8 +183,10 @@ class HyperliquidSession:
             reply = self._act({"type": "cancelByCloid", "cancels": [cancel]}, None)
         except VenueRefused:
             # It works no more, or never did: its record says which.
-            return self.order(order, symbol)
-        return reply if isinstance(reply, NotTaken | Unclear) else self.order(order, symbol)
+            return after_acting(self.order(order, symbol))
+        if isinstance(reply, NotTaken | Unclear):
+            return reply
+        return after_acting(self.order(order, symbol))
 
     def order(self, order: str, symbol: str) -> OrderReply:
         """The record of a cloid; `absent` at the venue's time where there is none."""

@@ -107,6 +107,12 @@ class Session(Protocol):
         """Arm it anew, or disarm it with 0."""
 
 
+def after_acting(reply: OrderReply) -> OrderReply:
+    """The answer to a question about an order that was sent: where it was not taken, the question
+    was not, and of the order nothing is known."""
+    return Unclear(reply.reason) if isinstance(reply, NotTaken) else reply
+
+
 def account_of(venue: Venue, held: Held, costs: Mapping[str, int]) -> Account:
     """The account as the ledger counts it, from positions' costs in our own fold of its log.
 

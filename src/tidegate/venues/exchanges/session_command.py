@@ -14,11 +14,14 @@ from types import FrameType
 from tidegate.execution.secret_file import read_secret
 from tidegate.risk.gate import Gate
 from tidegate.venues.accounts.permissions import expect_key
+from tidegate.venues.exchanges.binance import open_binance
+from tidegate.venues.exchanges.bybit import open_bybit
 from tidegate.venues.exchanges.client import Client, open_client
 from tidegate.venues.exchanges.credentials import read_credentials
 from tidegate.venues.exchanges.deribit import DeribitSession
 from tidegate.venues.exchanges.house import ExchangeHouse
 from tidegate.venues.exchanges.hyperliquid import HyperliquidSession
+from tidegate.venues.exchanges.okx import open_okx
 from tidegate.venues.exchanges.policy import Officer
 from tidegate.venues.exchanges.session import Session, Venue
 from tidegate.venues.exchanges.session_log import SessionLog
@@ -33,7 +36,13 @@ from tidegate.venues.paper_server import Access, PaperServer
 from tidegate.venues.toml_file import beside
 
 Opens = Callable[[Client, Venue], Session]
-SESSIONS: Mapping[str, Opens] = {"hyperliquid": HyperliquidSession, "deribit": DeribitSession}
+SESSIONS: Mapping[str, Opens] = {
+    "hyperliquid": HyperliquidSession,
+    "deribit": DeribitSession,
+    "binance": open_binance,
+    "bybit": open_bybit,
+    "okx": open_okx,
+}
 
 
 def wall_ms() -> int:

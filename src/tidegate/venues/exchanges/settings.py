@@ -18,7 +18,7 @@ from tidegate.venues.exchanges.policy import Policy
 from tidegate.venues.exchanges.session import Venue
 from tidegate.venues.toml_file import read_toml
 
-Kind = Literal["hyperliquid", "deribit"]
+Kind = Literal["hyperliquid", "deribit", "binance", "bybit", "okx"]
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
