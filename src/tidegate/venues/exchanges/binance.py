@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Binance USD-M perpetuals by REST (developers.binance.com, USD-M futures, read 2026-11-30).
+"""Binance USD-M perpetuals by REST (developers.binance.com, USD-M futures).
 
 Orders are limits of kind IOC whose `newClientOrderId` is our id. It is unique there among open
 orders alone, so nothing is sent twice under one. A request is begun only while the venue's time is

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bybit's linear perpetuals in a unified account (bybit-exchange.github.io/docs/v5, 2026-11-30).
+"""Bybit's linear perpetuals in a unified account (bybit-exchange.github.io/docs/v5).
 
 Orders are limits of kind IOC whose `orderLinkId` is our id, which is unique there for good: a
 second one is refused (110072). A request is begun only while the venue's time is at most its

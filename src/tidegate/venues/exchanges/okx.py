@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OKX's linear swaps in the trading account by REST (okx.com/docs-v5, read 2026-11-30).
+"""OKX's linear swaps in the trading account by REST (okx.com/docs-v5).
 
 Orders are limits of kind ioc whose `clOrdId` is our id. It is not unique there for good: of two
 orders the latest is told, so nothing is sent twice under one. The header `expTime` is the expiry
