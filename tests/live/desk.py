@@ -81,7 +81,8 @@ class Desk:
         said = read_session_file(path)
         tokens = [read_secret(self.folder / name) for name in SECRETS]
         house = open_house(path, said, Gate(tokens[2]))
-        with PaperServer(house, Access(*tokens[:2]), wall_ms) as server:
+        access = Access(*tokens[:2], lease=house.lease(time.monotonic))
+        with PaperServer(house, access, wall_ms) as server:
             text = (self.folder / "run.toml").read_text(encoding="utf-8")
             before = next(line for line in text.splitlines() if line.startswith("session_port"))
             self.change("run.toml", before, f"session_port = {server.port}")
@@ -89,10 +90,13 @@ class Desk:
         house._log.close()
 
     def engine(self) -> Running:
-        """An engine in this process, recovered from the folder's journal."""
+        """An engine in this process, recovered from the folder's journal; in act it trades."""
         path = self.folder / "run.toml"
         said = read_run_file(path), run_command._sayer(True)
-        return run_command._machine(self.folder / "mandate.toml", (path, said[0]), None, said[1])
+        made = run_command._machine(self.folder / "mandate.toml", (path, said[0]), None, said[1])
+        if made[0].level == "act":
+            made[2].hold(made[0].record.run)
+        return made
 
     def tick(self, running: Running) -> None:
         """What a round of `tidegate run` does."""

@@ -27,6 +27,7 @@ from tidegate.live.feed import LiveFeed
 from tidegate.live.machine import Machine, Parts, Propose
 from tidegate.live.metrics import Metrics, serve_metrics
 from tidegate.live.past import Past
+from tidegate.live.run_arguments import Asked
 from tidegate.live.settings import RunFile, read_run_file
 from tidegate.model.actions import Action
 from tidegate.model.errors import InputError
@@ -43,26 +44,36 @@ Say = Callable[[str, dict[str, object]], None]
 LEVELS = ("propose", "act")
 
 
-def run_mandate(mandate: Path, settings: Path, tables: Path | None, as_json: bool) -> None:
-    """Run until SIGINT or SIGTERM; raises `InputError` where something cannot be used."""
-    said, say = read_run_file(settings), _sayer(as_json)
-    machine, feed, gateway = _machine(mandate, (settings, said), tables, say)
-    if said.engine.metrics_port is not None:
-        port = serve_metrics(said.engine.metrics_port, Metrics(machine, feed))
-        say("metrics", {"port": port})
+def run_mandate(asked: Asked, as_json: bool) -> None:
+    """Run until SIGINT or SIGTERM; raises `InputError` where something cannot be used, and then
+    leaves no journal that was not there."""
+    settings, said, say = asked.settings, read_run_file(asked.settings), _sayer(as_json)
+    partial = partial_path(beside(settings, said.engine.journal))
+    goes_on = partial.exists()
+    machine, feed, gateway = _machine(asked.mandate, (settings, said), asked.tables, say)
+    try:
+        if said.engine.metrics_port is not None:
+            port = serve_metrics(said.engine.metrics_port, Metrics(machine, feed))
+            say("metrics", {"port": port})
+        if machine.level == "act":
+            gateway.hold(machine.record.run, asked.takes_lease)
+    except InputError:
+        if not goes_on:
+            partial.unlink()
+        raise
     say("started", {"at": format_time(machine.began_ms), "level": machine.level})
     heart = Heartbeat(beside(settings, said.engine.heartbeat))
     _loop(said, (machine, feed, gateway), heart, say)
 
 
-def seal_journal(mandate: Path, settings: Path, tables: Path | None, as_json: bool) -> None:
+def seal_journal(asked: Asked, as_json: bool) -> None:
     """End a run's journal, so that it can be verified and replayed; raises `InputError` where there
     is none that can go on."""
-    said, say = read_run_file(settings), _sayer(as_json)
+    settings, said, say = asked.settings, read_run_file(asked.settings), _sayer(as_json)
     journal = beside(settings, said.engine.journal)
     if not partial_path(journal).exists():
         raise InputError(str(settings), "engine.journal", "expected a journal that goes on")
-    machine, _, _ = _machine(mandate, (settings, said), tables, say)
+    machine, _, _ = _machine(asked.mandate, (settings, said), asked.tables, say)
     say("sealed", {"journal": str(journal), "head": machine.seal()})
 
 

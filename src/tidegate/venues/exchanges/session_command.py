@@ -78,7 +78,8 @@ def serve_session(path: Path, as_json: bool) -> None:
         done.set()
 
     signal.signal(signal.SIGTERM, stop)
-    with PaperServer(house, Access(trading, watching), wall_ms, said.session.port) as server:
+    access = Access(trading, watching, lease=house.lease(time.monotonic))
+    with PaperServer(house, access, wall_ms, said.session.port) as server:
         where = {"port": server.port, "venues": sorted(said.venue)}
         line = json.dumps(where) if as_json else f"session on 127.0.0.1:{server.port}"
         print(line, flush=True)

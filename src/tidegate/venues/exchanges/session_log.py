@@ -20,10 +20,10 @@ from tidegate.model.account import FLAT, Position, fill_position
 from tidegate.model.errors import InputError
 from tidegate.model.events import Filled
 from tidegate.model.instruments import Contract, InstrumentId
-from tidegate.model.replies import Entry
+from tidegate.model.replies import Entry, Leased
 from tidegate.venues.exchanges.session import News
 
-SENT, SEEN = "sent", "seen"
+SENT, SEEN, LEASED = "sent", "seen", "leased"
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -54,6 +54,7 @@ class SessionLog:
 
     def __init__(self, path: Path, contracts: dict[InstrumentId, Contract], header: str) -> None:
         self._contracts = contracts
+        self.leased: Leased | None = None
         self.sent: dict[str, Sent] = {}
         self.approvals: set[str] = set()
         self.entries: dict[str, list[Entry]] = {}
@@ -70,6 +71,11 @@ class SessionLog:
     def close(self) -> None:
         """Write no more."""
         self._journal.close()
+
+    def lease(self, leased: Leased) -> None:
+        """Remember who may trade, on disk on return."""
+        self._journal.append(LEASED, leased)
+        self.leased = leased
 
     def send(self, sent: Sent) -> None:
         """Remember an action, on disk on return."""
@@ -100,6 +106,8 @@ class SessionLog:
             found = msgspec.json.decode(frame.payload, type=dict[str, object])
             if found.get("session") != said["session"]:
                 raise InputError(where, "session", "expected the log of these settings")
+        elif frame.kind == LEASED:
+            self.leased = msgspec.json.decode(frame.payload, type=Leased)
         elif frame.kind == SENT:
             self._take_sent(msgspec.json.decode(frame.payload, type=Sent))
         elif frame.kind == SEEN:
