@@ -80,7 +80,7 @@ class Desk:
         path = self.folder / "session.toml"
         said = read_session_file(path)
         tokens = [read_secret(self.folder / name) for name in SECRETS]
-        house = open_house(path, said, Gate(tokens[2]))
+        house = open_house(path, said, Gate(tokens[2]), {})
         access = Access(*tokens[:2], lease=house.lease(time.monotonic))
         with PaperServer(house, access, wall_ms) as server:
             text = (self.folder / "run.toml").read_text(encoding="utf-8")

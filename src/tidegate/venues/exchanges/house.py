@@ -86,6 +86,10 @@ class ExchangeHouse:
             _expect_quiet(name, session, opening)
             self._pushed.extend(self._log.see(name, [News("opening", opening)]))
 
+    def withdraw(self) -> None:
+        """As of a start that failed: leave no log that was not there."""
+        self._log.withdraw()
+
     def lease(self, clock_s: Callable[[], float]) -> Lease:
         """Who may trade here, as the log remembers it."""
         return Lease(self._log.leased, self._log.lease, clock_s)

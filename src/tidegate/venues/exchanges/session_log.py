@@ -61,12 +61,20 @@ class SessionLog:
         self.positions: dict[InstrumentId, Position] = {}
         self._sources: dict[str, set[str]] = {}
         said = {"session": header}
-        if not partial_path(path).exists():
+        self._partial = partial_path(path)
+        self._is_new = not self._partial.exists()
+        if self._is_new:
             self._journal = Journal.create(path, said, durable=True)
             return
         self._journal, frames = Journal.resume_reading(path, cut=True)
         for frame in frames:
             self._recall(frame, said, str(path))
+
+    def withdraw(self) -> None:
+        """As of a start that failed: write no more, and leave no log that was not there."""
+        self._journal.close()
+        if self._is_new:
+            self._partial.unlink()
 
     def close(self) -> None:
         """Write no more."""
@@ -105,7 +113,8 @@ class SessionLog:
         if frame.kind == HEADER:
             found = msgspec.json.decode(frame.payload, type=dict[str, object])
             if found.get("session") != said["session"]:
-                raise InputError(where, "session", "expected the log of these settings")
+                expected = "expected the log of these venues, contracts and keys"
+                raise InputError(where, "session", expected)
         elif frame.kind == LEASED:
             self.leased = msgspec.json.decode(frame.payload, type=Leased)
         elif frame.kind == SENT:
