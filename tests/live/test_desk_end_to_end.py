@@ -15,6 +15,10 @@ pytest.importorskip("eth_account", reason="the extra `live` is not installed")
 from tests.live.desk import agrees, desk, held
 from tidegate.audit.replay import replay
 from tidegate.backtest.claims import folder_checks
+from tidegate.live.run_arguments import Asked
+from tidegate.live.run_command import run_mandate
+from tidegate.model.errors import InputError
+from tidegate.model.replies import Leased
 from tidegate.model.times import MINUTE_MS, SECOND_MS
 
 
@@ -60,3 +64,19 @@ def test_propose_tells_its_plans_and_sends_nothing(
         assert held(found) == {}
         running[0].seal()
     assert replay(tmp_path / "desk.journal", resolves=False).difference is None
+
+
+def test_engine_that_may_not_trade_is_refused_in_one_line_and_leaves_no_journal(
+    tmp_path: Path,
+) -> None:
+    asked = Asked(tmp_path / "mandate.toml", tmp_path / "run.toml", None)
+    with desk(tmp_path) as found:
+        with found.session() as house:
+            found.change("run.toml", 'token = "trading.token"', 'token = "watching.token"')
+            with pytest.raises(InputError, match=r"engine\.token.*this token may look and cancel"):
+                run_mandate(asked, as_json=True)
+            found.change("run.toml", 'token = "watching.token"', 'token = "trading.token"')
+            house._log.lease(Leased(1, "another"))
+        with found.session(), pytest.raises(InputError, match="journal another has it"):
+            run_mandate(asked, as_json=True)
+    assert not list(tmp_path.glob("desk.journal*"))

@@ -107,7 +107,8 @@ class Machine:
     def __init__(self, parts: Parts, now_ms: int) -> None:
         mandate, terms = parts.arrangement.mandate, parts.arrangement.terms
         resumed = None
-        if partial_path(parts.journal).exists():
+        self._goes_on = partial_path(parts.journal).exists()
+        if self._goes_on:
             resumed = resume_file(parts.journal, now_ms, mandate.version)
             self.record, past = resumed.record, resumed.past
         else:
@@ -160,6 +161,13 @@ class Machine:
         """End the plan that is under way, and ask that its working orders be cancelled. The journal
         stays unsealed: the next start goes on with it."""
         self.desk.stop(self._stepped_ms, "stopped by its operator")
+
+    def withdraw(self) -> None:
+        """As of a start that failed: write no more, and leave no journal that was not there."""
+        if isinstance(self.record.journal, Journal):
+            self.record.journal.close()
+        if not self._goes_on:
+            partial_path(self._parts.journal).unlink()
 
     def seal(self) -> str:
         """End the journal for good and return its head."""

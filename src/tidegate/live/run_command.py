@@ -39,6 +39,7 @@ from tidegate.venues.accounts.parity_file import recorded_reduce_only
 from tidegate.venues.exchanges.client import open_client
 from tidegate.venues.remote import RemoteGateway
 from tidegate.venues.toml_file import beside
+from tidegate.venues.wire import News
 
 Say = Callable[[str, dict[str, object]], None]
 LEVELS = ("propose", "act")
@@ -48,8 +49,6 @@ def run_mandate(asked: Asked, as_json: bool) -> None:
     """Run until SIGINT or SIGTERM; raises `InputError` where something cannot be used, and then
     leaves no journal that was not there."""
     settings, said, say = asked.settings, read_run_file(asked.settings), _sayer(as_json)
-    partial = partial_path(beside(settings, said.engine.journal))
-    goes_on = partial.exists()
     machine, feed, gateway = _machine(asked.mandate, (settings, said), asked.tables, say)
     try:
         if said.engine.metrics_port is not None:
@@ -58,8 +57,7 @@ def run_mandate(asked: Asked, as_json: bool) -> None:
         if machine.level == "act":
             gateway.hold(machine.record.run, asked.takes_lease)
     except InputError:
-        if not goes_on:
-            partial.unlink()
+        machine.withdraw()
         raise
     say("started", {"at": format_time(machine.began_ms), "level": machine.level})
     heart = Heartbeat(beside(settings, said.engine.heartbeat))
@@ -149,10 +147,11 @@ def _doubting(
 
 
 def _venues_now(gateway: RemoteGateway) -> int:
-    now_ms = gateway.now_ms()
-    if now_ms is None:
-        raise InputError("session", "engine.session_port", "expected a session that answers")
-    return now_ms
+    news = gateway.news()
+    if not isinstance(news, News):
+        expected = f"expected a session that answers ({news.reason})"
+        raise InputError("session", "engine.session_port", expected)
+    return news.ts_ms
 
 
 def _read(path: Path) -> Mandate:

@@ -194,8 +194,12 @@ class RemoteGateway:
         news = self._news()
         return None if news is None else news.ts_ms
 
+    def news(self) -> wire.News | NotTaken | Unclear:
+        """What venues announce, or why nothing was heard."""
+        return self._ask(wire.AskNews(), wire.News)
+
     def _news(self) -> wire.News | None:
-        reply = self._ask(wire.AskNews(), wire.News)
+        reply = self.news()
         return reply if isinstance(reply, wire.News) else None
 
     def _ask(self, request: wire.Request, wanted: type[Wanted]) -> Wanted | NotTaken | Unclear:
