@@ -64,7 +64,8 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
-    """Print what the accounts amount to; False when one is known to be insolvent.
+    """Print what the accounts amount to; False when one is known to be insolvent, or the book has a
+    contract that its venue does not list.
 
     Raises: `InputError` where a venue does not answer, or a file cannot be written.
     """
@@ -90,7 +91,7 @@ def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
             print(json.dumps(msgspec.to_builtins(seen), sort_keys=True, allow_nan=False))
         else:
             _show(seen, pipe_console(WIDTH))
-    return said.solvent
+    return said.solvent and not (wanted.book and unread)
 
 
 Heard = tuple[dict[str, Any], tuple[Told, ...], tuple[str, ...]]
