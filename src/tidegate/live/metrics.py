@@ -6,6 +6,7 @@ A figure that is not known is absent, never zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tidegate.live.feed import LiveFeed
@@ -14,6 +15,7 @@ from tidegate.model.errors import InputError
 from tidegate.model.times import SECOND_MS
 
 LOOPBACK = "127.0.0.1"
+HOSTS = (LOOPBACK, "localhost")
 
 
 class Metrics:
@@ -64,10 +66,31 @@ def serve_metrics(port: int, metrics: Metrics) -> int:
     except ImportError:
         raise InputError("engine", "metrics_port", "expected the extra `live`") from None
     registry = library.CollectorRegistry(auto_describe=False)
-    registry.register(metrics)
     try:
         server, _ = library.start_http_server(port, addr=LOOPBACK, registry=registry)
     except OSError as error:
         expected = f"expected a port that is free ({error.strerror})"
         raise InputError("engine", "metrics_port", expected) from None
+    server.set_app(_guarded(server.get_app()))
+    # From here on there is something to tell.
+    registry.register(metrics)
     return int(server.server_port)
+
+
+def _guarded(app: Any) -> Any:
+    """The same for `GET /metrics` under a name of this machine, and nothing else: a page in a
+    browser may reach loopback by a name of its own."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if environ.get("HTTP_HOST", "").partition(":")[0] not in HOSTS:
+            status = "403 Forbidden"
+        elif environ["PATH_INFO"] != "/metrics":
+            status = "404 Not Found"
+        elif environ["REQUEST_METHOD"] != "GET":
+            status = "405 Method Not Allowed"
+        else:
+            return app(environ, start_response)
+        start_response(status, [("Content-Length", "0")])
+        return [b""]
+
+    return answer
