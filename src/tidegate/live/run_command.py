@@ -86,7 +86,7 @@ def _machine(
     gate = Gate(read_secret(beside(path, said.engine.gate_key)))
     propose = None if arrangement.mandate.authority.level == "act" else _proposer(say)
     journal = beside(path, said.engine.journal)
-    doubting = _doubting(path, said, tuple(arrangement.mandate.venue))
+    doubting = _doubting(path, said)
     parts = Parts(arrangement, feed, gateway, gate, journal, halted, propose, doubting)
     return Machine(parts, now_ms), feed, gateway
 
@@ -136,13 +136,12 @@ def _session(
     return gateway, lambda: "the latch is set" if latch.is_set() else None
 
 
-def _doubting(
-    settings: Path, said: RunFile, venues: tuple[str, ...]
-) -> Callable[[int], frozenset[str]]:
+def _doubting(settings: Path, said: RunFile) -> Callable[[int], frozenset[str]]:
     """Which venues may only be reduced at a time."""
     if said.engine.parity is None:
         return lambda _: frozenset()
     path, age_ms = beside(settings, said.engine.parity), round(said.engine.parity_age_s * SECOND_MS)
+    venues = {name: market.url for name, market in said.market.items()}
     return lambda now_ms: recorded_reduce_only(path, venues, now_ms, age_ms)
 
 
