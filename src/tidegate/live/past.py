@@ -55,6 +55,10 @@ class Column:
             start_ms = end_ms
         self.asked_ms = until_ms
 
+    def told(self, kind: str) -> FloatArray:
+        """Numbers of a kind; none as long as the venue has told none."""
+        return self.numbers.get(kind, np.zeros(0))
+
     def _append(
         self, ts_ms: IntArray, numbers: Mapping[str, FloatArray], start_ms: int, end_ms: int
     ) -> None:
@@ -125,7 +129,7 @@ class Past:
         holes = np.flatnonzero(np.diff(joint) != step_ms)
         joint = joint[holes[-1] + 1 :] if holes.size else joint
         prices = [
-            np.column_stack([c.numbers[key][np.searchsorted(c.ts_ms, joint)] for c in columns])
+            np.column_stack([c.told(key)[np.searchsorted(c.ts_ms, joint)] for c in columns])
             for key in PRICES
         ]
         return PastBars(joint, step_ms, *prices)

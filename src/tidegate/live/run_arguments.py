@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from tidegate.model.errors import InputError
+
 EXAMPLE = "Example: tidegate run examples/live/mandate.toml --settings examples/live/run.toml"
 
 
@@ -40,7 +42,13 @@ def run(
 
     The journal goes on at the next start, until it is sealed.
     """
-    from tidegate.live.run_command import run_mandate, seal_journal
+    try:
+        from tidegate.live.run_command import run_mandate, seal_journal
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("tidegate"):
+            raise
+        expected = f"needs {error.name}: install tidegate[live]"
+        raise InputError("tidegate run", "extra", expected) from None
 
     asked = Asked(mandate, settings, tables, take_lease)
     if seal:
