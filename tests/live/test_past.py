@@ -24,7 +24,7 @@ def test_venue_that_told_no_bars_yet_has_an_empty_past_and_no_volatility() -> No
 
     past = Past({COIN.id: COIN}, {"hyperliquid": None}, busy, NOW_MS, lambda _: None)
     past.refresh(NOW_MS)
-    assert past.late == (COIN.id,)
+    assert past.late == past.unknown == (COIN.id,)
     bars = past.bars(("BTC",), NOW_MS, 30)
     assert bars.close.shape == (0, 1)
     assert np.array_equal(bars.high, bars.low)

@@ -62,6 +62,11 @@ class LiveFeed:
         """End the streams."""
         self._streams.close()
 
+    @property
+    def unknown(self) -> tuple[InstrumentId, ...]:
+        """Contracts whose past was not told whole yet; nothing can be decided before it is."""
+        return self._past.unknown
+
     def inputs(self) -> Iterator[Input]:
         """Every input and its age."""
         for stream in self._streams.venues.values():

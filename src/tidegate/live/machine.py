@@ -131,12 +131,13 @@ class Machine:
         if resumed is not None:
             self.cycle.recall(resumed.memory, resumed.quotes)
 
-    def tick(self, now_ms: int) -> None:
+    def tick(self, now_ms: int, decides: bool = True) -> None:
         """Go on with what is under way, and decide where a time of the mandate's grid has passed;
-        times that were slept through are not made up for."""
+        times that were slept through are not made up for, but those at which it may not decide."""
         self.desk.tick(now_ms)
-        self.cycle.step(now_ms, self._stepped_ms)
-        self._stepped_ms = now_ms
+        if decides:
+            self.cycle.step(now_ms, self._stepped_ms)
+            self._stepped_ms = now_ms
 
     @property
     def ticked_ms(self) -> int:

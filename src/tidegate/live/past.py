@@ -118,6 +118,12 @@ class Past:
                     late.append(name)
         self.late = tuple(dict.fromkeys(late))
 
+    @property
+    def unknown(self) -> tuple[InstrumentId, ...]:
+        """Contracts whose past was not told whole yet; nothing can be decided before it is."""
+        columns = (self._bars, self._funding)
+        return tuple(n for n in self._bars if any(c[n].asked_ms == 0 for c in columns))
+
     def bars(self, coins: tuple[str, ...], ts_ms: int, days: int) -> PastBars:
         """Joint closed bars of each coin's first contract, after the last hole of any of them."""
         columns = [self._bars[self._coins[coin]] for coin in coins]

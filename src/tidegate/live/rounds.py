@@ -34,6 +34,7 @@ class Rounds:
     def __init__(self, running: Running, switches: Switches | None, say: Say) -> None:
         self._running, self._switches, self._say = running, switches, say
         self._silent: dict[str, str] = {}
+        self._unknown: tuple[str, ...] = ()
 
     def run(self, heart: Heartbeat, tick_s: float) -> None:
         """Until SIGINT or SIGTERM; then end what is under way, and disarm."""
@@ -67,7 +68,7 @@ class Rounds:
         self._tell_streams(feed)
         if self._switches is not None:
             self._tell_switches(self._switches, now_ms)
-        machine.tick(now_ms)
+        machine.tick(now_ms, decides=not feed.unknown)
 
     def _tell_streams(self, feed: LiveFeed) -> None:
         for venue, why in feed.silent.items():
@@ -76,6 +77,9 @@ class Rounds:
         for venue in self._silent.keys() - feed.silent.keys():
             self._say("stream", {"venue": venue, "is": "back"})
         self._silent = dict(feed.silent)
+        if feed.unknown != self._unknown:
+            self._unknown = feed.unknown
+            self._say("past", {"unknown": ", ".join(feed.unknown) or "none"})
 
     def _tell_switches(self, switches: Switches, now_ms: int) -> None:
         for venue, standing in switches.keep(now_ms).items():
