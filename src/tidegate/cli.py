@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands. Standard output carries the answer, standard error everything else.
 
-Exit status: 0 done, 1 a negative answer, 2 bad input, said in one line.
+Exit status: 0 done, 1 a negative answer, 2 bad input, said in one line, 74 (EX_IOERR of sysexits)
+where an answer or a file could not be written.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -38,6 +40,7 @@ app = typer.Typer(
 )
 
 STOPPED = 128 + signal.SIGINT
+UNWRITTEN, FULL = 74, frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO))
 REPOSITORY = Path(__file__).resolve().parents[2]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 CORES = min(os.cpu_count() or 1, 64)
@@ -399,8 +402,19 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(_stopped())
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(f"tidegate: expected room to write: {error}", file=sys.stderr)
+        _end(UNWRITTEN)
+    except SystemExit as ended:
+        # The library ends so where a reader has gone, which is no negative answer.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        _end(128 + signal.SIGPIPE)
     except Exception as error:
         # The library's own words may be several lines, and are none where it has shown its help.
         words = getattr(error, "format_message", None)
@@ -411,6 +425,12 @@ def main() -> None:
         sys.exit(2)
     # The library turns Ctrl-C into this status, without a word.
     sys.exit(_stopped() if status == STOPPED else status or 0)
+
+
+def _end(status: int) -> NoReturn:
+    """What is still buffered goes nowhere, so that no flush complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
 
 
 def _stopped() -> int:

@@ -67,6 +67,7 @@ NETWORK_DOORS = frozenset(
         "venues/remote",
         "venues/streams/book_feed",
         "venues/streams/connection",
+        "live/market_streams",
         "venues/deribit_server/server",
         "venues/both_command",
         "venues/exchanges/client",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A way to a server on loopback that breaks at random: connections cut before or after the server
-has heard, others that stay open and silent, and answers of 429."""
+has heard, others that stay open and silent, and answers of 429. Streams are cut or fall silent in
+the midst of what the server says."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from contextlib import suppress
 
 BUSY = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 FAULTS = ("refused", "cut before", "cut after", "busy", "half-open")
+STREAM_FAULTS = ("stream cut", "stream silent")
 CHUNK_BYTES, HALF_OPEN_S = 65_536, 7.0
+# A stream is heard tens of times a second where a request is made once.
+STREAM_SHARE = 0.05
 
 
 class Breaking:
@@ -85,24 +89,32 @@ class Breaking:
                     await asyncio.sleep(HALF_OPEN_S)
                     return
                 if answers is None:
-                    answers = asyncio.create_task(_pipe(there[0], here[1]))
+                    streams = b"upgrade: websocket" in data.lower()
+                    answers = asyncio.create_task(self._pipe(there[0], here[1], streams))
         finally:
             if answers is not None:
                 answers.cancel()
                 with suppress(asyncio.CancelledError, OSError):
                     await answers
 
-    def _drawn(self) -> str | None:
-        if self._random.random() >= self.share:
+    async def _pipe(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, streams: bool
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(CHUNK_BYTES):
+                fault = self._drawn(STREAM_FAULTS, STREAM_SHARE) if streams else None
+                if fault == "stream cut":
+                    break
+                if fault == "stream silent":
+                    # Until whoever listens gives it up.
+                    return
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+
+    def _drawn(self, faults: tuple[str, ...] = FAULTS, part: float = 1.0) -> str | None:
+        if self._random.random() >= self.share * part:
             return None
-        fault = self._random.choice(FAULTS)
+        fault = self._random.choice(faults)
         self.met[fault] += 1
         return fault
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(CHUNK_BYTES):
-            writer.write(data)
-            await writer.drain()
-        writer.close()

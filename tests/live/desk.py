@@ -20,7 +20,8 @@ from tidegate.execution.latch import Latch
 from tidegate.execution.secret_file import read_secret, write_secret
 from tidegate.live import run_command
 from tidegate.live.feed import LiveFeed
-from tidegate.live.machine import Machine
+from tidegate.live.rounds import Running
+from tidegate.live.run_command import FIRST_PRICES_S
 from tidegate.live.settings import read_run_file
 from tidegate.risk.gate import Gate
 from tidegate.venues.both_command import Both, one_world, open_both
@@ -29,7 +30,6 @@ from tidegate.venues.exchanges.session_command import open_house, wall_ms
 from tidegate.venues.exchanges.settings import read_session_file
 from tidegate.venues.paper_arguments import Asked
 from tidegate.venues.paper_server import Access, PaperServer
-from tidegate.venues.remote import RemoteGateway
 from tidegate.venues.street.clock import HandClock
 from tidegate.venues.street.market import Market
 
@@ -37,7 +37,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "live"
 # Monday, 30 November 2026, 06:00 UTC.
 BEGIN_MS = 1_796_018_400_000
 SECRETS = ("trading.token", "watching.token", "gate.key")
-Running = tuple[Machine, LiveFeed, RemoteGateway]
+# Until streams have brought what the venues' books are now; broken ways may not bring it at all.
+CAUGHT_UP_S = 1.0
 
 
 @lru_cache(maxsize=2)
@@ -53,7 +54,7 @@ def write_desk(folder: Path, ports: tuple[int, int]) -> None:
         for said, port in zip((8711, 8712), ports, strict=True):
             text = text.replace(f":{said}", f":{port}")
         text = text.replace("port = 8720\ntrading", "port = 0\ntrading")
-        text = text.replace("metrics_port = 8721\n", "tick_s = 0.01\n")
+        text = text.replace("metrics_port = 8721\n", "tick_s = 0.01\nswitch_s = 3600\n")
         (folder / name).write_text(text, encoding="utf-8")
     for name in SECRETS:
         write_secret(folder / name, os.urandom(32))
@@ -65,6 +66,7 @@ class Desk:
 
     def __init__(self, folder: Path, both: Both, clock: HandClock, ports: tuple[int, int]) -> None:
         self.folder, self.both, self.clock, self.ports = folder, both, clock, ports
+        self._feeds: list[LiveFeed] = []
         write_desk(folder, ports)
 
     def change(self, name: str, before: str, after: str) -> None:
@@ -80,8 +82,9 @@ class Desk:
         path = self.folder / "session.toml"
         said = read_session_file(path)
         tokens = [read_secret(self.folder / name) for name in SECRETS]
-        house = open_house(path, said, Gate(tokens[2]))
-        with PaperServer(house, Access(*tokens[:2]), wall_ms) as server:
+        house = open_house(path, said, Gate(tokens[2]), {})
+        access = Access(*tokens[:2], lease=house.lease(time.monotonic))
+        with PaperServer(house, access, wall_ms) as server:
             text = (self.folder / "run.toml").read_text(encoding="utf-8")
             before = next(line for line in text.splitlines() if line.startswith("session_port"))
             self.change("run.toml", before, f"session_port = {server.port}")
@@ -89,18 +92,50 @@ class Desk:
         house._log.close()
 
     def engine(self) -> Running:
-        """An engine in this process, recovered from the folder's journal."""
+        """An engine in this process, recovered from the folder's journal; in act it trades."""
         path = self.folder / "run.toml"
         said = read_run_file(path), run_command._sayer(True)
-        return run_command._machine(self.folder / "mandate.toml", (path, said[0]), None, said[1])
+        made = run_command._machine(self.folder / "mandate.toml", (path, said[0]), None, said[1])
+        if made.machine.level == "act":
+            made.gateway.hold(made.machine.record.run)
+        made.feed.begin(FIRST_PRICES_S)
+        self._feeds.append(made.feed)
+        return made
 
     def tick(self, running: Running) -> None:
-        """What a round of `tidegate run` does."""
+        """What a round of `tidegate run` does, once its streams are as late as the venues are."""
         machine, feed, gateway = running
         now_ms = gateway.now_ms()
         assert now_ms is not None
+        self.stream(feed)
         feed.refresh(now_ms)
         machine.tick(now_ms)
+
+    def stream(self, feed: LiveFeed) -> None:
+        """Wait until streams have brought the present, at most for a while."""
+        ends_s = time.monotonic() + CAUGHT_UP_S
+        while not self._has_come(feed) and time.monotonic() < ends_s:
+            time.sleep(0.001)
+
+    def _has_come(self, feed: LiveFeed) -> bool:
+        streets = {"hyperliquid": self.both.hyperliquid.street, "deribit": self.both.deribit.street}
+        for venue, stream in feed.streams.items():
+            street, tickers = streets[venue], stream.tickers()
+            if (
+                stream.missing()
+                or street.now_ms + street.market.terms.tick_ms <= self.clock.time_ms
+            ):
+                return False
+            for name, ticker in tickers.items():
+                ladder = street.ladder(name.partition(":")[2])
+                if ladder is not None and ticker.as_of_ms < ladder.ts_ms:
+                    return False
+        return True
+
+    def close(self) -> None:
+        """End the streams of all engines of this process."""
+        for feed in self._feeds:
+            feed.close()
 
     def passes(self, running: Running, duration_ms: int, step_ms: int) -> None:
         """Let time pass, with a round at each step, and short ones while a plan is under way."""
@@ -153,8 +188,11 @@ def desk(folder: Path, crisis: str = "calm", days: int = 1, seed: int = 7) -> It
     thread.start()
     try:
         assert begun.wait(30)
-        yield Desk(folder, both, clock, (ports[0], ports[1]))
+        made = Desk(folder, both, clock, (ports[0], ports[1]))
+        yield made
     finally:
+        if begun.is_set():
+            made.close()
         loop.call_soon_threadsafe(ended.set)
         thread.join(10)
         loop.close()

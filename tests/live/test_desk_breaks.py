@@ -19,15 +19,19 @@ import pytest
 pytest.importorskip("ccxt", reason="the extra `live` is not installed")
 pytest.importorskip("aiohttp", reason="the extra `live` is not installed")
 
-from tests.live.breaking import Breaking
-from tests.live.desk import SECRETS, Desk, Running, agrees, desk
+from tests.live.breaking import FAULTS, STREAM_FAULTS, Breaking
+from tests.live.desk import SECRETS, Desk, agrees, desk
 from tests.soak import Budget
 from tidegate.live.metrics import Metrics, serve_metrics
+from tidegate.live.rounds import Rounds, Running
+from tidegate.live.switches import Switches
 from tidegate.model.replies import Unclear
 from tidegate.model.times import SECOND_MS
 from tidegate.venues.exchanges.house import ExchangeHouse
 
 SHARE, MINUTE_S, CALM_ROUNDS = 0.02, 60.0, 40
+# A stream that fell silent is given up after twice its patience; simulated time runs much faster.
+STREAMS_BACK_S, SWITCH_S = 40.0, 3_600
 # What a warm interpreter may still gain in all, and descriptors of connections that are kept open.
 GROWN_KB, DESCRIPTORS = 65_536, 24
 
@@ -50,47 +54,48 @@ def test_half_an_hour_of_broken_ways_loses_no_order_no_quantum_and_no_memory(
         stack.callback(running[0].record.journal.close)  # type: ignore[attr-defined]
         sizes: list[tuple[int, int, int]] = []
 
+        said: Counter[str] = Counter()
+        switches = Switches(running.gateway, running.machine.venues, SWITCH_S)
+        rounds = Rounds(running, switches, lambda what, _: said.update((what,)))
+
         def minute(number: int) -> None:
-            _broken_minute(found, running, ways)
+            _broken_minute(found, rounds, running, ways)
             _once(found, house)
             sizes.append(_sizes())
 
         budget.each("minute", minute, 30)
-        met = ", ".join(
-            f"{n} {w}" for w, n in sorted(sum((w.met for w in ways), Counter[str]()).items())
-        )
+        met_all = sum((way.met for way in ways), Counter[str]())
+        met = ", ".join(f"{n} {w}" for w, n in sorted(met_all.items()))
         grown = sizes[-1][0] - sizes[0][0]
         sent = len(house._log.sent)
         budget.figures.append(f"{sent} orders; faults: {met}; memory {grown:+} kB from minute 1")
-        assert sum(sum(way.met.values()) for way in ways) > 0
+        assert met_all.keys() == {*FAULTS, *STREAM_FAULTS}
+        assert said["stream"] > 0
         assert grown < GROWN_KB
         assert sizes[-1][1] <= sizes[0][1] + DESCRIPTORS
         assert sizes[-1][2] <= sizes[0][2] + 4
 
 
-def _broken_minute(found: Desk, running: Running, ways: list[Breaking]) -> None:
+def _broken_minute(found: Desk, rounds: Rounds, running: Running, ways: list[Breaking]) -> None:
     ends_s = time.monotonic() + MINUTE_S
     for way in ways:
         way.share = SHARE
     while time.monotonic() < ends_s:
         found.clock.pass_ms(SECOND_MS)
-        _round(found, running)
+        rounds.once()
     for way in ways:
         way.share = 0.0
+    ends_s = time.monotonic() + STREAMS_BACK_S
+    while running.feed.silent and time.monotonic() < ends_s:
+        time.sleep(0.1)
+        found.clock.pass_ms(SECOND_MS)
+        rounds.once()
+    assert running.feed.silent == {}
     for _ in range(CALM_ROUNDS):
         found.clock.pass_ms(2 * SECOND_MS)
-        _round(found, running)
+        found.stream(running.feed)
+        rounds.once()
     agrees(running, found)
-
-
-def _round(found: Desk, running: Running) -> None:
-    """As `tidegate run`, which says that a session is silent and goes on."""
-    machine, feed, gateway = running
-    now_ms = gateway.now_ms()
-    if now_ms is None or now_ms < machine.ticked_ms:
-        return
-    feed.refresh(now_ms)
-    machine.tick(now_ms)
 
 
 def _once(found: Desk, house: ExchangeHouse) -> None:

@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("ccxt", reason="the extra `live` is not installed")
 pytest.importorskip("aiohttp", reason="the extra `live` is not installed")
 
+from tests.ended import runner
 from tests.live.desk import write_desk
 from tidegate.audit.replay import replay
 from tidegate.backtest.claims import folder_checks
@@ -76,6 +77,27 @@ def test_paper_session_and_run_trade_as_processes_and_the_journal_is_sealed(tmp_
     journal = tmp_path / "desk.journal"
     assert [check for _, check in folder_checks(journal) if not check.passed] == []
     assert replay(journal).difference is None
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        (("--port", 65_535), "--port"),
+        (("--crisis", "boom"), "--crisis"),
+        (("--speed", "nan"), "--speed"),
+    ],
+)
+def test_paper_venues_that_cannot_be_are_refused_and_no_keys_are_written(
+    words: tuple[object, ...],
+    field: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paper = runner(capsys, monkeypatch, "paper")
+    ended = paper("both", "--credentials", tmp_path, *words)
+    assert (ended.status, field in ended.err, ended.err.count("\n")) == (2, True, 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _log(folder: Path) -> bytes:

@@ -95,12 +95,7 @@ FORMS: dict[str, Any] = {
     "bybit/ws_auth*.json": bybit_public.Authenticated,
     "bybit/ws_subscription*.json": bybit_public.Subscribed,
     "bybit/http_get_executions.json": bybit_public.Reply[bybit_public.Page[bybit_orders.Execution]],
-    "bybit/ws_account_execution.json": bybit_public.Frame[tuple[bybit_orders.Execution, ...]],
-    "bybit/ws_account_execution_adl.json": bybit_public.Frame[tuple[bybit_orders.Execution, ...]],
-    "bybit/ws_account_execution_fast.json": bybit_public.Frame[tuple[bybit_orders.Execution, ...]],
-    "bybit/ws_account_execution_fast_envelope_id.json": bybit_public.Frame[
-        tuple[bybit_orders.Execution, ...]
-    ],
+    "bybit/ws_account_execution*.json": bybit_public.Frame[tuple[bybit_orders.Execution, ...]],
     "bybit/http_get_order_partially_filled_rejected.json": bybit_public.Reply[
         bybit_public.Page[bybit_orders.Order]
     ],
@@ -125,13 +120,7 @@ FORMS: dict[str, Any] = {
     "bybit/http_get_klines_linear.json": bybit_public.Reply[bybit_public.Page[bybit_public.Candle]],
     "deribit/http_get_instrument.json": deribit_public.Reply[deribit_public.Instrument],
     "deribit/http_get_instrument_option.json": deribit_public.Reply[deribit_public.Instrument],
-    "deribit/http_get_instruments.json": deribit_public.Reply[
-        tuple[deribit_public.Instrument, ...]
-    ],
-    "deribit/http_get_instruments_future_combo.json": deribit_public.Reply[
-        tuple[deribit_public.Instrument, ...]
-    ],
-    "deribit/http_get_instruments_option_combo.json": deribit_public.Reply[
+    "deribit/http_get_instruments*.json": deribit_public.Reply[
         tuple[deribit_public.Instrument, ...]
     ],
     "deribit/http_get_combos.json": deribit_public.Reply[tuple[deribit_public.Combo, ...]],
@@ -165,16 +154,7 @@ FORMS: dict[str, Any] = {
     "deribit/ws_portfolio.json": deribit_public.Notice[deribit_private.Portfolio],
     "deribit/http_get_time.json": deribit_public.Reply[int],
     "deribit/ws_subscribe_response.json": deribit_public.Reply[tuple[str, ...]],
-    "derive/common/http_get_instruments_eth_all.json": derive_public.Reply[
-        tuple[derive_public.Instrument, ...]
-    ],
-    "derive/perps/http_get_instruments_eth.json": derive_public.Reply[
-        tuple[derive_public.Instrument, ...]
-    ],
-    "derive/spot/http_get_instruments_eth.json": derive_public.Reply[
-        tuple[derive_public.Instrument, ...]
-    ],
-    "derive/common/http_get_instruments_btc_empty.json": derive_public.Reply[
+    "derive/*/http_get_instruments_*.json": derive_public.Reply[
         tuple[derive_public.Instrument, ...]
     ],
     "derive/perps/http_get_instrument_eth.json": derive_public.Reply[derive_public.Instrument],

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,12 @@ PATIENCE_S = 2.0
 
 def ensure_writable(path: Path) -> None:
     """Before anything is computed: raises `InputError` unless a file can be written there."""
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+        fits = not path.is_dir()
+    except OSError:
+        fits = False
+    if not fits:
         raise InputError(str(path), "--html", "expected a file in a folder that can be written")
 
 

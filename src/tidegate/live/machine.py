@@ -107,7 +107,8 @@ class Machine:
     def __init__(self, parts: Parts, now_ms: int) -> None:
         mandate, terms = parts.arrangement.mandate, parts.arrangement.terms
         resumed = None
-        if partial_path(parts.journal).exists():
+        self._goes_on = partial_path(parts.journal).exists()
+        if self._goes_on:
             resumed = resume_file(parts.journal, now_ms, mandate.version)
             self.record, past = resumed.record, resumed.past
         else:
@@ -130,12 +131,13 @@ class Machine:
         if resumed is not None:
             self.cycle.recall(resumed.memory, resumed.quotes)
 
-    def tick(self, now_ms: int) -> None:
+    def tick(self, now_ms: int, decides: bool = True) -> None:
         """Go on with what is under way, and decide where a time of the mandate's grid has passed;
-        times that were slept through are not made up for."""
+        times that were slept through are not made up for, but those at which it may not decide."""
         self.desk.tick(now_ms)
-        self.cycle.step(now_ms, self._stepped_ms)
-        self._stepped_ms = now_ms
+        if decides:
+            self.cycle.step(now_ms, self._stepped_ms)
+            self._stepped_ms = now_ms
 
     @property
     def ticked_ms(self) -> int:
@@ -160,6 +162,13 @@ class Machine:
         """End the plan that is under way, and ask that its working orders be cancelled. The journal
         stays unsealed: the next start goes on with it."""
         self.desk.stop(self._stepped_ms, "stopped by its operator")
+
+    def withdraw(self) -> None:
+        """As of a start that failed: write no more, and leave no journal that was not there."""
+        if isinstance(self.record.journal, Journal):
+            self.record.journal.close()
+        if not self._goes_on:
+            partial_path(self._parts.journal).unlink()
 
     def seal(self) -> str:
         """End the journal for good and return its head."""

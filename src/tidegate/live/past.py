@@ -55,6 +55,10 @@ class Column:
             start_ms = end_ms
         self.asked_ms = until_ms
 
+    def told(self, kind: str) -> FloatArray:
+        """Numbers of a kind; none as long as the venue has told none."""
+        return self.numbers.get(kind, np.zeros(0))
+
     def _append(
         self, ts_ms: IntArray, numbers: Mapping[str, FloatArray], start_ms: int, end_ms: int
     ) -> None:
@@ -114,6 +118,12 @@ class Past:
                     late.append(name)
         self.late = tuple(dict.fromkeys(late))
 
+    @property
+    def unknown(self) -> tuple[InstrumentId, ...]:
+        """Contracts whose past was not told whole yet; nothing can be decided before it is."""
+        columns = (self._bars, self._funding)
+        return tuple(n for n in self._bars if any(c[n].asked_ms == 0 for c in columns))
+
     def bars(self, coins: tuple[str, ...], ts_ms: int, days: int) -> PastBars:
         """Joint closed bars of each coin's first contract, after the last hole of any of them."""
         columns = [self._bars[self._coins[coin]] for coin in coins]
@@ -125,7 +135,7 @@ class Past:
         holes = np.flatnonzero(np.diff(joint) != step_ms)
         joint = joint[holes[-1] + 1 :] if holes.size else joint
         prices = [
-            np.column_stack([c.numbers[key][np.searchsorted(c.ts_ms, joint)] for c in columns])
+            np.column_stack([c.told(key)[np.searchsorted(c.ts_ms, joint)] for c in columns])
             for key in PRICES
         ]
         return PastBars(joint, step_ms, *prices)

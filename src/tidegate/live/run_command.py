@@ -4,13 +4,9 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 
@@ -25,9 +21,13 @@ from tidegate.history.window import Window
 from tidegate.journal.writer import partial_path
 from tidegate.live.feed import LiveFeed
 from tidegate.live.machine import Machine, Parts, Propose
+from tidegate.live.market_streams import MarketStreams
 from tidegate.live.metrics import Metrics, serve_metrics
 from tidegate.live.past import Past
+from tidegate.live.rounds import Rounds, Running, Say
+from tidegate.live.run_arguments import Asked
 from tidegate.live.settings import RunFile, read_run_file
+from tidegate.live.switches import Switches
 from tidegate.model.actions import Action
 from tidegate.model.errors import InputError
 from tidegate.model.instruments import Contract
@@ -35,40 +35,55 @@ from tidegate.model.mandate import Mandate, read_mandate
 from tidegate.model.times import DAY_MS, SECOND_MS, format_time
 from tidegate.risk.gate import Gate
 from tidegate.venues.accounts.parity_file import recorded_reduce_only
-from tidegate.venues.exchanges.client import open_client
+from tidegate.venues.exchanges.client import expect_here
 from tidegate.venues.remote import RemoteGateway
 from tidegate.venues.toml_file import beside
+from tidegate.venues.wire import News
 
-Say = Callable[[str, dict[str, object]], None]
 LEVELS = ("propose", "act")
+FIRST_PRICES_S = 10.0
 
 
-def run_mandate(mandate: Path, settings: Path, tables: Path | None, as_json: bool) -> None:
-    """Run until SIGINT or SIGTERM; raises `InputError` where something cannot be used."""
-    said, say = read_run_file(settings), _sayer(as_json)
-    machine, feed, gateway = _machine(mandate, (settings, said), tables, say)
-    if said.engine.metrics_port is not None:
-        port = serve_metrics(said.engine.metrics_port, Metrics(machine, feed))
-        say("metrics", {"port": port})
+def run_mandate(asked: Asked, as_json: bool) -> None:
+    """Run until SIGINT or SIGTERM; raises `InputError` where something cannot be used, and then
+    leaves no journal that was not there."""
+    settings, said, say = asked.settings, read_run_file(asked.settings), _sayer(as_json)
+    running = _machine(asked.mandate, (settings, said), asked.tables, say)
+    machine, feed, gateway = running
+    acts = machine.level == "act"
+    switches = Switches(gateway, machine.venues, said.engine.switch_s) if acts else None
+    try:
+        if said.engine.metrics_port is not None:
+            port = serve_metrics(said.engine.metrics_port, Metrics(machine, feed, switches))
+            say("metrics", {"port": port})
+        if acts:
+            gateway.hold(machine.record.run, asked.takes_lease)
+    except InputError:
+        machine.withdraw()
+        raise
     say("started", {"at": format_time(machine.began_ms), "level": machine.level})
     heart = Heartbeat(beside(settings, said.engine.heartbeat))
-    _loop(said, (machine, feed, gateway), heart, say)
+    feed.begin(FIRST_PRICES_S)
+    try:
+        Rounds(running, switches, say).run(heart, said.engine.tick_s)
+    finally:
+        feed.close()
 
 
-def seal_journal(mandate: Path, settings: Path, tables: Path | None, as_json: bool) -> None:
+def seal_journal(asked: Asked, as_json: bool) -> None:
     """End a run's journal, so that it can be verified and replayed; raises `InputError` where there
     is none that can go on."""
-    said, say = read_run_file(settings), _sayer(as_json)
+    settings, said, say = asked.settings, read_run_file(asked.settings), _sayer(as_json)
     journal = beside(settings, said.engine.journal)
     if not partial_path(journal).exists():
         raise InputError(str(settings), "engine.journal", "expected a journal that goes on")
-    machine, _, _ = _machine(mandate, (settings, said), tables, say)
+    machine = _machine(asked.mandate, (settings, said), asked.tables, say).machine
     say("sealed", {"journal": str(journal), "head": machine.seal()})
 
 
 def _machine(
     mandate: Path, settings: tuple[Path, RunFile], tables: Path | None, say: Say
-) -> tuple[Machine, LiveFeed, RemoteGateway]:
+) -> Running:
     path, said = settings
     gateway, halted = _session(path, said, mandate)
     now_ms = _venues_now(gateway)
@@ -77,37 +92,9 @@ def _machine(
     gate = Gate(read_secret(beside(path, said.engine.gate_key)))
     propose = None if arrangement.mandate.authority.level == "act" else _proposer(say)
     journal = beside(path, said.engine.journal)
-    doubting = _doubting(path, said, tuple(arrangement.mandate.venue))
+    doubting = _doubting(path, said)
     parts = Parts(arrangement, feed, gateway, gate, journal, halted, propose, doubting)
-    return Machine(parts, now_ms), feed, gateway
-
-
-def _loop(
-    said: RunFile,
-    parts: tuple[Machine, LiveFeed, RemoteGateway],
-    heart: Heartbeat,
-    say: Say,
-) -> None:
-    machine, feed, gateway = parts
-    done = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        done.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    while not done.is_set():
-        began_s = time.monotonic()
-        heart.beat(time.time_ns())
-        now_ms = gateway.now_ms()
-        if now_ms is None:
-            say("silent", {"what": "the session does not answer"})
-        else:
-            feed.refresh(now_ms)
-            machine.tick(now_ms)
-        done.wait(max(0.0, said.engine.tick_s - (time.monotonic() - began_s)))
-    machine.stop()
-    say("stopped", {})
+    return Running(Machine(parts, now_ms), feed, gateway)
 
 
 def _session(
@@ -127,21 +114,21 @@ def _session(
     return gateway, lambda: "the latch is set" if latch.is_set() else None
 
 
-def _doubting(
-    settings: Path, said: RunFile, venues: tuple[str, ...]
-) -> Callable[[int], frozenset[str]]:
+def _doubting(settings: Path, said: RunFile) -> Callable[[int], frozenset[str]]:
     """Which venues may only be reduced at a time."""
     if said.engine.parity is None:
         return lambda _: frozenset()
     path, age_ms = beside(settings, said.engine.parity), round(said.engine.parity_age_s * SECOND_MS)
+    venues = {name: market.url for name, market in said.market.items()}
     return lambda now_ms: recorded_reduce_only(path, venues, now_ms, age_ms)
 
 
 def _venues_now(gateway: RemoteGateway) -> int:
-    now_ms = gateway.now_ms()
-    if now_ms is None:
-        raise InputError("session", "engine.session_port", "expected a session that answers")
-    return now_ms
+    news = gateway.news()
+    if not isinstance(news, News):
+        expected = f"expected a session that answers ({news.reason})"
+        raise InputError("session", "engine.session_port", expected)
+    return news.ts_ms
 
 
 def _read(path: Path) -> Mandate:
@@ -169,13 +156,13 @@ def _feed(said: RunFile, arrangement: Arrangement, now_ms: int) -> LiveFeed:
     }
     if missing := sorted({c.venue for c in contracts.values()} - said.market.keys()):
         raise InputError("settings", f"market.{missing[0]}", "expected where its prices are")
-    clients = {
-        name: open_client(market.kind, None, market.url) for name, market in said.market.items()
-    }
+    for name, market in said.market.items():
+        expect_here(name, market.url)
     servers = {name: market.url for name, market in said.market.items()}
-    feed = LiveFeed(contracts, clients, Past(contracts, servers, public_fetch, now_ms))
-    feed.refresh(now_ms)
-    return feed
+    kinds = {name: (market.kind, market.url) for name, market in said.market.items()}
+    streams = MarketStreams(kinds, list(contracts.values()))
+    past = Past(contracts, servers, public_fetch, now_ms)
+    return LiveFeed(contracts, streams, past, said.engine.wake_move)
 
 
 def _proposer(say: Say) -> Propose:

@@ -20,7 +20,9 @@ class Engine(_Strict, frozen=True):
     """Files beside the settings: the journal, the gate's key, the session's token, the latch's
     folder and the heartbeat; the port of the session that holds the venues' keys, how long it may
     take to answer, and how often the engine ticks. With a record of parity, which `tidegate observe
-    --parity` keeps, only venues of which it says within its age that they agree may be raised."""
+    --parity` keeps, only venues of which it says within its age that they agree may be raised. A
+    tick comes early once a middle has moved by `wake_move`, a share. Venues with a dead-man's
+    switch are told to cancel our orders after `switch_s` of silence."""
 
     journal: str
     gate_key: str
@@ -32,6 +34,8 @@ class Engine(_Strict, frozen=True):
     tick_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
     parity: str | None = None
     parity_age_s: Annotated[float, msgspec.Meta(gt=0)] = 3_600.0
+    wake_move: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.001
+    switch_s: Annotated[int, msgspec.Meta(ge=5, le=86_400)] = 60
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] | None = None
 
 

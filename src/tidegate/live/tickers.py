@@ -1,27 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prices now, from venues' public endpoints, without a key: mark, half the spread, a day's volume.
+"""What tickers of streams say of a contract now: its mark, as of when, and a day's volume.
 
 A price is as old as the venue says it is; one that is not told again grows old, and what is older
-than the mandate's limit is no price.
+than the mandate's limit is no price. Sources, read 2026-11-30: docs.deribit.com (`ticker`);
+hyperliquid.gitbook.io (`activeAssetCtx`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from tidegate.model.instruments import Contract
-from tidegate.model.replies import NotTaken, Unclear
-from tidegate.venues.exchanges.client import Client, VenueRefused, asked
+from tidegate.model.parsing import UNREADABLE_JSON
+
+
+class Mark(NamedTuple):
+    """A mark, when the venue saw it, and a day's volume in dollars."""
+
+    price: Decimal
+    as_of_ms: int
+    volume_day_usd: float
 
 
 class Ticker(NamedTuple):
-    """One contract's mark, when the venue saw it, half its spread as a share where it has a book,
-    and a day's volume in dollars."""
+    """One contract's mark, when the venue saw it, half its spread as a share where it has a book
+    that is believed, and a day's volume in dollars."""
 
     mark: Decimal
     as_of_ms: int
@@ -29,100 +34,62 @@ class Ticker(NamedTuple):
     volume_day_usd: float
 
 
-Tickers = Mapping[str, Ticker]
-Read = Callable[[Client, Mapping[str, Contract]], Tickers | Unclear]
-
-
-class _Listing(msgspec.Struct, frozen=True):
-    name: str
-
-
-class _Meta(msgspec.Struct, frozen=True):
-    universe: list[_Listing]
-
-
 class _Context(msgspec.Struct, frozen=True, rename="camel"):
     mark_px: Decimal
     day_ntl_vlm: Decimal
-    impact_pxs: tuple[Decimal, Decimal] | None = None
 
 
-class _Time(msgspec.Struct, frozen=True):
-    time: int
+class _ContextData(msgspec.Struct, frozen=True):
+    ctx: _Context
+
+
+class _HyperliquidTicker(msgspec.Struct, frozen=True):
+    data: _ContextData
 
 
 class _Stats(msgspec.Struct, frozen=True):
     volume_usd: Decimal | None = None
 
 
-class _DeribitTicker(msgspec.Struct, frozen=True):
+class _DeribitTickerData(msgspec.Struct, frozen=True):
     mark_price: Decimal
     timestamp: int
     stats: _Stats
-    best_bid_price: Decimal | None = None
-    best_ask_price: Decimal | None = None
 
 
-def hyperliquid_tickers(client: Client, contracts: Mapping[str, Contract]) -> Tickers | Unclear:
-    """All coins by `metaAndAssetCtxs`, as of the venue's time by a book asked just before it; the
-    spread is that between impact prices, of which the venue publishes no other in one answer."""
-    first = next(iter(contracts))
-    book = _asked(lambda: client.publicPostInfo({"type": "l2Book", "coin": first}), _Time)
-    form = tuple[_Meta, list[_Context]]
-    reply = _asked(lambda: client.publicPostInfo({"type": "metaAndAssetCtxs"}), form)
-    if isinstance(book, Unclear) or isinstance(reply, Unclear):
-        return book if isinstance(book, Unclear) else reply
-    meta, contexts = reply
-    named = {one.name: context for one, context in zip(meta.universe, contexts, strict=False)}
-    return {
-        symbol: Ticker(
-            named[symbol].mark_px,
-            book.time,
-            _half_spread(*(named[symbol].impact_pxs or (None, None))),
-            float(named[symbol].day_ntl_vlm),
-        )
-        for symbol in contracts
-        if symbol in named
-    }
+class _DeribitParams(msgspec.Struct, frozen=True):
+    data: _DeribitTickerData
 
 
-def deribit_tickers(client: Client, contracts: Mapping[str, Contract]) -> Tickers | Unclear:
-    """Each contract by `public/ticker`."""
-    found: dict[str, Ticker] = {}
-    for symbol in contracts:
-        reply = _asked(partial(client.publicGetTicker, {"instrument_name": symbol}), dict[str, Any])
-        told = reply if isinstance(reply, Unclear) else _converted(reply["result"], _DeribitTicker)
-        if isinstance(told, Unclear):
-            return told
-        spread = _half_spread(told.best_bid_price, told.best_ask_price)
-        volume = float(told.stats.volume_usd or 0)
-        found[symbol] = Ticker(told.mark_price, told.timestamp, spread, volume)
-    return found
+class _DeribitTicker(msgspec.Struct, frozen=True):
+    params: _DeribitParams
 
 
-READERS: Mapping[str, Read] = {
-    "hyperliquid": hyperliquid_tickers,
-    "deribit": deribit_tickers,
-}
+_hyperliquid = msgspec.json.Decoder(_HyperliquidTicker)
+_deribit = msgspec.json.Decoder(_DeribitTicker)
 
 
-def _half_spread(bid: Decimal | None, ask: Decimal | None) -> float | None:
-    """Half the spread over the middle; None without both sides. A crossed book is below zero."""
-    return float((ask - bid) / (ask + bid)) if bid and ask else None
+def hyperliquid_mark(content: bytes, book_ms: int) -> Mark | None:
+    """A mark by `activeAssetCtx`; None where it cannot be read, or while no book has come.
 
-
-def _asked(call: Callable[[], Any], form: Any) -> Any:
+    It bears no time of its own, so it is as of the contract's book before it, at `book_ms`.
+    """
     try:
-        reply = asked(call)
-    except VenueRefused as error:
-        return Unclear(str(error))
-    return (
-        Unclear(reply.reason) if isinstance(reply, NotTaken | Unclear) else _converted(reply, form)
-    )
+        context = _hyperliquid.decode(content).data.ctx
+    except UNREADABLE_JSON:
+        return None
+    return _mark(context.mark_px, book_ms, context.day_ntl_vlm)
 
 
-def _converted(reply: Any, form: Any) -> Any:
+def deribit_mark(content: bytes, book_ms: int) -> Mark | None:
+    """A mark by `ticker`; None where it cannot be read."""
     try:
-        return msgspec.convert(reply, form, strict=False)
-    except (msgspec.ValidationError, ArithmeticError) as error:
-        return Unclear(f"a reply of another form: {error}")
+        data = _deribit.decode(content).params.data
+    except UNREADABLE_JSON:
+        return None
+    return _mark(data.mark_price, data.timestamp, data.stats.volume_usd or Decimal(0))
+
+
+def _mark(price: Decimal, as_of_ms: int, volume: Decimal) -> Mark | None:
+    sound = price.is_finite() and price > 0 and volume.is_finite() and volume >= 0
+    return Mark(price, as_of_ms, float(volume)) if sound and as_of_ms > 0 else None

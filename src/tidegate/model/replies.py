@@ -99,6 +99,14 @@ class Armed(msgspec.Struct, frozen=True, tag=True):
     ts_ms: int
 
 
+class Leased(msgspec.Struct, frozen=True, tag=True):
+    """A session serves one engine: that of the journal `holder`, under the number that it shows
+    with all that it asks for as a trader."""
+
+    number: int
+    holder: str
+
+
 OrderReply = OrderStatus | NotTaken | Unclear
 SweepReply = Swept | NotTaken | Unclear
 ArmReply = Armed | NotTaken | Unclear

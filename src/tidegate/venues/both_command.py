@@ -31,7 +31,7 @@ from tidegate.venues.hyperliquid_server.house import House as HyperliquidHouse
 from tidegate.venues.hyperliquid_server.rate_limits import BUFFER, WEIGHT_A_MINUTE, Weights
 from tidegate.venues.hyperliquid_server.server import serving
 from tidegate.venues.paper_arguments import Asked
-from tidegate.venues.street.clock import Clock, RunningClock
+from tidegate.venues.street.clock import Clock, RunningClock, expect_speed
 from tidegate.venues.street.market import Market, MarketTerms, make_market
 from tidegate.venues.street.street import Street
 
@@ -39,7 +39,7 @@ PAST_DAYS = 75
 # Dollars of the account at Hyperliquid, in quanta; Deribit's has a million.
 OPENING = 500_000 * 10**6
 HYPERLIQUID_KEY, DERIBIT_KEY = "hyperliquid.key.json", "deribit.key.json"
-FILE_MAX = 4_096
+FILE_MAX, LAST_PORT = 4_096, 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,10 @@ class Both:
 
 def serve(asked: Asked) -> None:
     """Serve until the markets end; raises `InputError` where it cannot."""
+    if asked.port == LAST_PORT:
+        expected = f"expected {LAST_PORT - 1} at most: Deribit's port is the next one"
+        raise InputError("tidegate paper both", "--port", expected)
+    expect_speed(asked.speed)
     folder = asked.credentials or Path(tempfile.mkdtemp(prefix="tidegate-"))
     markets = one_world(asked, time.time_ns() // 1_000_000)
     clock = RunningClock(markets[0].begin_ms, asked.speed)

@@ -29,6 +29,7 @@ from tidegate.model.replies import NotTaken, Unclear
 from tidegate.model.times import SECOND_MS
 from tidegate.venues import wire
 from tidegate.venues.house import House
+from tidegate.venues.lease import Lease, NotHeld
 from tidegate.venues.remote import with_deadline
 
 LOOPBACK = "127.0.0.1"
@@ -48,11 +49,13 @@ class Refused(Exception):
 @dataclass(frozen=True, slots=True, repr=False)
 class Access:
     """Tokens of the session that trades and of the one that looks and cancels (None: there is
-    none), and how many orders a second the venues take together (0: any)."""
+    none), how many orders a second the venues take together (0: any), and the lease without which
+    the first token trades nothing (None: it needs none)."""
 
     trading: bytes
     watching: bytes | None = None
     orders_per_s: int = 0
+    lease: Lease | None = None
 
 
 class PaperServer:
@@ -103,6 +106,8 @@ class PaperServer:
         if isinstance(request, wire.TRADING) and not trades:
             raise Refused(HTTPStatus.FORBIDDEN, "this token may look and cancel")
         with self._one_at_a_time:
+            if isinstance(request, wire.LEASED):
+                self._use_lease(request.lease)
             if self._clock is not None:
                 self._house.advance(min(self._clock(), self._house.end_ms))
             return msgspec.json.encode(self._serve(request))
@@ -122,6 +127,8 @@ class PaperServer:
         if (venue := getattr(request, "venue", None)) is not None and not house.has(venue):
             raise Refused(HTTPStatus.NOT_FOUND, "no such venue")
         match request:
+            case wire.Hold(holder, takes):
+                return self._hold(holder, takes)
             case wire.Place(approval):
                 self._count_order()
                 return house.place(approval)
@@ -137,6 +144,21 @@ class PaperServer:
                 return house.arm(venue, seconds)
             case _:
                 return self._tell(request)
+
+    def _use_lease(self, number: int) -> None:
+        try:
+            if self._access.lease is not None:
+                self._access.lease.use(number)
+        except NotHeld as error:
+            raise Refused(HTTPStatus.LOCKED, str(error)) from None
+
+    def _hold(self, holder: str, takes: bool) -> wire.Reply:
+        if self._access.lease is None:
+            return NotTaken("no lease is needed here")
+        try:
+            return self._access.lease.hold(holder, takes)
+        except NotHeld as error:
+            raise Refused(HTTPStatus.LOCKED, str(error)) from None
 
     def _tell(self, request: wire.Request) -> wire.Reply:
         house = self._house

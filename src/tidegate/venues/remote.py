@@ -14,10 +14,12 @@ import re
 import socket
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
 
+from tidegate.model.errors import InputError
 from tidegate.model.instruments import InstrumentId
 from tidegate.model.parsing import UNREADABLE_JSON
 from tidegate.model.replies import (
@@ -25,6 +27,7 @@ from tidegate.model.replies import (
     ArmReply,
     Device,
     Entry,
+    Leased,
     NotTaken,
     OrderReply,
     OrderStatus,
@@ -98,10 +101,24 @@ class RemoteGateway:
         # A page may say again what it was sent, and replies are journalled.
         self._secret = re.compile(re.escape(token.hex().encode()), re.IGNORECASE)
         self.venues = venues
+        self._lease = 0
+
+    def hold(self, holder: str, takes: bool = False) -> None:
+        """Take the session's lease for the engine of a journal, whose number is shown from now on.
+
+        Raises `InputError` where another engine has it and the operator has not said that this one
+        `takes` it, and where the token does not trade; from now on every other call does so, once
+        another engine has taken it.
+        """
+        reply = self._ask(wire.Hold(holder, takes), Leased)
+        if not isinstance(reply, Leased):
+            expected = f"expected leave to trade for the token of engine.token ({reply.reason})"
+            raise InputError("session", "lease", expected)
+        self._lease = reply.number
 
     def place(self, approval: Approval) -> OrderReply:
         """Send an approved order, if anything may be sent at this very moment."""
-        return self._ask(wire.Place(approval), OrderStatus)
+        return self._ask(wire.Place(approval, lease=self._lease), OrderStatus)
 
     def cancel(self, venue: str, order: str) -> OrderReply:
         """Ask that an order be cancelled."""
@@ -117,7 +134,7 @@ class RemoteGateway:
 
     def send(self, approval: Approval) -> TransferReply:
         """Send an approved transfer, if anything may be sent at this very moment."""
-        return self._ask(wire.Send(approval), TransferStatus)
+        return self._ask(wire.Send(approval, lease=self._lease), TransferStatus)
 
     def shipment(self, venue: str, transfer: str) -> TransferReply:
         """Ask for a transfer's state."""
@@ -125,7 +142,7 @@ class RemoteGateway:
 
     def pushed(self) -> tuple[Pushed, ...]:
         """What came of its own accord; nothing where nothing can be heard."""
-        reply = self._ask(wire.AskPushed(), wire.PushedList)
+        reply = self._ask(wire.AskPushed(lease=self._lease), wire.PushedList)
         return reply.items if isinstance(reply, wire.PushedList) else ()
 
     def entries(self, venue: str, after: int) -> tuple[Entry, ...] | Unclear:
@@ -145,11 +162,11 @@ class RemoteGateway:
 
     def arm(self, venue: str, seconds: int) -> ArmReply:
         """Arm it anew, or disarm it with 0."""
-        return self._ask(wire.Arm(venue, seconds), Armed)
+        return self._ask(wire.Arm(venue, seconds, lease=self._lease), Armed)
 
     def advance(self, until_ms: int) -> NotTaken | Unclear | None:
         """Let the venues' time pass where it is ours to say; None when it did."""
-        reply = self._ask(wire.Advance(until_ms), wire.News)
+        reply = self._ask(wire.Advance(until_ms, lease=self._lease), wire.News)
         return None if isinstance(reply, wire.News) else reply
 
     def frozen_venues(self) -> tuple[str, ...]:
@@ -177,8 +194,12 @@ class RemoteGateway:
         news = self._news()
         return None if news is None else news.ts_ms
 
+    def news(self) -> wire.News | NotTaken | Unclear:
+        """What venues announce, or why nothing was heard."""
+        return self._ask(wire.AskNews(), wire.News)
+
     def _news(self) -> wire.News | None:
-        reply = self._ask(wire.AskNews(), wire.News)
+        reply = self.news()
         return reply if isinstance(reply, wire.News) else None
 
     def _ask(self, request: wire.Request, wanted: type[Wanted]) -> Wanted | NotTaken | Unclear:
@@ -189,8 +210,10 @@ class RemoteGateway:
             return NotTaken("the latch is set")
         except (OSError, http.client.HTTPException) as error:
             return Unclear(type(error).__name__)
+        if status == HTTPStatus.LOCKED and (self._lease or isinstance(request, wire.Hold)):
+            raise InputError("session", "lease", f"expected to hold it; {_words(body)}")
         if 400 <= status < 500 and status != 408:
-            return NotTaken(f"status {status}: {body[:WORDS_BYTES]!r}")
+            return NotTaken(f"status {status}: {_words(body)}")
         try:
             reply = _decoder.decode(body) if status == 200 else Unclear(f"status {status}")
         except UNREADABLE_JSON:
@@ -220,3 +243,11 @@ class RemoteGateway:
         if len(read) > wire.REPLY_BYTES_MAX:
             raise http.client.HTTPException("a reply that is too long")
         return response.status, self._secret.sub(b"[token]", read)
+
+
+def _words(body: bytes) -> str:
+    """Why a request was refused: what our own server says, or the beginning of another page."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, str])["error"][:WORDS_BYTES]
+    except (*UNREADABLE_JSON, KeyError):
+        return repr(body[:WORDS_BYTES])

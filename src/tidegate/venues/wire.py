@@ -16,6 +16,7 @@ from tidegate.model.replies import (
     Armed,
     Device,
     Entry,
+    Leased,
     NotTaken,
     OrderStatus,
     Pushed,
@@ -37,25 +38,38 @@ class _Request(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True
     pass
 
 
-class Place(_Request, frozen=True):
+class _Trading(_Request, frozen=True, kw_only=True):
+    """What one engine alone may ask for, which shows the number of its lease."""
+
+    lease: Count = 0
+
+
+class Hold(_Request, frozen=True):
+    """Take the session's lease for the engine of a journal, from another's if `takes`."""
+
+    holder: Name
+    takes: bool = False
+
+
+class Place(_Trading, frozen=True):
     """Send an approved order."""
 
     approval: Approval
 
 
-class Send(_Request, frozen=True):
+class Send(_Trading, frozen=True):
     """Send an approved transfer."""
 
     approval: Approval
 
 
-class Advance(_Request, frozen=True):
+class Advance(_Trading, frozen=True):
     """Let time pass, where the server's clock is its caller's."""
 
     until_ms: Count
 
 
-class AskPushed(_Request, frozen=True):
+class AskPushed(_Trading, frozen=True):
     """What came of its own accord since the last request of this kind."""
 
 
@@ -72,7 +86,7 @@ class CancelAll(_Request, frozen=True):
     venue: Name
 
 
-class Arm(_Request, frozen=True):
+class Arm(_Trading, frozen=True):
     """Arm the dead-man's switch, or disarm it with 0."""
 
     venue: Name
@@ -123,9 +137,11 @@ class AskNews(_Request, frozen=True):
 
 
 # A session that may only look and cancel is refused these; what is pushed comes once.
-TRADING = (Place, Send, Advance, AskPushed, Arm)
+LEASED = (Place, Send, Advance, AskPushed, Arm)
+TRADING = (Hold, *LEASED)
 Request = (
-    Place
+    Hold
+    | Place
     | Send
     | Advance
     | AskPushed
@@ -180,6 +196,7 @@ Reply = (
     | Unclear
     | Swept
     | Armed
+    | Leased
     | Device
     | NoDevice
     | Statement

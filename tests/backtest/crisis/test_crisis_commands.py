@@ -207,3 +207,19 @@ def test_contagion_is_a_crisis_command_and_refuses_what_nobody_has(crisis: Run) 
     refused = crisis("contagion", "--assume", "depth=1")
     assert refused.status == 2
     assert "depth" in refused.err
+
+
+@pytest.mark.parametrize(("option", "word"), [("--policies", ""), ("--policies", "cash,")])
+def test_word_that_is_no_policy_is_refused_and_nothing_is_played(
+    crisis: Run, option: str, word: str
+) -> None:
+    ended = crisis("run", "2022-11", option, word)
+    assert (ended.status, "got ''" in ended.err) == (2, True)
+
+
+def test_page_that_cannot_be_written_is_found_before_the_play(crisis: Run, tmp_path: Path) -> None:
+    for folder in (tmp_path, Path("/proc")):
+        ended = crisis("run", "2022-11", "--seeds", 1_000, "--html", folder / "none" / "page.html")
+        assert (ended.status, "--html" in ended.err) == (2, True)
+    ended = crisis("run", "2022-11", "--seeds", 1_000, "--html", "/proc/page.html")
+    assert (ended.status, "--html" in ended.err) == (2, True)

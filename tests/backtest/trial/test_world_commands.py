@@ -434,3 +434,11 @@ def test_search_of_two_seeds_from_one_command_ends_with_what_kills(
     assert [venue for venue in dead if venue] == [
         venue for venue, count in found.venues.items() for _ in range(count)
     ]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing but words\n", "[errors]\nx = 1\n"])
+def test_file_of_parameters_that_names_none_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "fitted.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match="at least one part"):
+        load_parameters(path)

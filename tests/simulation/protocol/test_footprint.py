@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
 
+from tests.ended import runner
 from tidegate.model.errors import InputError
-from tidegate.simulation.protocol.arguments import app, assumed
+from tidegate.simulation.protocol.arguments import assumed
 from tidegate.simulation.protocol.cascade import Shock
 from tidegate.simulation.protocol.command import footprint_table, words
 from tidegate.simulation.protocol.footprint import (
@@ -105,21 +105,48 @@ def test_sizes_that_do_not_ascend_from_above_nothing_are_refused(
 
 
 def test_command_writes_page_and_document_and_refuses_a_folder_that_is_there(
-    tmp_path: Path,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "cascade"
-    words = ["--move", "-0.01", "--out", str(out), "--json"]
+    crisis, out = runner(capsys, monkeypatch, "crisis"), tmp_path / "cascade"
+    words = ["contagion", "--move", "-0.01", "--out", str(out), "--json"]
     for said in ("accounts=100", "seeds=1", "end_s=800", "step_s=4", "adl=false"):
         words += ["--assume", said]
-    told = CliRunner().invoke(app, words)
-    assert told.exit_code == 0, told.output
+    told = crisis(*words)
+    assert told.status == 0, told.err
     document = msgspec.json.decode((out / "contagion.json").read_bytes())
-    assert msgspec.json.decode(told.stdout.encode()) == document
+    assert msgspec.json.decode(told.out.encode()) == document
     assert (out / "contagion.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert CliRunner().invoke(app, words).exit_code == 2
+    assert crisis(*words).status == 2
     assert document["crowd"]["accounts"] == 100
     assert document["shock"]["adl"] is False
-    assert CliRunner().invoke(app, ["--move", "-1.5"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--move", "-1.5"), "--move: expected -0.9 to 2, got -1.5"),
+        (("--leverage", "0"), "--leverage: expected 0.1 to 100, got 0"),
+        (("--assume", "accounts=0"), "--assume accounts: expected 10 to 1e+06, got 0"),
+        (("--assume", "accounts=x"), "--assume accounts: expected int, got 'x'"),
+        (("--assume", "move_s=0"), "--assume move_s: expected 1 to 86400, got 0"),
+    ],
+)
+def test_figure_out_of_range_is_refused_under_the_option_that_said_it(
+    words: tuple[str, ...],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = runner(capsys, monkeypatch, "crisis")("contagion", *words)
+    assert (ended.status, ended.err) == (2, f"tidegate: tidegate crisis contagion: {said}\n")
+
+
+def test_folder_that_cannot_be_made_is_found_before_the_play(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    ended = runner(capsys, monkeypatch, "crisis")("contagion", "--out", tmp_path / "file" / "new")
+    assert (ended.status, "a folder that can be made" in ended.err) == (2, True)
 
 
 @pytest.mark.parametrize(

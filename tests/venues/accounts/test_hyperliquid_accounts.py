@@ -117,6 +117,9 @@ def test_observe_reads_an_address_and_records_parity(
     assert (cross["venue"], cross["verdict"]) == ("hyperliquid", "agrees")
     assert alone["verdict"] == "unknown"
     assert json.loads(record.read_text())["parity"] == seen["parity"]
+    assert cross["whose"]["kind"] == "hyperliquid"
+    assert cross["whose"]["owner"].startswith("0x")
+    assert cross["whose"]["url"].startswith("http://127.0.0.1:")
     assert json.loads(book.read_text())["accounts"][0]["balances"] == {"USDC": "60000.000"}
 
 

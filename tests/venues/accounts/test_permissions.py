@@ -147,7 +147,7 @@ def test_session_that_signs_no_transfer_does_not_open_with_an_accounts_own_key(
     path = tmp_path / "session.toml"
     refused = r"venue\.hyperliquid\.credentials.*right to withdraw"
     with pytest.raises(InputError, match=refused) as caught:
-        open_house(path, read_session_file(path), Gate(b"k" * 32))
+        open_house(path, read_session_file(path), Gate(b"k" * 32), {})
     assert OWN_KEY not in "".join(traceback.format_exception(caught.value))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["key.json", "session.toml"]
 
@@ -159,4 +159,4 @@ def test_key_that_lacks_a_part_is_refused_by_its_name(tmp_path: Path) -> None:
     key.chmod(0o600)
     path = tmp_path / "session.toml"
     with pytest.raises(InputError, match="a key with privateKey"):
-        open_house(path, read_session_file(path), Gate(b"k" * 32))
+        open_house(path, read_session_file(path), Gate(b"k" * 32), {})

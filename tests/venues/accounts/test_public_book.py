@@ -43,13 +43,24 @@ def _live() -> None:
     pytest.importorskip("ccxt", reason="the extra `live` is not installed")
 
 
+GONE = "BTC-1JAN20-1-C"
+
+
+def _listing(answer: Any) -> Any:
+    """The same where what is not listed is refused (docs.deribit.com, RPC error codes)."""
+    missing = {"jsonrpc": "2.0", "error": {"code": 13020, "message": "not_found"}}
+    if not callable(answer):
+        return answer
+    return lambda asked: missing if asked["instrument_name"] == GONE else answer(asked)
+
+
 def observed(folder: Path, accounts: list[Any], *more: str) -> Result:
     value = {"as_of": OLD, "accounts": accounts, "stable": {"USDT": "1", "USDC": "1"}}
     book = folder / "book.json"
     book.write_text(json.dumps(value))
     answers: Mapping[str, Mapping[str, Any]] = {
         "binance": {n: a for n, a in told_others.BINANCE.items() if "account" not in n},
-        "deribit": {n: a for n, a in told_deribit.answers().items() if "public" in n},
+        "deribit": {n: _listing(a) for n, a in told_deribit.answers().items() if "public" in n},
     }
     with ExitStack() as stack:
         urls = [f"{kind}={stack.enter_context(served(said))}" for kind, said in answers.items()]
@@ -77,6 +88,19 @@ def test_figure_that_no_venue_tells_keeps_the_files_time_and_is_too_old(tmp_path
     assert "near: NEWUSDT: not listed" in seen["unread"]
     accounts = {one["venue"]: one for one in seen["survey"]["accounts"]}
     assert accounts["near"]["health_usd"] is None
+
+
+def test_symbol_that_is_not_listed_is_named_and_the_others_are_asked(tmp_path: Path) -> None:
+    """Where the venue refuses it, as Deribit does, and where it has no word for it."""
+    gone = {**DERIBIT["positions"][0], "symbol": GONE, "strike": "1", "mark": "0.1"}  # type: ignore[dict-item,index]
+    gone |= {"expiry": "2099-01-01T08:00Z", "option": "call"}
+    far = {**DERIBIT, "positions": [gone, *DERIBIT["positions"]]}  # type: ignore[misc]
+    result = observed(tmp_path, [BINANCE, far], "--json")
+    assert result.exit_code == 1, result.output
+    seen = json.loads(result.stdout)
+    assert f"far: {GONE}: not listed" in seen["unread"]
+    accounts = {one["venue"]: one for one in seen["survey"]["accounts"]}
+    assert accounts["near"]["health_usd"] is not None
 
 
 def test_rule_of_no_venue_is_refused_by_name(tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def test_summaries_and_fills_equal_the_exchange_of_a_twin_to_the_quantum(moves: 
         state, unit = direct.margin(venue), unit_quanta(currency)
         assert said["margin_balance"] * unit == state.equity
         assert said["equity"] * unit == state.equity
+        session = said["futures_session_rpl"] + said["futures_session_upl"]
+        assert said["balance"] + session == said["margin_balance"]
         assert said["initial_margin"] * unit == state.initial
         assert said["maintenance_margin"] * unit == state.maintenance
         assert said["available_withdrawal_funds"] * unit == state.withdrawable
@@ -117,6 +119,19 @@ def test_summaries_and_fills_equal_the_exchange_of_a_twin_to_the_quantum(moves: 
             f.fee_quanta for f in direct.fills() if through.house.known(f.symbol).settle == currency
         ]
         assert [t["fee"] * unit for t in reversed(trades)] == fees
+
+
+def test_profit_of_the_session_is_told_beside_the_balance_and_is_not_in_it() -> None:
+    """As in the venue's example: 302.60065765 - 0.03258105 + 0.05921555 = 302.62729215, its margin
+    balance, and with options worth -0.0086 its equity (docs.deribit.com, get_account_summaries)."""
+    through = held()
+    words = {"instrument_name": "BTC_USDC-PERPETUAL", "amount": 1, "type": "market"}
+    through.ask("private/buy", **words)
+    through.pass_s(60)
+    through.ask("private/sell", **words)
+    said = exactly(through, "private/get_account_summary", currency="USDC")
+    assert said["futures_session_rpl"] != 0
+    assert said["balance"] + said["futures_session_rpl"] == said["equity"]
 
 
 def test_an_option_moves_balance_by_its_premium_and_equity_by_its_value() -> None:

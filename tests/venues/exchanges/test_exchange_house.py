@@ -253,7 +253,7 @@ def test_account_with_positions_does_not_begin_a_log(place: Place) -> None:
 
 def test_log_of_other_settings_is_not_gone_on_with(place: Place) -> None:
     place.log.close()
-    with pytest.raises(InputError, match="log of these settings"):
+    with pytest.raises(InputError, match="log of these venues"):
         SessionLog(place.folder / "session.log", {BTC.id: BTC}, "of others")
 
 

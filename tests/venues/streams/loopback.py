@@ -18,7 +18,7 @@ from tests.venues.order_books.made_streams import NOW, TERMS, VENUES, Stream, ma
 from tidegate.venues.order_books.book import Ages, Unknown
 from tidegate.venues.order_books.keepers import DeribitKeeper
 from tidegate.venues.order_books.wake import Band, Wake, Watch
-from tidegate.venues.streams.book_feed import BookFeed
+from tidegate.venues.streams.book_feed import BookFeed, Handlers
 from tidegate.venues.streams.connection import Connection, End, Patience
 from tidegate.venues.streams.inbox import Inbox
 from tidegate.venues.streams.talk import DeribitTalk
@@ -153,9 +153,8 @@ class Client:
     async def running(self, url: str) -> AsyncIterator[Connection]:
         talk = DeribitTalk(["BTC"])
         made = Connection(url, talk, self.inbox, PATIENCE, clock, self.ends.append)
-        feed = BookFeed(
-            {"BTC": self.watch}, self.inbox, made, lambda _, w: self.wakes.append(w), self.heard
-        )
+        handlers = Handlers(lambda _, wake: self.wakes.append(wake), self.heard, lambda *_: None)
+        feed = BookFeed({"BTC": self.watch}, self.inbox, made, handlers)
         tasks = [asyncio.create_task(made.run()), asyncio.create_task(feed.run())]
         try:
             yield made

@@ -86,7 +86,7 @@ def _run(
     from tidegate.backtest.crisis.playing import Choice
 
     markets, policies, seeds = chosen
-    kinds = tuple(word.strip() for word in policies.split(",")) if policies else ()
+    kinds = tuple(word.strip() for word in policies.split(",")) if policies is not None else ()
     request = Request(asked[0], Choice(tuple(markets or ()), kinds, seeds), asked[1], *places)
     if not run_crises(request, as_json=as_json):
         raise typer.Exit(1)

@@ -41,6 +41,7 @@ from tidegate.backtest.crisis.words import (
 from tidegate.backtest.experiment import CLAIMS
 from tidegate.backtest.narrow import console_of
 from tidegate.backtest.trial.study_words import plain_table
+from tidegate.engine.page_file import ensure_writable, write_page
 from tidegate.model.errors import InputError
 
 WHERE, ALL = "tidegate crisis", "all"
@@ -170,7 +171,7 @@ def _show(summary: Summary, out: Path | None) -> None:
         subject = subject_of(lines)
         console.print(place_words(crisis, market, known), table)
         worse = worse_words(summary, (crisis, market), subject)
-        said = f"where {subject} is worse:" if worse else f"{subject} is worse than no rule"
+        said = f"where {subject} is worse:" if worse else f"no rule does better than {subject}"
         console.print(said, *(f"  {line}" for line in worse), sep="\n", soft_wrap=True)
         console.print()
     for crisis, market, seed, policy, why in summary.failed:
@@ -191,8 +192,8 @@ def _make_places(request: Request) -> None:
         except OSError:
             expected = "expected a folder that can be made and written to"
             raise InputError("--out", str(request.out), expected) from None
-    if request.html is not None and (not request.html.parent.is_dir() or request.html.is_dir()):
-        raise InputError("--html", str(request.html), "expected a file in a folder that is there")
+    if request.html is not None:
+        ensure_writable(request.html)
 
 
 def _write(request: Request, document: Mapping[str, object], summary: Summary) -> None:
@@ -204,8 +205,4 @@ def _write(request: Request, document: Mapping[str, object], summary: Summary) -
         for name, text in files.items():
             (request.out / name).write_text(text, encoding="utf-8")
     if request.html is not None:
-        try:
-            request.html.write_text(page, encoding="utf-8")
-        except OSError:
-            expected = "expected a file that can be written"
-            raise InputError("--html", str(request.html), expected) from None
+        write_page(request.html, page)

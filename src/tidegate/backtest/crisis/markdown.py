@@ -47,7 +47,7 @@ def _lines(summary: Summary, known: Mapping[str, Definition]) -> Iterator[str]:
 
 def _worse(subject: str, words: Sequence[str]) -> Iterator[str]:
     if not words:
-        yield from (f"`{subject}` is worse than no rule.", "")
+        yield from (f"No rule of its size does better than `{subject}`.", "")
         return
     yield from (f"Where `{subject}` is worse:", "", *(f"- {each}" for each in words), "")
 

@@ -48,7 +48,7 @@ def _section(
     said = (
         f"<p>Where {escape(subject)} is worse:</p><ul>{told}</ul>"
         if worse
-        else (f"<p>{escape(subject)} is worse than no rule of its size.</p>")
+        else (f"<p>No rule of its size does better than {escape(subject)}.</p>")
     )
     heading = escape(place_words(crisis, market, known))
     return f"<h2>{heading}</h2>{_table(HEADS, rows)}{said}"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidegate.simulation.protocol.population import Crowd
 
 EXAMPLE = "Example: tidegate crisis contagion --move -0.15 --leverage 5 --assume fund_share=0.02"
+WHERE, OPTIONS = "tidegate crisis contagion", ("move", "side", "leverage")
 SEEDS = 10
 
 
@@ -41,11 +42,16 @@ def contagion_command(
         crowd, shock, seeds = assumed(assume or ())
         own = Own(side=1 if side == "long" else -1, leverage=leverage)
         question = Question(crowd, replace(shock, move=move), own, range(seeds))
-        found = show_contagion(question, out, as_json=as_json)
     except InputError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        raise _as_said(error) from None
+    found = show_contagion(question, out, as_json=as_json)
     raise typer.Exit(1 if found.harmless_share is None else 0)
+
+
+def _as_said(error: InputError) -> InputError:
+    """The same under the option by which the figure was said."""
+    option = f"--{error.field}" if error.field in OPTIONS else f"--assume {error.field}"
+    return InputError(WHERE, option, error.expected)
 
 
 def assumed(words: Sequence[str]) -> tuple[Crowd, Shock, int]:
@@ -80,7 +86,3 @@ def _value(name: str, kind: str, text: str) -> float | int | bool:
         return int(text) if kind == "int" else float(text)
     except (ValueError, KeyError):
         raise InputError("--assume", name, f"expected {kind}, got {text!r}") from None
-
-
-app = typer.Typer(add_completion=False)
-app.command(epilog=EXAMPLE)(contagion_command)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -26,8 +27,8 @@ PAGE, DOCUMENT = "contagion.html", "contagion.json"
 
 def show_contagion(question: Question, out: Path | None, *, as_json: bool) -> Contagion:
     """Play, show and write; raises `InputError` where the folder exists or cannot be made."""
-    if out is not None and out.exists():
-        raise InputError(str(out), "--out", "expected a folder that does not exist yet")
+    if out is not None:
+        _expect_new(out)
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as bar:
         task = bar.add_task("cascades", total=None)
         found = run_contagion(
@@ -40,6 +41,15 @@ def show_contagion(question: Question, out: Path | None, *, as_json: bool) -> Co
     else:
         Console(width=120).print(*words(found), footprint_table(found), sep="\n")
     return found
+
+
+def _expect_new(out: Path) -> None:
+    """Before anything is played, so that no work is lost for want of a place."""
+    if out.exists():
+        raise InputError(str(out), "--out", "expected a folder that does not exist yet")
+    above = next(parent for parent in out.absolute().parents if parent.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise InputError(str(out), "--out", "expected a folder that can be made")
 
 
 def _write(found: Contagion, out: Path) -> None:

@@ -34,6 +34,8 @@ def load_parameters(path: Path) -> WorldParameters:
         document = msgspec.toml.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(str(path), "file", f"expected a TOML file: {error}") from error
+    if not document.keys() - {_ERRORS}:
+        raise InputError(str(path), "file", "expected at least one part of the world's parameters")
     parameters = WorldParameters()
     for part, values in document.items():
         if part == _ERRORS:

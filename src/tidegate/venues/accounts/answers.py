@@ -6,7 +6,7 @@ A form has only the fields that an account is made of, so that a venue may drop 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,12 +21,36 @@ class NotTold(Exception):
     """A venue did not tell what an account is made of: what was asked, and why."""
 
 
+class Refused(NotTold):
+    """As `NotTold`: the venue understood the question, and has no such thing."""
+
+
+def only(what: str, found: Sequence[T]) -> T:
+    """The one that was asked for by its name; raises `Refused` where there is none."""
+    if len(found) != 1:
+        raise Refused(f"{what}: {len(found)} found, expected one")
+    return found[0]
+
+
+def every_page(page: Callable[[str], tuple[Sequence[T], str]]) -> list[T]:
+    """All rows of what comes page by page: asked with a cursor, "" at first, `page` has its rows
+    and the next cursor, "" after the last. A page without rows, or a cursor that was there before,
+    is the end."""
+    found, seen, cursor = list[T](), {""}, ""
+    while True:
+        rows, cursor = page(cursor)
+        found += rows
+        if not rows or cursor in seen:
+            return found
+        seen.add(cursor)
+
+
 def answer(what: str, call: Callable[[], Any], form: type[T]) -> T:
     """What one request answers; raises `NotTold`. Numbers become `Decimal` by their own digits."""
     try:
         reply = asked(call)
     except VenueRefused as error:
-        raise NotTold(f"{what}: {error}") from None
+        raise Refused(f"{what}: {error}") from None
     if isinstance(reply, NotTaken | Unclear):
         raise NotTold(f"{what}: {reply.reason}")
     try:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +14,9 @@ from tidegate.model.errors import InputError
 from tidegate.venues.accounts import binance, bybit, deribit, derive, dydx, hyperliquid, okx
 from tidegate.venues.accounts.answers import NotTold
 from tidegate.venues.accounts.permissions import expect_key
-from tidegate.venues.accounts.told import Told
+from tidegate.venues.accounts.told import Told, Whose
 from tidegate.venues.exchanges.client import CCXT_NAMES, Client, open_client
-from tidegate.venues.exchanges.credentials import read_credentials
+from tidegate.venues.exchanges.credentials import Credentials, public_name, read_credentials
 
 WORDS = "expected VENUE:ADDRESS, such as hyperliquid:0x12ab"
 HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
@@ -66,9 +67,16 @@ def told_by(asked: Asked, *, transfers: bool = False) -> tuple[Told, ...]:
         raise InputError("--venue", asked.name, f"expected an answer, got {error}") from None
     if not told:
         raise InputError("--venue", asked.name, "expected an account that holds anything")
-    if not warning:
-        return told
-    return tuple(msgspec.structs.replace(one, unread=(*one.unread, warning)) for one in told)
+    whose = Whose(asked.kind, asked.said if key is None else _owner(key), asked.url)
+    more = (warning,) if warning else ()
+    return tuple(
+        msgspec.structs.replace(one, unread=(*one.unread, *more), whose=whose) for one in told
+    )
+
+
+def _owner(key: Credentials) -> str:
+    """Of a key a hash of its name alone, which tells it from others and opens nothing."""
+    return key.get("walletAddress") or sha256(public_name(key).encode()).hexdigest()[:16]
 
 
 def book_of(told: tuple[Told, ...]) -> dict[str, object]:

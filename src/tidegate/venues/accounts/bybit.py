@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from tidegate.venues.accounts.answers import answer
+from tidegate.venues.accounts.answers import answer, every_page, only
 from tidegate.venues.accounts.told import Book, Market, Stated, Told, figure, moment, number
 from tidegate.venues.exchanges.client import Client
 
@@ -341,25 +341,22 @@ def ask_market(client: Client, symbols: Iterable[str]) -> Market:
 
 def _listed(client: Client, category: str, symbol: str, *, fees: bool) -> Listed:
     wanted = {"category": category, "symbol": symbol}
-    (listing,) = _rows(client.publicGetV5MarketInstrumentsInfo, wanted, Listing)
+    listing = only(symbol, _rows(client.publicGetV5MarketInstrumentsInfo, wanted, Listing))
     of = partial(client.publicGetV5MarketTickers, wanted)
     tickers = answer(f"ticker of {symbol}", of, _Reply[_List[Ticker]])
     limits = _rows(client.publicGetV5MarketRiskLimit, wanted, Limit)
     told = _rows(client.privateGetV5AccountFeeRate, wanted, _Fee) if fees else []
-    (ticker,) = tickers.result.list
+    ticker = only(f"ticker of {symbol}", tickers.result.list)
     fee = told[0].taker_fee_rate if told else None
     return Listed(listing, ticker, tickers.time, limits, fee)
 
 
 def _rows(method: Any, wanted: Mapping[str, str], form: type[T]) -> list[T]:
-    """All rows, page by page: the venue sends twenty at a time where more is not asked."""
-    found: list[T] = []
-    page, seen = dict(wanted), set[str]()
-    while True:
-        reply = answer(form.__name__, partial(method, page), _Reply[_List[form]])  # type: ignore[valid-type]
-        found += reply.result.list
-        cursor = reply.result.next_page_cursor or ""
-        if not cursor or cursor in seen or not reply.result.list:
-            return found
-        seen.add(cursor)
-        page["cursor"] = cursor
+    """All rows: the venue sends twenty at a time where more is not asked."""
+
+    def page(cursor: str) -> tuple[list[T], str]:
+        of = partial(method, {**wanted, **({"cursor": cursor} if cursor else {})})
+        reply: Any = answer(form.__name__, of, _Reply[_List[form]])  # type: ignore[valid-type]
+        return reply.result.list, reply.result.next_page_cursor or ""
+
+    return every_page(page)

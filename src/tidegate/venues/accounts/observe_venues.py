@@ -36,7 +36,7 @@ from tidegate.venues.accounts.asking import asked_of, book_of, save, told_by
 from tidegate.venues.accounts.parity import Ours, Parity, parity
 from tidegate.venues.accounts.parity_file import Line, record
 from tidegate.venues.accounts.public_book import ask_markets, with_markets
-from tidegate.venues.accounts.told import Stated, Told
+from tidegate.venues.accounts.told import Told
 from tidegate.venues.exchanges.client import CCXT_NAMES
 
 SCHEMA = "tidegate-observe-venues-1"
@@ -64,7 +64,8 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
-    """Print what the accounts amount to; False when one is known to be insolvent.
+    """Print what the accounts amount to; False when one is known to be insolvent, or the book has a
+    contract that its venue does not list.
 
     Raises: `InputError` where a venue does not answer, or a file cannot be written.
     """
@@ -90,7 +91,7 @@ def observe_venues(wanted: Wanted, *, as_json: bool, html: Path | None) -> bool:
             print(json.dumps(msgspec.to_builtins(seen), sort_keys=True, allow_nan=False))
         else:
             _show(seen, pipe_console(WIDTH))
-    return said.solvent
+    return said.solvent and not (wanted.book and unread)
 
 
 Heard = tuple[dict[str, Any], tuple[Told, ...], tuple[str, ...]]
@@ -154,16 +155,16 @@ def _allows_transfers(path: Path) -> bool:
 
 
 def _parities(book: PlanBook, told: tuple[Told, ...]) -> tuple[Parity, ...]:
-    return tuple(_parity(str(one.book["venue"]), book, one.stated) for one in told)
+    return tuple(_parity(str(one.book["venue"]), book, one) for one in told)
 
 
-def _parity(name: str, book: PlanBook, stated: Stated) -> Parity:
+def _parity(name: str, book: PlanBook, told: Told) -> Parity:
     try:
         statement = book.accounts[name].statement()
     except (KeyError, InputError):
-        return parity(name, None, stated)
+        return parity(name, None, told.stated, whose=told.whose)
     ours = Ours(statement.equity, statement.initial, statement.maintenance)
-    return parity(name, ours, stated)
+    return parity(name, ours, told.stated, whose=told.whose)
 
 
 def url_of(text: str) -> tuple[str, str]:

@@ -9,14 +9,14 @@ Portfolio margin lacks its units, which no endpoint tells, so no rule reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from tidegate.venues.accounts.answers import answer
+from tidegate.venues.accounts.answers import answer, every_page, only
 from tidegate.venues.accounts.told import Book, Market, Stated, Told, figure, moment, number
 from tidegate.venues.exchanges.client import Client
 
@@ -341,8 +341,8 @@ class _Fee(msgspec.Struct, frozen=True):
 
 def ask(client: Client) -> Answers:
     """Everything that the account of a key is made of; raises `NotTold`."""
-    (config,) = answer("account config", client.privateGetAccountConfig, _Reply[Config]).data
-    (balance,) = answer("balance", client.privateGetAccountBalance, _Reply[Balance]).data
+    config = _one(client.privateGetAccountConfig, "account config", Config)
+    balance = _one(client.privateGetAccountBalance, "balance", Balance)
     every = answer("positions", client.privateGetAccountPositions, _Reply[Position]).data
     held = [p for p in every if p.pos]
     positions = [p for p in held if p.inst_type in CONTRACTS]
@@ -355,22 +355,26 @@ def ask(client: Client) -> Answers:
     discounts = answer("discount rates", free, _Reply[Discount]).data
     of = partial(client.publicGetMarketIndexTickers, {"quoteCcy": "USD"})
     indices = answer("indices", of, _Reply[Index]).data
-    (now,) = answer("time", client.publicGetPublicTime, _Reply[_Time]).data
+    now = _one(client.publicGetPublicTime, "time", _Time)
     sums = config.acct_lv, balance, positions, resting
     return Answers(*sums, listed, discounts, indices, now.ts, strange)
 
 
 def _orders(client: Client, kind: str) -> list[Order]:
-    """All working orders of a kind, page by page."""
-    found: list[Order] = []
-    wanted = {"instType": kind}
-    while True:
+    """All working orders of a kind."""
+
+    def page(after: str) -> tuple[list[Order], str]:
+        wanted = {"instType": kind} | ({"after": after} if after else {})
         of = partial(client.privateGetTradeOrdersPending, wanted)
-        page = answer("orders", of, _Reply[Order]).data
-        found += page
-        if len(page) < PAGE:
-            return found
-        wanted = {"instType": kind, "after": page[-1].ord_id}
+        rows = answer("orders", of, _Reply[Order]).data
+        return rows, rows[-1].ord_id if len(rows) >= PAGE else ""
+
+    return every_page(page)
+
+
+def _one(of: Callable[[], Any], what: str, form: type[T]) -> T:
+    """What is asked for by its name, or is one by its nature."""
+    return only(what, answer(what, of, _Reply[form]).data)  # type: ignore[valid-type]
 
 
 def ask_market(client: Client, symbols: Iterable[str]) -> Market:
@@ -381,12 +385,10 @@ def ask_market(client: Client, symbols: Iterable[str]) -> Market:
 def _listed(client: Client, name: str, *, fees: bool) -> Listed:
     kind = "SWAP" if name.endswith("-SWAP") else "FUTURES"
     wanted = {"instType": kind, "instId": name}
-    of = partial(client.publicGetPublicInstruments, wanted)
-    (listing,) = answer(name, of, _Reply[Listing]).data
-    of = partial(client.publicGetPublicMarkPrice, wanted)
-    (mark,) = answer(f"mark of {name}", of, _Reply[Price]).data
+    listing = _one(partial(client.publicGetPublicInstruments, wanted), name, Listing)
+    mark = _one(partial(client.publicGetPublicMarkPrice, wanted), f"mark of {name}", Price)
     of = partial(client.publicGetMarketIndexTickers, {"instId": f"{_coin(listing)}-USD"})
-    (index,) = answer(f"index of {name}", of, _Reply[Index]).data
+    index = _one(of, f"index of {name}", Index)
     by_family = {"instType": kind, "tdMode": "cross", "instFamily": listing.inst_family}
     of = partial(client.publicGetPublicPositionTiers, by_family)
     tiers = answer(f"tiers of {name}", of, _Reply[Tier]).data
@@ -395,7 +397,7 @@ def _listed(client: Client, name: str, *, fees: bool) -> Listed:
 
 def _fee(client: Client, wanted: Mapping[str, str], listing: Listing) -> Decimal:
     of = partial(client.privateGetAccountTradeFee, wanted)
-    (told,) = answer("trade fee", of, _Reply[_Fee]).data
+    told = _one(of, "trade fee", _Fee)
     linear = listing.ct_type == "linear" and told.taker_u
     # What is paid is below zero there.
     return abs(Decimal(told.taker_u if linear else told.taker))

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from tidegate.venues.accounts.told import Stated
+from tidegate.venues.accounts.told import Stated, Whose
 
 # A share of a sum below this many units says nothing; prices tick between two answers.
 LEAST = 100.0
@@ -34,13 +34,14 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class Parity(msgspec.Struct, frozen=True):
-    """An account's verdict, with what it rests on."""
+    """An account's verdict, with what it rests on and whose account it is."""
 
     venue: str
     unit: str
     verdict: Verdict
     tolerance: float
     sums: tuple[Compared, ...]
+    whose: Whose | None = None
 
 
 class Ours(NamedTuple):
@@ -51,14 +52,20 @@ class Ours(NamedTuple):
     maintenance: float
 
 
-def parity(venue: str, ours: Ours | None, stated: Stated, tolerance: float = TOLERANCE) -> Parity:
+def parity(
+    venue: str,
+    ours: Ours | None,
+    stated: Stated,
+    tolerance: float = TOLERANCE,
+    whose: Whose | None = None,
+) -> Parity:
     """Compare ours, None where our rule could not judge, with the venue's own sums."""
     by_initial = stated.maintenance is None and stated.initial is not None
     names = ("equity", "initial" if by_initial else "maintenance")
     sums = tuple(
         _compared(name, getattr(ours, name, None), getattr(stated, name)) for name in names
     )
-    return Parity(venue, stated.unit, _verdict(sums, tolerance), tolerance, sums)
+    return Parity(venue, stated.unit, _verdict(sums, tolerance), tolerance, sums, whose)
 
 
 def reduce_only(parities: Iterable[Parity]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -42,9 +42,13 @@ def record(path: Path, line: Line) -> None:
 
 
 def recorded_reduce_only(
-    path: Path, venues: Iterable[str], now_ms: int, age_ms: int
+    path: Path, venues: Mapping[str, str | None], now_ms: int, age_ms: int
 ) -> frozenset[str]:
-    """Those of some venues that may only be reduced by the last line of a record."""
+    """Those of some venues that may only be reduced by the last line of a record.
+
+    `venues` says by name where each is: what was seen of a server on this machine frees no venue
+    that is elsewhere, and the other way round, nor an account of another kind one of its name.
+    """
     every = frozenset(venues)
     try:
         line = msgspec.json.decode(_last(path), type=Line)
@@ -55,7 +59,14 @@ def recorded_reduce_only(
         return every
     known = {_venue(one.venue) for one in line.parity}
     doubted = {_venue(name) for name in reduce_only(line.parity)}
+    doubted |= {v for one in line.parity if not _is_there(one, venues, v := _venue(one.venue))}
     return every - (known - doubted)
+
+
+def _is_there(one: Parity, venues: Mapping[str, str | None], venue: str) -> bool:
+    if one.whose is None or one.whose.kind != venue:
+        return False
+    return (one.whose.url or "").rstrip("/") == (venues.get(venue) or "").rstrip("/")
 
 
 def _venue(account: str) -> str:

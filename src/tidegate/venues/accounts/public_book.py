@@ -9,11 +9,12 @@ the file of figures keeps the file's time, and is refused where that is too old 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from tidegate.model.errors import InputError
 from tidegate.venues.accounts import binance, bybit, deribit, derive, dydx, hyperliquid, okx
-from tidegate.venues.accounts.answers import NotTold
+from tidegate.venues.accounts.answers import NotTold, Refused
 from tidegate.venues.accounts.told import Market, moment
 from tidegate.venues.exchanges.client import Client, open_client
 
@@ -59,13 +60,30 @@ def _ask(account: Mapping[str, Any], urls: Mapping[str, str]) -> Market:
         raise InputError("observe", f"{account['venue']}.rule", expected)
     client = open_client(kind, None, urls.get(kind))
     try:
-        return MARKETS[kind](client, [str(row["symbol"]) for row in account["positions"]])
+        symbols = [str(row["symbol"]) for row in account["positions"]]
+        return _market(partial(MARKETS[kind], client), symbols)
     except NotTold as error:
         where = f"expected an answer, got {error}"
         raise InputError("observe", str(account["venue"]), where) from None
     except (KeyError, TypeError):
         expected = "expected positions with a symbol each"
         raise InputError("observe", f"{account['venue']}.positions", expected) from None
+
+
+def _market(ask: Callable[[list[str]], Market], symbols: list[str]) -> Market:
+    """The market of symbols, those that the venue does not have among its `lacking`."""
+    try:
+        return ask(symbols)
+    except Refused:
+        if len(symbols) == 1:
+            return Market({}, lacking=(symbols[0],))
+    each = [_market(ask, [symbol]) for symbol in symbols]
+    return Market(
+        {name: row for one in each for name, row in one.rows.items()},
+        {name: coin for one in each for name, coin in one.coins.items()},
+        max(one.ts_ms for one in each),
+        tuple(symbol for one in each for symbol in one.lacking),
+    )
 
 
 def with_markets(

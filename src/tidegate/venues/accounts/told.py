@@ -36,12 +36,22 @@ class Market(msgspec.Struct, frozen=True):
     lacking: tuple[str, ...] = ()
 
 
+class Whose(msgspec.Struct, frozen=True):
+    """What was asked: the kind of venue, the owner's public address or a hash of the key's name,
+    and the address of a server on this machine, if it was one."""
+
+    kind: str
+    owner: str
+    url: str | None = None
+
+
 class Told(msgspec.Struct, frozen=True):
     """One account: its book, its venue's sums, and what of it could not be read, each in words."""
 
     book: Book
     stated: Stated
     unread: tuple[str, ...] = ()
+    whose: Whose | None = None
 
 
 def number(value: Decimal | int | str) -> str:

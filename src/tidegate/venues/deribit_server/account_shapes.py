@@ -2,7 +2,8 @@
 """An account in Deribit's words: orders, trades, positions, summaries, transfers.
 
 Fields are those of docs.deribit.com (private methods, read in November 2026). Money is exact:
-equity less options' value and unrealised profit is the balance, as the venue defines it.
+balance, and what contracts brought in the running session, realised and not, are the margin
+balance, and with the value of options the equity, as in the venue's own example.
 """
 
 from __future__ import annotations
@@ -208,7 +209,8 @@ class AccountShapes:
         total = {n: sum(g[n] for g in sums.greeks.values()) for n in GREEKS}
         return {
             "currency": currency,
-            "balance": paid(wallet - sums.premiums),
+            # What contracts brought since the settlement is told beside it, not in it.
+            "balance": paid(wallet - sums.premiums - session[0]),
             "equity": paid(wallet + sums.futures_pl + sums.options_pl),
             "margin_balance": paid(state.equity),
             "initial_margin": paid(state.initial),

@@ -50,8 +50,7 @@ def open_client(venue: str, credentials: Credentials | None, url: str | None = N
     """
     if venue not in CCXT_NAMES:
         raise InputError("venue", venue, f"expected one of {', '.join(CCXT_NAMES)}")
-    if url is not None and not _is_here(url):
-        raise InputError("venue", f"{venue}.url", "expected an address on this machine")
+    expect_here(venue, url)
     made = _class_of(venue)
     settings: dict[str, Any] = {**(credentials or {}), "timeout": TIMEOUT_MS}
     if url is None:
@@ -60,6 +59,12 @@ def open_client(venue: str, credentials: Credentials | None, url: str | None = N
     client = made({**settings, "urls": {"test": here}, "enableRateLimit": False})
     client.set_sandbox_mode(True)
     return client
+
+
+def expect_here(venue: str, url: str | None) -> None:
+    """Raises `InputError` where a venue's address is neither its own nor on this machine."""
+    if url is not None and not _is_here(url):
+        raise InputError("venue", f"{venue}.url", "expected an address on this machine")
 
 
 def _is_here(url: str) -> bool:

@@ -64,6 +64,11 @@ def read_credentials(reference: str, field: str, folder: Path = Path()) -> Crede
     return Credentials(fields)
 
 
+def public_name(credentials: Mapping[str, str]) -> str:
+    """What a venue calls the owner of a key, and no secret: its address, or the key's own name."""
+    return credentials.get("walletAddress") or credentials.get("apiKey", "")
+
+
 def _from_keyring(name: str, field: str, folder: Path) -> bytes:
     service, _, user = name.rpartition("/")
     try:

@@ -37,6 +37,7 @@ from tidegate.venues.exchanges.order_ids import client_id
 from tidegate.venues.exchanges.policy import Address, Officer, Refusal
 from tidegate.venues.exchanges.session import Held, News, Session, account_of
 from tidegate.venues.exchanges.session_log import Sent, SessionLog
+from tidegate.venues.lease import Lease
 
 PUSHED_MAX = 10_000
 ENTRIES_MAX = 1_000
@@ -84,6 +85,14 @@ class ExchangeHouse:
             opening = Deposited(held.ts_ms, name, asset, held.cash_quanta)
             _expect_quiet(name, session, opening)
             self._pushed.extend(self._log.see(name, [News("opening", opening)]))
+
+    def withdraw(self) -> None:
+        """As of a start that failed: leave no log that was not there."""
+        self._log.withdraw()
+
+    def lease(self, clock_s: Callable[[], float]) -> Lease:
+        """Who may trade here, as the log remembers it."""
+        return Lease(self._log.leased, self._log.lease, clock_s)
 
     @property
     def now_ms(self) -> int:

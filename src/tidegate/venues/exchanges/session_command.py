@@ -17,7 +17,7 @@ from tidegate.venues.accounts.permissions import expect_key
 from tidegate.venues.exchanges.binance import open_binance
 from tidegate.venues.exchanges.bybit import open_bybit
 from tidegate.venues.exchanges.client import Client, open_client
-from tidegate.venues.exchanges.credentials import read_credentials
+from tidegate.venues.exchanges.credentials import public_name, read_credentials
 from tidegate.venues.exchanges.deribit import DeribitSession
 from tidegate.venues.exchanges.house import ExchangeHouse
 from tidegate.venues.exchanges.hyperliquid import HyperliquidSession
@@ -28,6 +28,7 @@ from tidegate.venues.exchanges.session_log import SessionLog
 from tidegate.venues.exchanges.settings import (
     SessionFile,
     identity,
+    keep_standing,
     read_session_file,
     standing_since,
     venue_of,
@@ -50,25 +51,27 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def open_house(path: Path, said: SessionFile, gate: Gate) -> ExchangeHouse:
-    """All sessions of a settings file, their logs read; raises `InputError`."""
-    sessions: dict[str, Session] = {}
+def open_house(
+    path: Path, said: SessionFile, gate: Gate, since_ms: Mapping[str, int]
+) -> ExchangeHouse:
+    """All sessions of a settings file, their log read; `since_ms` says since when each address of
+    the policy has stood. Raises `InputError`, and then leaves no log that was not there."""
+    sessions, keys = dict[str, Session](), dict[str, str]()
     transfers = "transfer" in said.policy.kinds
     for name, venue in said.venue.items():
         field = f"venue.{name}.credentials"
         credentials = read_credentials(venue.credentials, field, path.parent)
         client = open_client(venue.kind, credentials, venue.url)
         expect_key(field, venue.kind, client, transfers=transfers, acts=True)
+        keys[name] = public_name(credentials)
         sessions[name] = SESSIONS[venue.kind](client, venue_of(name, venue, str(path)))
     contracts = {c.id: c for s in sessions.values() for c in s.venue.contracts.values()}
-    where = beside(path, said.session.log)
-    since = standing_since(where.with_suffix(".addresses"), said.policy, wall_ms())
-    log = SessionLog(where, contracts, identity(said))
-    house = ExchangeHouse(sessions, gate, Officer(said.policy, since), log, wall_ms)
+    log = SessionLog(beside(path, said.session.log), contracts, identity(said, keys))
     try:
+        house = ExchangeHouse(sessions, gate, Officer(said.policy, since_ms), log, wall_ms)
         house.open()
     except BaseException:
-        log.close()
+        log.withdraw()
         raise
     return house
 
@@ -80,14 +83,23 @@ def serve_session(path: Path, as_json: bool) -> None:
         read_secret(beside(path, getattr(said.session, name)))
         for name in ("trading_token", "watching_token", "gate_key")
     )
-    house = open_house(path, said, Gate(key))
+    addresses = beside(path, said.session.log).with_suffix(".addresses")
+    since_ms = standing_since(addresses, said.policy, wall_ms())
+    house = open_house(path, said, Gate(key), since_ms)
     done = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
         done.set()
 
+    access = Access(trading, watching, lease=house.lease(time.monotonic))
+    try:
+        server = PaperServer(house, access, wall_ms, said.session.port)
+        keep_standing(addresses, since_ms)
+    except BaseException:
+        house.withdraw()
+        raise
     signal.signal(signal.SIGTERM, stop)
-    with PaperServer(house, Access(trading, watching), wall_ms, said.session.port) as server:
+    with server:
         where = {"port": server.port, "venues": sorted(said.venue)}
         line = json.dumps(where) if as_json else f"session on 127.0.0.1:{server.port}"
         print(line, flush=True)

@@ -20,10 +20,10 @@ from tidegate.model.account import FLAT, Position, fill_position
 from tidegate.model.errors import InputError
 from tidegate.model.events import Filled
 from tidegate.model.instruments import Contract, InstrumentId
-from tidegate.model.replies import Entry
+from tidegate.model.replies import Entry, Leased
 from tidegate.venues.exchanges.session import News
 
-SENT, SEEN = "sent", "seen"
+SENT, SEEN, LEASED = "sent", "seen", "leased"
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -54,22 +54,36 @@ class SessionLog:
 
     def __init__(self, path: Path, contracts: dict[InstrumentId, Contract], header: str) -> None:
         self._contracts = contracts
+        self.leased: Leased | None = None
         self.sent: dict[str, Sent] = {}
         self.approvals: set[str] = set()
         self.entries: dict[str, list[Entry]] = {}
         self.positions: dict[InstrumentId, Position] = {}
         self._sources: dict[str, set[str]] = {}
         said = {"session": header}
-        if not partial_path(path).exists():
+        self._partial = partial_path(path)
+        self._is_new = not self._partial.exists()
+        if self._is_new:
             self._journal = Journal.create(path, said, durable=True)
             return
         self._journal, frames = Journal.resume_reading(path, cut=True)
         for frame in frames:
             self._recall(frame, said, str(path))
 
+    def withdraw(self) -> None:
+        """As of a start that failed: write no more, and leave no log that was not there."""
+        self._journal.close()
+        if self._is_new:
+            self._partial.unlink()
+
     def close(self) -> None:
         """Write no more."""
         self._journal.close()
+
+    def lease(self, leased: Leased) -> None:
+        """Remember who may trade, on disk on return."""
+        self._journal.append(LEASED, leased)
+        self.leased = leased
 
     def send(self, sent: Sent) -> None:
         """Remember an action, on disk on return."""
@@ -99,7 +113,10 @@ class SessionLog:
         if frame.kind == HEADER:
             found = msgspec.json.decode(frame.payload, type=dict[str, object])
             if found.get("session") != said["session"]:
-                raise InputError(where, "session", "expected the log of these settings")
+                expected = "expected the log of these venues, contracts and keys"
+                raise InputError(where, "session", expected)
+        elif frame.kind == LEASED:
+            self.leased = msgspec.json.decode(frame.payload, type=Leased)
         elif frame.kind == SENT:
             self._take_sent(msgspec.json.decode(frame.payload, type=Sent))
         elif frame.kind == SEEN:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -94,9 +95,14 @@ def venue_of(name: str, said: VenueSettings, where: str) -> Venue:
     return Venue(name, said.collateral, contracts)
 
 
-def identity(said: SessionFile) -> str:
-    """A hash over venues, contracts and keys' places, by which a session knows its own log."""
-    return sha256(msgspec.json.encode(said.venue, order="deterministic")).hexdigest()
+def identity(said: SessionFile, keys: Mapping[str, str]) -> str:
+    """A hash over venues, contracts and the public names of keys, by which a session knows its own
+    log. Where a key is kept is not in it, so that one may be moved."""
+    venues = {
+        name: msgspec.structs.replace(venue, credentials=keys[name])
+        for name, venue in said.venue.items()
+    }
+    return sha256(msgspec.json.encode(venues, order="deterministic")).hexdigest()
 
 
 def standing_since(path: Path, policy: Policy, now_ms: int) -> dict[str, int]:
@@ -109,7 +115,15 @@ def standing_since(path: Path, policy: Policy, now_ms: int) -> dict[str, int]:
     except (OSError, msgspec.DecodeError) as error:
         expected = f"expected times by address ({type(error).__name__})"
         raise InputError(str(path), "file", expected) from None
-    since = {a.id: min(known.get(a.id, now_ms), now_ms) for a in policy.withdrawals}
-    if since != known:
-        put(path, msgspec.json.encode(since, order="deterministic"))
-    return since
+    return {a.id: min(known.get(a.id, now_ms), now_ms) for a in policy.withdrawals}
+
+
+def keep_standing(path: Path, since_ms: Mapping[str, int]) -> None:
+    """Remember since when addresses stand; raises `InputError` where the file cannot be written."""
+    if not since_ms and not path.exists():
+        return
+    try:
+        put(path, msgspec.json.encode(since_ms, order="deterministic"))
+    except OSError as error:
+        expected = f"expected a file that can be written ({error.strerror})"
+        raise InputError(str(path), "file", expected) from None

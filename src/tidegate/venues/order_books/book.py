@@ -105,7 +105,7 @@ class OrderBook:
         self.terms = terms
         self.live = False
         self.reason = "no snapshot yet"
-        self.sequence = self.as_of_ms = self.received_ms = 0
+        self.sequence = self.as_of_ms = self.received_ms = self.distrusts = 0
 
     def replace(self, bids: bytes, asks: bytes, cells: Cells) -> Outcome:
         """A snapshot: the texts of both sides become the whole book."""
@@ -127,6 +127,7 @@ class OrderBook:
 
     def distrust(self, reason: str) -> Outcome:
         """Make the book stale, for a reason, until a snapshot replaces it."""
+        self.distrusts += self.live
         self.live, self.reason = False, reason
         return Outcome.RESYNC
 

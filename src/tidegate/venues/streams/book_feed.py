@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from tidegate.venues.order_books.wake import Wake, Watch
 from tidegate.venues.streams.connection import Connection
 from tidegate.venues.streams.inbox import Inbox, Item, Kind
+from tidegate.venues.streams.talk import TICKER
 
 # After so many items others on the loop have their turn, above all the reader of the socket.
 TURN = 64
@@ -16,6 +18,15 @@ RESYNC_EVERY_MS = 2_000
 
 OnWake = Callable[[str, Wake], None]
 OnNews = Callable[[bytes, int], None]
+OnTicker = Callable[[str, bytes, int], None]
+
+
+class Handlers(NamedTuple):
+    """Who hears that a decision is due, of our orders and account, and of tickers."""
+
+    wake: OnWake
+    news: OnNews
+    ticker: OnTicker
 
 
 class BookFeed:
@@ -26,11 +37,10 @@ class BookFeed:
         watches: Mapping[str, Watch],
         inbox: Inbox,
         connection: Connection,
-        on_wake: OnWake,
-        on_news: OnNews,
+        handlers: Handlers,
     ) -> None:
         self._watches, self._inbox, self._connection = watches, inbox, connection
-        self._on_wake, self._on_news = on_wake, on_news
+        self._handlers = handlers
         self._asked: dict[str, tuple[int, int]] = {}
 
     async def run(self) -> None:
@@ -47,7 +57,10 @@ class BookFeed:
 
     async def _work(self, item: Item) -> None:
         if item.kind is Kind.NEWS:
-            self._on_news(item.content, item.received_ms)
+            self._handlers.news(item.content, item.received_ms)
+            return
+        if item.instrument.startswith(TICKER):
+            self._ticker(item)
             return
         watch = self._watches.get(item.instrument)
         if watch is None:
@@ -57,9 +70,15 @@ class BookFeed:
         else:
             wake = watch.take(item.content, item.received_ms)
         if wake is not None:
-            self._on_wake(item.instrument, wake)
+            self._handlers.wake(item.instrument, wake)
         if not watch.keeper.book.live:
             await self._ask(item)
+
+    def _ticker(self, item: Item) -> None:
+        """Hand a ticker on; one that was let go is only older."""
+        if item.kind is Kind.MARKET:
+            symbol = item.instrument.removeprefix(TICKER)
+            self._handlers.ticker(symbol, item.content, item.received_ms)
 
     async def _ask(self, item: Item) -> None:
         """Ask for a snapshot, and again where none has come for a while on the same connection."""

@@ -48,8 +48,9 @@ class End(Enum):
 class Connection:
     """A stream to one address; `run` goes on until it is cancelled.
 
-    `connects` counts the connections on which something came, `ends` how they and the attempts
-    ended; `ended` hears of each end, when news may have been missed.
+    `up` says whether something has come on the connection that stands now, `connects` counts the
+    connections on which something came, `ends` how they and the attempts ended; `ended` hears of
+    each end, when news may have been missed.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Connection:
         self.came = asyncio.Event()
         self.ends: dict[End, int] = dict.fromkeys(End, 0)
         self.connects = 0
+        self.up = False
 
     async def run(self) -> None:
         """Connect, read until the end, wait, and again."""
@@ -112,7 +114,7 @@ class Connection:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return (End.CLOSED if self._socket is not None else End.REFUSED), 0.0
         finally:
-            self._socket = None
+            self._socket, self.up = None, False
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> End:
         pulsed = heard = False
@@ -128,7 +130,7 @@ class Connection:
             if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 return End.CLOSED
             self.connects += not heard
-            heard, pulsed = True, False
+            heard, self.up, pulsed = True, True, False
             data = message.data
             content = data.encode() if isinstance(data, str) else bytes(data)
             if not await self._sort(socket, content, self._talk.route(content)):

@@ -64,11 +64,13 @@ class Inbox:
     def put_market(
         self, instrument: str, content: bytes, received_ms: int, whole: bool = False
     ) -> None:
-        """Keep market data; of `whole` messages only the last one of an instrument is needed."""
+        """Keep market data; of `whole` messages only the last one of an instrument is needed, which
+        has the place of the one before it."""
         waiting = len(self._market.get(instrument, ()))
         if whole and waiting:
-            self._remove(instrument)
-        elif waiting >= self._depth:
+            self._replace(instrument, Item(Kind.MARKET, instrument, content, received_ms))
+            return
+        if waiting >= self._depth:
             self._forget(instrument, received_ms)
         self._make_room(received_ms)
         if len(self) >= self._capacity:
@@ -106,6 +108,14 @@ class Inbox:
     def _forget(self, instrument: str, received_ms: int) -> None:
         self._remove(instrument)
         self._lost[instrument] = Item(Kind.LOST, instrument, b"", received_ms)
+
+    def _replace(self, instrument: str, item: Item) -> None:
+        queue = self._market[instrument]
+        gone = len(queue) - 1
+        queue.clear()
+        queue.append(item)
+        self._held -= gone
+        self.dropped += gone + 1
 
     def _remove(self, instrument: str) -> None:
         gone = len(self._market.pop(instrument, ()))

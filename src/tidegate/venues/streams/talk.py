@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How one talks to a venue's stream: what is asked for, what must be answered, what came.
 
+A contract's ticker (its mark and what stands beside it) comes under a name of its own, beside its
+book's, so that neither waits for the other; each ticker is whole.
+
 Sources, read 2026-11-30: docs.deribit.com (`public/subscribe`, `public/set_heartbeat`);
 hyperliquid.gitbook.io (WebSocket subscriptions, `ping`).
 """
@@ -54,6 +57,7 @@ class Talk(Protocol):
 
 
 OTHER = Route(Sort.OTHER)
+TICKER = "ticker "
 
 
 class _Channel(msgspec.Struct, frozen=True):
@@ -67,7 +71,8 @@ class _DeribitHead(msgspec.Struct):
 
 
 class DeribitTalk:
-    """Books by `book.INSTRUMENT.INTERVAL`; a heartbeat that the server asks back for."""
+    """Books by `book.INSTRUMENT.INTERVAL` and tickers by `ticker.INSTRUMENT.INTERVAL`; a heartbeat
+    that the server asks back for."""
 
     _HEARTBEAT_S = 10
 
@@ -77,11 +82,12 @@ class DeribitTalk:
         self._decode = msgspec.json.Decoder(_DeribitHead).decode
 
     def hello(self) -> list[str]:
-        """A heartbeat, then every book."""
-        books = [f"book.{name}.{self._interval}" for name in self.instruments]
+        """A heartbeat, then every book and ticker."""
+        kinds = [(kind, name) for name in self.instruments for kind in ("book", "ticker")]
+        channels = [f"{kind}.{name}.{self._interval}" for kind, name in kinds]
         return [
             _deribit("public/set_heartbeat", {"interval": self._HEARTBEAT_S}),
-            _deribit("public/subscribe", {"channels": books}),
+            _deribit("public/subscribe", {"channels": channels}),
         ]
 
     def resync(self, instrument: str) -> list[str]:
@@ -101,7 +107,10 @@ class DeribitTalk:
         kind, _, rest = head.params.channel.partition(".")
         if kind == "user":
             return Route(Sort.NEWS)
-        return Route(Sort.MARKET, rest.rpartition(".")[0]) if kind == "book" else OTHER
+        name = rest.rpartition(".")[0]
+        if kind == "ticker":
+            return Route(Sort.MARKET, TICKER + name, whole=True)
+        return Route(Sort.MARKET, name) if kind == "book" else OTHER
 
 
 def _deribit(method: str, params: Mapping[str, object]) -> str:
@@ -125,7 +134,8 @@ NEWS_CHANNELS = frozenset({"orderUpdates", "userEvents", "user", "userFills", "u
 
 
 class HyperliquidTalk:
-    """Books by `l2Book`, each of which is whole; orders and fills of a user where one is given."""
+    """Books by `l2Book`, each of which is whole, and tickers by `activeAssetCtx`; orders and fills
+    of a user where one is given."""
 
     def __init__(self, instruments: Sequence[str], user: str = "") -> None:
         self.instruments, self._user = instruments, user
@@ -134,8 +144,10 @@ class HyperliquidTalk:
         self._decode_book = msgspec.json.Decoder(_HyperliquidBook).decode
 
     def hello(self) -> list[str]:
-        """Every book, and what happens to the user."""
-        asked: list[dict[str, str]] = [{"type": "l2Book", "coin": c} for c in self.instruments]
+        """Every book and ticker, and what happens to the user. Books come first, since tickers
+        bear no time of their own."""
+        kinds = ("l2Book", "activeAssetCtx")
+        asked = [{"type": kind, "coin": coin} for kind in kinds for coin in self.instruments]
         if self._user:
             asked += [{"type": t, "user": self._user} for t in ("orderUpdates", "userEvents")]
         return [_hyperliquid("subscribe", each) for each in asked]
@@ -150,6 +162,9 @@ class HyperliquidTalk:
             channel = self._decode(content).channel
             if channel == "l2Book":
                 return Route(Sort.MARKET, self._decode_book(content).data.coin, whole=True)
+            if channel == "activeAssetCtx":
+                coin = self._decode_book(content).data.coin
+                return Route(Sort.MARKET, TICKER + coin, whole=True)
         except UNREADABLE_JSON:
             return OTHER
         return Route(Sort.NEWS) if channel in NEWS_CHANNELS else OTHER

@@ -27,8 +27,7 @@ class RunningClock:
     def __init__(
         self, begin_ms: int, speed: float = 1.0, ticking_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
-        if not 0 < speed <= SPEED_MAX:
-            raise InputError("--speed", str(speed), f"expected above 0 and at most {SPEED_MAX:.0f}")
+        expect_speed(speed)
         self._begin_ms, self._speed = begin_ms, speed
         self._ticking_ns, self._began_ns = ticking_ns, ticking_ns()
 
@@ -36,6 +35,12 @@ class RunningClock:
         """The simulated time."""
         passed_ns = self._ticking_ns() - self._began_ns
         return self._begin_ms + int(passed_ns * self._speed) // NS_A_MS
+
+
+def expect_speed(speed: float) -> None:
+    """Raises `InputError` unless time can run so fast."""
+    if not 0 < speed <= SPEED_MAX:
+        raise InputError("--speed", str(speed), f"expected above 0 and at most {SPEED_MAX:.0f}")
 
 
 @dataclass
