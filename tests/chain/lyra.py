@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.chain.vault import Node, Patient, vault_on
+from tests.chain.vault import Node, vault_on
 from tests.contracts.evm import DAY_S, account
 from tests.contracts.setting import MANAGER, NEVER, VenueLimit
 from tidegate.venues.chain.artifacts import Artifacts
@@ -97,7 +97,7 @@ class Lyra:
     """Spot at 2,000; three strikes, 28 days, vols around 100 %; a million of liquidity."""
 
     def __init__(self, chain: Chain, packages: Path) -> None:
-        self.chain, self.owner = Patient(chain.port), account("owner")
+        self.chain, self.owner = chain, account("owner")
         self._from = Artifacts(fetch(LYRA_V1, packages), "dist/artifacts")
         self._synthetix()
         self._market()

@@ -92,6 +92,16 @@ def test_stranger_who_pushes_vols_down_lowers_the_value_and_nobody_buys_in(desk:
     assert desk.adapter.state()[2] <= desk.chain.now_s - DAY_S
 
 
+def test_pushed_vols_raise_no_short_either(desk: Desk) -> None:
+    desk.open(SHORT_PUT, 2 * E18, 2_400 * E18)
+    before, attacker = desk.value(), account("attacker")
+    desk.lyra.trade("openPosition", attacker, (2, 0, 1, LONG_CALL, 20 * E18, 0, 0, NEVER))
+    assert desk.value() < before
+    order = 2, 0, 1, SHORT_CALL, 60 * E18, 180_000 * E18, 0, NEVER
+    desk.lyra.trade("openPosition", attacker, order)
+    assert desk.value() <= before
+
+
 def test_sandwich_of_a_keepers_step_loses_the_attacker_more_than_it_costs_the_vault(
     desk: Desk,
 ) -> None:
