@@ -138,6 +138,14 @@ def test_way_home_is_ordinary_where_it_may_and_by_force_where_it_must(
     assert list(counter.adapter.positions()) == []
 
 
+@pytest.mark.parametrize("asked", [1, 7, 10**18 + 1, 123_456_789_012_345_678_901])
+def test_way_home_brings_what_was_asked_for_to_the_unit(counter: Counter, asked: int) -> None:
+    counter.prices(FORCED_LONG, ordinary=FORCED_LONG)
+    counter.open(LONG_CALL, 3 * E18 + 1)
+    counter.home(counter.setting.held(counter.adapter.address))
+    assert counter.home(asked, asked) == asked
+
+
 def test_close_that_is_worse_than_the_value_by_more_than_the_slip_is_not_made(
     counter: Counter,
 ) -> None:
@@ -224,10 +232,21 @@ def test_expired_board_is_unknown_until_it_is_settled_and_then_comes_home(
     cash = counter.setting.held(counter.adapter.address)
     counter.setting.evm.wait(28 * DAY_S)
     assert counter.state() == (cash, NEVER, 0)
+    assert counter.home(ALL) == cash
+    with pytest.raises(Refused, match="lyra: nothing comes home"):
+        counter.home(ALL)
+    cash = 0
     counter.market.settle(2_100 * E18, sender=counter.setting.owner)
     assert counter.state() == (cash + 1_100 * E18, NEVER, counter.now_s())
     assert counter.home(ALL, cash + 1_100 * E18) == cash + 1_100 * E18
     assert list(counter.adapter.positions()) == []
+
+
+def test_option_that_ended_without_worth_makes_room_for_another(counter: Counter) -> None:
+    numbers = [counter.open(LONG_CALL) for _ in range(6)]
+    counter.market.settle(1_900 * E18, sender=counter.setting.owner)
+    assert counter.open(LONG_PUT) == numbers[-1] + 1
+    assert list(counter.adapter.positions()) == [numbers[-1] + 1]
 
 
 def test_liquidated_position_counts_at_what_came_back(counter: Counter) -> None:

@@ -175,7 +175,9 @@ def getSkewGWAV(strike_id: uint256, period_s: uint256) -> uint256:
 @view
 @external
 def getStrikeCache(strike_id: uint256) -> lyra.StrikeCache:
-    return empty(lyra.StrikeCache)
+    cached: lyra.StrikeCache = empty(lyra.StrikeCache)
+    cached.greeks.std_vega = 2 * ONE
+    return cached
 
 
 @view
@@ -210,6 +212,12 @@ def ivImpactForTrade(trade: lyra.Trade, iv: uint256, skew: uint256) -> (uint256,
 def getTradeResult(
     trade: lyra.Trade, pricing: lyra.Pricing, iv: uint256, skew: uint256
 ) -> lyra.Priced:
+    # A short is bought back, and the pool is then short the vega that it sells.
+    short: bool = trade.kind >= 2
+    assert trade.buys == short and trade.forced and trade.direction == 1, "double: other trade"
+    vega: int256 = 2 * convert(trade.amount, int256)
+    sold: int256 = pricing.vega_before - pricing.vega_after
+    assert sold == vega if short else sold == -vega, "double: other vega"
     priced: lyra.Priced = empty(lyra.Priced)
     priced.cost = pricing.price * trade.amount // ONE
     return priced

@@ -199,7 +199,7 @@ def perform(target: address, data: Bytes[1024]):
         kind: uint256 = convert(extract32(data, 100), uint256)
         assert kind != convert(SHORT_CALL_BASE, uint256), "lyra: base collateral"
     assert id == 0 or id in self.open_ids, "lyra: unknown position"
-    self._prune()
+    self._settle()
     self._approve(staticcall ASSET.balanceOf(self))
     answer: Bytes[96] = raw_call(target, data, max_outsize=96)
     self._approve(0)
