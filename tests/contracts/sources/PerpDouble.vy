@@ -81,8 +81,14 @@ def getMarginRequirementForLiquidation(trader: address) -> int256:
 
 @view
 @external
-def getFreeCollateral(trader: address) -> uint256:
+def getFreeCollateralByToken(trader: address, token: address) -> uint256:
     return self._free(trader)
+
+
+@view
+@external
+def getSettlementTokenValue(trader: address) -> int256:
+    return self._worth(trader) // TO_E18
 
 
 @internal
