@@ -72,14 +72,15 @@ def test_what_a_position_needs_stays_and_the_free_rest_comes_home(desk: Desk) ->
 
 
 @pytest.mark.parametrize(
-    ("moved", "keys", "why"), [(1_000, 1, "vault: too few signatures"), (70_000, 2, "policy: ")]
+    ("moved", "keys", "why"),
+    [(1_000, 1, "vault: too few signatures"), (11_000, 2, "policy: relative venue cap")],
 )
 def test_illegal_order_is_refused_with_its_reason_and_moves_nothing(
     desk: Desk, moved: int, keys: int, why: str
 ) -> None:
     desk.setting.limit_venue(desk.adapter, VenueLimit(cap_bps=5_000, health_min_bps=20_000))
     before = desk.setting.vault.idle(), desk.value()
-    move = desk.adapter.address, min(moved, 60_000) * UNIT, 0
+    move = desk.adapter.address, moved * UNIT, 0
     with pytest.raises(Refused, match=why):
         desk.setting.rebalance(move, keys=signers(3)[:keys])
     assert (desk.setting.vault.idle(), desk.value()) == before
@@ -227,10 +228,15 @@ def test_keeper_neither_passes_curies_price_limit_nor_sells_to_who_pushed_the_pr
 
 def test_collateral_that_a_stranger_gives_blocks_no_exit_and_is_no_value(desk: Desk) -> None:
     desk.list_coin()
+    desk.trade(20 * E18)
+    before, mark = desk.adapter.state()[:2], desk.mark()
     desk.give_coin(E18)
-    assert desk.perp.margin.getFreeCollateral(desk.adapter.address) > PUT
-    assert desk.value() == PUT
-    assert desk.home(ALL, PUT) == PUT
+    assert desk.adapter.state()[:2] == pytest.approx(before, rel=1e-6)
+    assert desk.mark() == mark
+    desk.trade(-20 * E18)
+    left = desk.value()
+    assert desk.perp.margin.getFreeCollateral(desk.adapter.address) > left
+    assert desk.home(ALL, left - 1) == pytest.approx(left, abs=1)
     assert desk.value() == 0
 
 
@@ -238,6 +244,8 @@ def test_market_that_was_closed_is_quit_by_a_stranger_and_the_money_comes_home(d
     desk.trade(20 * E18)
     base, at = desk.perp.base, desk.adapter.address
     base.pause(sender=desk.owner)
+    with pytest.raises(Refused, match="CH_MNO"):
+        desk.trade(-20 * E18)
     base.call("close(uint256)", 1_900 * E18, sender=desk.owner)
     value = desk.value()
     desk.perp.clearing_house.quitMarket(at, base.address, sender=STRANGER)

@@ -63,12 +63,6 @@ def openPosition(params: OpenPosition) -> (uint256, uint256):
 
 @view
 @external
-def getAccountValue(trader: address) -> int256:
-    return self._worth(trader)
-
-
-@view
-@external
 def getTotalPositionSize(trader: address, base_token: address) -> int256:
     return self.size[trader]
 

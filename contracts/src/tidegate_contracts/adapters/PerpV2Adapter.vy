@@ -10,10 +10,11 @@
 @custom:security The value is what curie counts of the asset at its mark price, unrealised profit
         and pending funding included, and zero where it is negative. Closing costs slippage that it
         does not contain. Only free collateral comes home: what a position needs stays. Another
-        token that somebody deposits for the adapter is no value, since it cannot come home; curie
-        lets it bear losses, and so it counts in the health.
+        token that somebody deposits for the adapter counts neither in the value, since it cannot
+        come home, nor in the health, which curie may then see higher.
 """
 from ethereum.ercs import IERC20
+from ethereum.ercs import IERC20Detailed
 from interfaces import IVenueAdapter
 
 implements: IVenueAdapter
@@ -32,7 +33,6 @@ struct OpenPosition:
 
 interface ClearingHouse:
     def openPosition(params: OpenPosition) -> (uint256, uint256): nonpayable
-    def getAccountValue(trader: address) -> int256: view
 
 
 interface Margin:
@@ -55,6 +55,7 @@ CLEARING_HOUSE: immutable(ClearingHouse)
 MARGIN: immutable(Margin)
 BALANCES: immutable(AccountBalance)
 BASE_TOKEN: immutable(address)
+SCALE: immutable(uint256)  # curie counts requirements in 18 decimals
 
 
 @deploy
@@ -77,6 +78,7 @@ def __init__(
     MARGIN = margin
     BALANCES = balances
     BASE_TOKEN = base_token
+    SCALE = 10 ** convert(18 - staticcall IERC20Detailed(asset.address).decimals(), uint256)
 
 
 @view
@@ -95,12 +97,12 @@ def vault() -> address:
 @external
 def state() -> (uint256, uint256, uint256):
     worth: int256 = staticcall MARGIN.getSettlementTokenValue(self)
+    equity: uint256 = convert(max(worth, 0), uint256)
     required: int256 = staticcall BALANCES.getMarginRequirementForLiquidation(self)
     health_bps: uint256 = max_value(uint256)
     if required > 0:
-        equity: int256 = max(staticcall CLEARING_HOUSE.getAccountValue(self), 0)
-        health_bps = convert(equity, uint256) * BPS // convert(required, uint256)
-    return convert(max(worth, 0), uint256), health_bps, block.timestamp
+        health_bps = equity * SCALE * BPS // convert(required, uint256)
+    return equity, health_bps, block.timestamp
 
 
 @external

@@ -123,7 +123,8 @@ class At:
     def __init__(self, chain: Chain, address: str, abi: Abi) -> None:
         from eth_utils.address import to_checksum_address
 
-        self.chain, self.address, self.abi = chain, to_checksum_address(address), abi
+        self.chain, self.abi = chain, abi
+        self.address: str = to_checksum_address(address)
         self._known = {
             key: part
             for part in abi
