@@ -3,49 +3,37 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
-from tests.chain.vault import Node, Patient, vault_on
+from tests.chain.vault import Node, vault_on
 from tests.contracts.evm import account
-from tests.contracts.setting import NEVER, VenueLimit
-from tests.contracts.uniswap import E18, GAP_BPS, UNIT, root_of
-from tidegate.venues.chain.artifacts import Artifacts
+from tests.contracts.setting import VenueLimit
+from tests.contracts.uniswap import E18, GAP_BPS, UNIT
 from tidegate.venues.chain.client import At, Chain
-from tidegate.venues.chain.npm import UNISWAP_V3, UNISWAP_V3_PERIPHERY, fetch
+from tidegate.venues.chain.uniswap_v3 import deploy_uniswap_v3
 
-FEE_PIPS, SPACING, WINDOW_S, BLOCK_S = 3_000, 60, 1_800, 12
-PRICE_USD, WIDTH = 2_000, 6_000
-ROOTS = 4_295_128_740, 1_461_446_703_485_210_103_287_273_052_203_988_822_378_723_970_341
+WINDOW_S, BLOCK_S = 1_800, 12
+PRICE_USD, WIDTH, OTHERS_WIDTH = 2_000, 6_000, 10_020
+OTHERS_USD = 4 * 10**7
 
 
-class Pool:
+class Market:
     """Two thousand dollars a coin, eighty million dollars' worth of others' liquidity."""
 
     def __init__(self, chain: Chain, packages: Path) -> None:
-        core = Artifacts(fetch(UNISWAP_V3, packages))
-        periphery = Artifacts(fetch(UNISWAP_V3_PERIPHERY, packages))
-        chain = Patient(chain.port)
         self.chain, self.owner, self.node = chain, account("owner"), Node(chain)
         self.dollar = self._token("Test dollar", "TUSD", 6)
         self.coin = self._token("Test coin", "TETH", 18)
-        factory = chain.create(core["UniswapV3Factory"], sender=self.owner)
-        at = factory.address, self.coin.address
-        self.router = chain.create(periphery["SwapRouter"], *at, sender=self.owner)
-        self.manager = chain.create(
-            periphery["NonfungiblePositionManager"], *at, self.owner, sender=self.owner
-        )
-        self.dollar_is_1 = int(self.coin.address, 16) < int(self.dollar.address, 16)
-        self.tokens = [self.coin, self.dollar] if self.dollar_is_1 else [self.dollar, self.coin]
-        pair = self.tokens[0].address, self.tokens[1].address
-        place = factory.createPool(*pair, FEE_PIPS, sender=self.owner)
-        self.pool = chain.at(place, core["UniswapV3Pool"].abi)
-        ratio = PRICE_USD * UNIT / E18
-        self.start = math.log(ratio if self.dollar_is_1 else 1 / ratio) / math.log(1.0001)
-        self.pool.initialize(root_of(self.start), sender=self.owner)
+        pair, price = (self.dollar, self.coin), (PRICE_USD * UNIT, E18)
+        self.uniswap = deploy_uniswap_v3(chain, packages, self.owner, pair, price)
+        self.pool, self.dollar_is_1 = self.uniswap.pool, self.uniswap.dollar_is_1
         self.pool.increaseObservationCardinalityNext(WINDOW_S // BLOCK_S + 2, sender=self.owner)
-        self.ends = tuple(round((self.start + w) / SPACING) * SPACING for w in (-WIDTH, WIDTH))
-        self._provide(4 * 10**7 * UNIT)
+        self.ends = self.uniswap.around(WIDTH)
+        other, dollars = account("other provider"), OTHERS_USD * UNIT
+        coins = OTHERS_USD * E18 // PRICE_USD
+        self.dollar.mint(other, 2 * dollars, sender=other)
+        self.coin.mint(other, 2 * coins, sender=other)
+        self.uniswap.provide(other, dollars, coins, OTHERS_WIDTH)
         # Each of two trades in two blocks is remembered, and then the window has to pass.
         self.trade(UNIT)
         self.trade(-UNIT)
@@ -54,58 +42,32 @@ class Pool:
     def _token(self, name: str, symbol: str, decimals: int) -> At:
         return self.node.deploy("TestToken", name, symbol, decimals, sender=self.owner)
 
-    def give(self, holder: str, dollars: int, coins: int, spender: str) -> None:
-        """Mints both for a holder, who lets the spender have them."""
-        for token, amount in ((self.dollar, dollars), (self.coin, coins)):
-            token.mint(holder, amount, sender=holder)
-            token.approve(spender, NEVER, sender=holder)
-
-    def _provide(self, dollars: int) -> None:
-        other, coins = account("other provider"), dollars * E18 // (PRICE_USD * UNIT)
-        self.give(other, 2 * dollars, 2 * coins, self.manager.address)
-        amounts = [coins, dollars] if self.dollar_is_1 else [dollars, coins]
-        tokens = [token.address for token in self.tokens]
-        wide = [round((self.start + w) / SPACING) * SPACING for w in (-10_020, 10_020)]
-        params = (*tokens, FEE_PIPS, *wide, *amounts, 0, 0, other, NEVER)
-        self.manager.mint(params, sender=other)
-
     def trade(self, dollars: int, trader: str = account("trader")) -> int:
         """Buys the coin for dollars, or sells it for about so many; what came out."""
-        buys, amount = dollars > 0, dollars
-        if not buys:
-            amount = -dollars * E18 // (PRICE_USD * UNIT)
-        self.give(trader, dollars if buys else 0, 0 if buys else amount, self.router.address)
-        path = [self.dollar.address, self.coin.address][:: 1 if buys else -1]
-        params = (*path, FEE_PIPS, trader, NEVER, amount, 0, 0)
-        return int(self.router.exactInputSingle(params, sender=trader))
+        if dollars > 0:
+            self.dollar.mint(trader, dollars, sender=trader)
+            return self.uniswap.swap(trader, self.dollar, dollars)
+        coins = -dollars * E18 // (PRICE_USD * UNIT)
+        self.coin.mint(trader, coins, sender=trader)
+        return self.uniswap.swap(trader, self.coin, coins)
 
     def push(self, bps: int, trader: str = account("trader")) -> None:
-        """Trades until the coin is dearer by that many hundredths of a per cent."""
-        steps = math.log1p(bps / 10_000) / math.log(1.0001)
-        self.push_to(self.start + (steps if self.dollar_is_1 else -steps), trader)
-
-    def push_to(self, tick: float, trader: str = account("trader")) -> None:
-        target = root_of(tick)
-        sells0 = target < self.root()
-        sold = self.tokens[0 if sells0 else 1]
-        amount = 10**9 * (E18 if sold is self.coin else UNIT)
+        """Trades until the coin is dearer by that many hundredths of a per cent than at first."""
+        target = self.uniswap.root_at(bps)
+        dearer = (target > self.uniswap.root_now()) == self.dollar_is_1
+        sold = self.dollar if dearer else self.coin
+        amount = 10**9 * (UNIT if dearer else E18)
         sold.mint(trader, amount, sender=trader)
-        sold.approve(self.router.address, NEVER, sender=trader)
-        path = [token.address for token in self.tokens][:: 1 if sells0 else -1]
-        params = (*path, FEE_PIPS, trader, NEVER, amount, 0, target)
-        self.router.exactInputSingle(params, sender=trader)
-
-    def root(self) -> int:
-        return int(self.pool.slot0()[0])
+        self.uniswap.swap(trader, sold, amount, target)
 
 
 class Beach:
     """A vault with a million and an adapter in a range of the real pool."""
 
     def __init__(self, chain: Chain, packages: Path) -> None:
-        self.market = Pool(chain, packages)
-        self.chain, self.token = self.market.chain, self.market.dollar
-        self.setting = vault_on(self.chain, self.token, 6)
+        self.market = Market(chain, packages)
+        self.chain, self.token = chain, self.market.dollar
+        self.setting = vault_on(chain, self.token, 6)
         self.adapter = self.market.node.deploy(
             "UniswapV3LPAdapter",
             *(self.token.address, self.setting.vault.address, self.market.pool.address),

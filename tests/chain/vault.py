@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,19 +12,6 @@ from tests.contracts.setting import Move, Setting, new_vault, sign_order
 from tidegate.venues.chain.anvil import CHAIN_ID
 from tidegate.venues.chain.artifacts import Artifact
 from tidegate.venues.chain.client import At, Chain
-
-
-class Patient(Chain):
-    """The node now and then tells of a transaction before it has made the block; we ask again."""
-
-    def rpc(self, method: str, *params: Any) -> Any:
-        ends_s = time.monotonic() + 10
-        answer = super().rpc(method, *params)
-        while answer is None and method == "eth_getTransactionReceipt":
-            assert time.monotonic() < ends_s, "no receipt in ten seconds"
-            time.sleep(0.002)
-            answer = super().rpc(method, *params)
-        return answer
 
 
 class Node:

@@ -93,6 +93,12 @@ MATRIX: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "uniswapV3MintCallback": (POOL, "lp: not pool"),
         "uniswapV3SwapCallback": (POOL, "lp: not pool"),
     },
+    "LyraV1Adapter": {
+        "allocate": (VAULT, "lyra: not vault"),
+        "deallocate": (VAULT, "lyra: not vault"),
+        "deleverage": (VAULT, "lyra: not vault"),
+        "perform": (VAULT, "lyra: not vault"),
+    },
     "Keeper": {"act": (ANYBODY, "")},
     "AuditAnchor": {"anchor": (ANYBODY, "")},
 }

@@ -36,7 +36,7 @@ class Stage:
     setting: Setting
     contracts: dict[str, At]
     custody: Custody
-    curie: At
+    double: At  # of the venue where positions are opened: curie, or Lyra
 
 
 def _fund(setting: Setting) -> None:
@@ -52,19 +52,18 @@ def _fund(setting: Setting) -> None:
 
 
 @cache
-def stage() -> Stage:
-    setting = vault_with_venues(2)
+def stage(decimals: int = 6) -> Stage:
+    """With six decimals curie is among the venues, with eighteen Lyra, which has no others."""
+    setting = vault_with_venues(2, decimals)
     evm, vault = setting.evm, setting.vault
     manager = evm.deploy("ActionManager", vault.address, sender=setting.owner)
     pool = evm.deploy("tests/contracts/sources/PoolDouble.vy", sender=setting.owner)
     arguments = setting.token.address, vault.address, pool.address, pool.address
     aave = evm.deploy("AaveV3Adapter", *arguments, sender=setting.owner)
     custody = Custody(setting)
-    curie = evm.deploy("tests/contracts/sources/PerpDouble.vy", sender=setting.owner)
-    curie.set_price(10**18, sender=setting.owner)
-    perp = evm.deploy("PerpV2Adapter", *arguments[:2], *[curie.address] * 4, sender=setting.owner)
+    name, double, traded = _curie(setting) if decimals == 6 else _lyra(setting)
     lp = _liquidity(setting)
-    for adapter in (aave, custody.adapter, perp, lp):
+    for adapter in (aave, custody.adapter, traded, lp):
         setting.add_venue(adapter, VenueLimit())
         setting.venues.append(adapter)
     bounds = vault.address, 30 * DAY_S, 3_600, 1_000, 100
@@ -79,10 +78,33 @@ def stage() -> Stage:
     _announce(setting, manager)
     custody.report(200)
     contracts = {"CapitalVault": vault, "RiskPolicy": setting.policy, "ActionManager": manager}
-    contracts |= {"AttestedAdapter": custody.adapter, "AaveV3Adapter": aave, "PerpV2Adapter": perp}
+    contracts |= {"AttestedAdapter": custody.adapter, "AaveV3Adapter": aave, name: traded}
     contracts |= {"UniswapV3LPAdapter": lp}
     contracts |= {"Keeper": keeper, "AuditAnchor": setting.anchor}
-    return Stage(setting, contracts, custody, curie)
+    return Stage(setting, contracts, custody, double)
+
+
+def _curie(setting: Setting) -> tuple[str, At, At]:
+    evm, at = setting.evm, (setting.token.address, setting.vault.address)
+    double = evm.deploy("tests/contracts/sources/PerpDouble.vy", sender=setting.owner)
+    double.set_price(10**18, sender=setting.owner)
+    places = *at, *[double.address] * 4
+    return "PerpV2Adapter", double, evm.deploy("PerpV2Adapter", *places, sender=setting.owner)
+
+
+def _lyra(setting: Setting) -> tuple[str, At, At]:
+    evm, at = setting.evm, (setting.token.address, setting.vault.address)
+    expires_s = evm.now_s + 365 * DAY_S
+    double = evm.deploy(
+        "tests/contracts/sources/LyraDouble.vy", at[0], expires_s, sender=setting.owner
+    )
+    double.set_market(10**18, 10**18, 10**18, sender=setting.owner)
+    bounds = *at, (double.address,) * 7, 1_000, 100
+    return "LyraV1Adapter", double, evm.deploy("LyraV1Adapter", *bounds, sender=setting.owner)
+
+
+def _stage_of(contract: str) -> Stage:
+    return stage(18 if contract == "LyraV1Adapter" else 6)
 
 
 def _liquidity(setting: Setting) -> At:
@@ -105,12 +127,15 @@ def _action(setting: Setting) -> tuple[str, str, bytes, int]:
     return setting.venues[0].address, setting.token.address, data, 1
 
 
-def _trade(stage: Stage) -> None:
-    """A position at the double of curie, by an allowed call."""
-    at = stage.curie.address
-    data = stage.curie.data("openPosition", (at, False, False, 10, 0, NEVER, 0, bytes(32)))
-    adapter = stage.contracts["PerpV2Adapter"].address
-    stage.setting.vault.act(adapter, at, data, sender=account("manager"))
+def _trade(stage: Stage, contract: str) -> None:
+    """A position at the double, by an allowed call."""
+    orders = {
+        "PerpV2Adapter": (stage.double.address, False, False, 10, 0, NEVER, 0, bytes(32)),
+        "LyraV1Adapter": (1, 0, 1, 4, 10, 100, 0, NEVER),
+    }
+    data = stage.double.data("openPosition", orders[contract])
+    adapter = stage.contracts[contract].address
+    stage.setting.vault.act(adapter, stage.double.address, data, sender=account("manager"))
 
 
 def _announce(setting: Setting, manager: At) -> None:
@@ -227,10 +252,10 @@ def _contract_acts(stage: Stage, contract: str, name: str) -> None:
         given = arguments(stage, contract, name, setting.curator)
         setting.through_timelock(at, name, *given)
     elif name == "deleverage":
-        _trade(stage)
+        _trade(stage, contract)
         setting.vault.deleverage(at.address, 5_000, 0, sender=account("keeper"))
     elif name == "perform":
-        _trade(stage)
+        _trade(stage, contract)
     else:
         delta = -10 if name == "deallocate" else 10
         if contract == "AttestedAdapter" and name == "deallocate":
@@ -247,7 +272,7 @@ def _contract_acts(stage: Stage, contract: str, name: str) -> None:
 def test_function_called_by_everybody_lets_in_whom_the_table_lets_in(
     contract: str, name: str
 ) -> None:
-    here = stage()
+    here = _stage_of(contract)
     evm: Evm = here.setting.evm
     for person in sorted(ANYBODY):
         now_s, mark = evm.now_s, evm.raw.snapshot()
@@ -266,7 +291,7 @@ def test_function_called_by_everybody_lets_in_whom_the_table_lets_in(
     ],
 )
 def test_function_of_a_contract_alone_is_called_by_it(contract: str, name: str) -> None:
-    here = stage()
+    here = _stage_of(contract)
     evm: Evm = here.setting.evm
     now_s, mark = evm.now_s, evm.raw.snapshot()
     _contract_acts(here, contract, name)
