@@ -43,6 +43,16 @@ def test_interest_that_a_borrower_pays_is_value_and_comes_home_to_the_unit(bank:
     assert 0 <= bank.home(ALL, value) - value <= 1
 
 
+def test_way_in_and_out_rounds_by_a_unit_at_most_once_interest_has_accrued(bank: Bank) -> None:
+    bank.borrow(45_000 * UNIT)
+    for amount in (1, 3, 777_777_777, 5_000 * UNIT + 1, -1, -3, -999_999_999):
+        bank.chain.wait(DAY_S)
+        before = bank.value()
+        bank.put(amount, abs(amount) - 1)
+        # A second of interest on 60,000 is less than a hundred units.
+        assert -1 <= bank.value() - before - amount <= 100
+
+
 @pytest.mark.parametrize(
     ("amount", "keys", "why"),
     [
@@ -54,8 +64,8 @@ def test_illegal_order_is_refused_with_its_reason_and_moves_nothing(
     bank: Bank, amount: int, keys: int, why: str
 ) -> None:
     before = bank.setting.vault.idle(), bank.value()
+    move = bank.adapter.address, amount * UNIT, 0
     with pytest.raises(Refused, match=why):
-        move = bank.adapter.address, amount * UNIT, 0
         bank.setting.rebalance(move, keys=signers(3)[:keys])
     assert (bank.setting.vault.idle(), bank.value()) == before
     bank.put(1_000 * UNIT)
@@ -149,3 +159,20 @@ def test_holder_leaves_through_the_pool_by_himself_after_shutdown(bank: Bank) ->
     vault.redeem(shares, ALICE, ALICE, sender=ALICE)
     assert bank.dollar.balanceOf(ALICE) == claim
     assert claim == pytest.approx(100_000 * UNIT, abs=1)
+
+
+def test_holder_of_a_half_leaves_at_a_price_that_grows_by_the_second(bank: Bank) -> None:
+    bank.borrow(40_000 * UNIT)
+    bank.chain.wait(DAY_S)
+    vault = bank.setting.vault
+    vault.accrue(sender=STRANGER)
+    shares = int(vault.balanceOf(ALICE)) // 2
+    vault.requestRedeem(shares, ALICE, ALICE, sender=ALICE)
+    bank.chain.wait(DAY_S)
+    told = int(vault.convertToAssets(shares))
+    lack = told - int(vault.idle())
+    move = bank.adapter.address, -(lack + UNIT), lack
+    claim = vault.fulfil(ALICE, shares, [move], told, sender=ALICE)
+    # Nobody could have named it to the unit: it grew between the last look and the block.
+    assert 50_000 * UNIT < told < claim
+    assert vault.idle() == 0

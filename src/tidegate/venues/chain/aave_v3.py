@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Aave v3 on a development node: its own contracts of `@aave/core-v3` 1.19.3, deployed and wired.
 
-The order of the steps is that of the protocol's deployment: addresses provider, access list, oracle,
-pool and configurator behind proxies, then one reserve for each token.
+The steps follow the protocol's own deployment: addresses provider, access list, oracle, pool and
+configurator behind proxies, then one reserve for each token.
 """
 
 from __future__ import annotations

@@ -65,10 +65,10 @@ class Chain:
         self.rpc("evm_setNextBlockTimestamp", self.now_s + max(seconds, 1))
         self.rpc("evm_mine")
 
-    def look(self, sender: str, to: str, data: bytes) -> bytes:
-        """What a call would give now; nothing changes."""
+    def look(self, sender: str, to: str, data: bytes, block: str = "latest") -> bytes:
+        """What a call would give in the last block, or in the one that is `pending`."""
         given = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(GAS)}
-        return bytes.fromhex(self.rpc("eth_call", given, "latest").removeprefix("0x"))
+        return bytes.fromhex(self.rpc("eth_call", given, block).removeprefix("0x"))
 
     def transact(self, sender: str, data: bytes, to: str | None = None) -> dict[str, Any]:
         """Sends it in that name and gives the receipt; raises `Refused` where it reverted."""
@@ -123,7 +123,8 @@ class At:
     def __init__(self, chain: Chain, address: str, abi: Abi) -> None:
         from eth_utils.address import to_checksum_address
 
-        self.chain, self.address, self.abi = chain, to_checksum_address(address), abi
+        self.chain, self.abi = chain, abi
+        self.address: str = to_checksum_address(address)
         self._known = {
             key: part
             for part in abi
@@ -150,8 +151,10 @@ class At:
         from eth_abi.abi import decode
 
         part, data = self._known[name], self.data(name, *args)
-        output = self.chain.look(sender, self.address, data)
-        if part["stateMutability"] not in {"view", "pure"}:
+        changes = part["stateMutability"] not in {"view", "pure"}
+        block = "pending" if changes else "latest"
+        output = self.chain.look(sender, self.address, data, block)
+        if changes:
             self.chain.transact(sender, data, self.address)
         values = decode([_kind(given) for given in part["outputs"]], output)
         return values[0] if len(values) == 1 else (values or None)
