@@ -84,6 +84,17 @@ def test_nothing_is_sent_while_the_price_is_off_its_average(shore: Shore) -> Non
         shore.put(UNIT)
 
 
+@pytest.mark.parametrize("rest", [-1, 1])
+def test_average_between_two_ticks_counts_as_the_one_that_is_against_us(
+    shore: Shore, rest: int
+) -> None:
+    before = shore.value()
+    shore.pool.set_rest(rest, sender=account("anybody"))
+    against = (rest < 0) == shore.asset_is_1
+    assert (shore.value() < before) == against
+    assert shore.value() <= before
+
+
 def test_pool_in_the_midst_of_a_call_is_not_known(shore: Shore) -> None:
     shore.pool.set_slot(1_000, False, sender=account("anybody"))
     assert shore.adapter.state()[2] == 0
@@ -333,7 +344,12 @@ def test_in_random_lives_no_exit_takes_from_the_book_and_the_value_is_met_at_the
             _step(shore, name, size)
         except Refused as refused:
             # A small amount can cost more than it is, where what lay here is put to work with it.
-            allowed = "lp: price off", "policy: report age", "lp: nothing comes", "vault: too little"
+            allowed = (
+                "lp: price off",
+                "policy: report age",
+                "lp: nothing comes",
+                "vault: too little",
+            )
             assert str(refused).startswith(allowed)
         if name == "home" and calm:
             shore.at(shore.mean)

@@ -59,6 +59,7 @@ feeGrowthGlobal0X128: public(uint256)
 feeGrowthGlobal1X128: public(uint256)
 positions: public(HashMap[bytes32, Position])
 mean: int24
+rest: int56  # by which the sum over the window is no multiple of it
 depth: uint256
 
 
@@ -86,6 +87,11 @@ def set_mean(tick: int24):
 
 
 @external
+def set_rest(rest: int56):
+    self.rest = rest
+
+
+@external
 def set_depth(depth: uint256):
     self.depth = depth
 
@@ -110,6 +116,7 @@ def observe(ages_s: DynArray[uint32, 2]) -> (DynArray[int56, 2], DynArray[uint16
     sums: DynArray[int56, 2] = []
     for age_s: uint32 in ages_s:
         sums.append(-convert(self.mean, int56) * convert(age_s, int56))
+    sums[1] += self.rest
     return sums, [0, 0]
 
 
