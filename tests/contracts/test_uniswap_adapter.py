@@ -344,13 +344,9 @@ def test_in_random_lives_no_exit_takes_from_the_book_and_the_value_is_met_at_the
             _step(shore, name, size)
         except Refused as refused:
             # A small amount can cost more than it is, where what lay here is put to work with it.
-            allowed = (
-                "lp: price off",
-                "policy: report age",
-                "lp: nothing comes",
-                "vault: too little",
-            )
-            assert str(refused).startswith(allowed)
+            allowed = "lp: price off", "lp: nothing comes", "policy: report age", "vault: too"
+            if not str(refused).startswith(allowed):
+                raise
         if name == "home" and calm:
             shore.at(shore.mean)
             assert shore.setting.total() >= before - DUST
