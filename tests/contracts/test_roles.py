@@ -36,7 +36,7 @@ class Stage:
     setting: Setting
     contracts: dict[str, At]
     custody: Custody
-    curie: At
+    double: At  # of the venue where positions are opened: curie, or Lyra
 
 
 def _fund(setting: Setting) -> None:
@@ -52,18 +52,18 @@ def _fund(setting: Setting) -> None:
 
 
 @cache
-def stage() -> Stage:
-    setting = vault_with_venues(2)
+def stage(decimals: int = 6) -> Stage:
+    """With six decimals curie is among the venues, with eighteen Lyra, which has no others."""
+    setting = vault_with_venues(2, decimals)
     evm, vault = setting.evm, setting.vault
     manager = evm.deploy("ActionManager", vault.address, sender=setting.owner)
     pool = evm.deploy("tests/contracts/sources/PoolDouble.vy", sender=setting.owner)
     arguments = setting.token.address, vault.address, pool.address, pool.address
     aave = evm.deploy("AaveV3Adapter", *arguments, sender=setting.owner)
     custody = Custody(setting)
-    curie = evm.deploy("tests/contracts/sources/PerpDouble.vy", sender=setting.owner)
-    curie.set_price(10**18, sender=setting.owner)
-    perp = evm.deploy("PerpV2Adapter", *arguments[:2], *[curie.address] * 4, sender=setting.owner)
-    for adapter in (aave, custody.adapter, perp):
+    name, double, traded = _curie(setting) if decimals == 6 else _lyra(setting)
+    lp = _liquidity(setting)
+    for adapter in (aave, custody.adapter, traded, lp):
         setting.add_venue(adapter, VenueLimit())
         setting.venues.append(adapter)
     bounds = vault.address, 30 * DAY_S, 3_600, 1_000, 100
@@ -74,13 +74,51 @@ def stage() -> Stage:
     setting.through_timelock(manager, "set_root", account("strategist"), leaf)
     vault.transfer_ownership(account("next"), sender=setting.owner)
     _fund(setting)
-    setting.rebalance(*(setting.move(i, 200) for i in range(5)))
+    setting.rebalance(*(setting.move(i, 200) for i in range(6)))
     _announce(setting, manager)
     custody.report(200)
     contracts = {"CapitalVault": vault, "RiskPolicy": setting.policy, "ActionManager": manager}
-    contracts |= {"AttestedAdapter": custody.adapter, "AaveV3Adapter": aave, "PerpV2Adapter": perp}
+    contracts |= {"AttestedAdapter": custody.adapter, "AaveV3Adapter": aave, name: traded}
+    contracts |= {"UniswapV3LPAdapter": lp}
     contracts |= {"Keeper": keeper, "AuditAnchor": setting.anchor}
-    return Stage(setting, contracts, custody, curie)
+    return Stage(setting, contracts, custody, double)
+
+
+def _curie(setting: Setting) -> tuple[str, At, At]:
+    evm, at = setting.evm, (setting.token.address, setting.vault.address)
+    double = evm.deploy("tests/contracts/sources/PerpDouble.vy", sender=setting.owner)
+    double.set_price(10**18, sender=setting.owner)
+    places = *at, *[double.address] * 4
+    return "PerpV2Adapter", double, evm.deploy("PerpV2Adapter", *places, sender=setting.owner)
+
+
+def _lyra(setting: Setting) -> tuple[str, At, At]:
+    evm, at = setting.evm, (setting.token.address, setting.vault.address)
+    expires_s = evm.now_s + 365 * DAY_S
+    double = evm.deploy(
+        "tests/contracts/sources/LyraDouble.vy", at[0], expires_s, sender=setting.owner
+    )
+    double.set_market(10**18, 10**18, 10**18, sender=setting.owner)
+    bounds = *at, (double.address,) * 7, 1_000, 100
+    return "LyraV1Adapter", double, evm.deploy("LyraV1Adapter", *bounds, sender=setting.owner)
+
+
+def _stage_of(contract: str) -> Stage:
+    return stage(18 if contract == "LyraV1Adapter" else 6)
+
+
+def _liquidity(setting: Setting) -> At:
+    """An adapter at the double of a Uniswap pool, one to one."""
+    evm, owner, token = setting.evm, setting.owner, setting.token.address
+    coin = evm.deploy("TestToken", "Test coin", "TETH", 6, sender=owner)
+    pool = evm.deploy(
+        *("tests/contracts/sources/UniswapDouble.vy", coin.address, token, 3_000, 60, 10**12),
+        sender=owner,
+    )
+    pool.set_spot(2**96, 0, sender=owner)
+    coin.mint(pool.address, 10**12, sender=owner)
+    at = token, setting.vault.address, pool.address
+    return evm.deploy("UniswapV3LPAdapter", *at, (-600, 600, 1_800, 100, 12), sender=owner)
 
 
 def _action(setting: Setting) -> tuple[str, str, bytes, int]:
@@ -89,12 +127,15 @@ def _action(setting: Setting) -> tuple[str, str, bytes, int]:
     return setting.venues[0].address, setting.token.address, data, 1
 
 
-def _trade(stage: Stage) -> None:
-    """A position at the double of curie, by an allowed call."""
-    at = stage.curie.address
-    data = stage.curie.data("openPosition", (at, False, False, 10, 0, NEVER, 0, bytes(32)))
-    adapter = stage.contracts["PerpV2Adapter"].address
-    stage.setting.vault.act(adapter, at, data, sender=account("manager"))
+def _trade(stage: Stage, contract: str) -> None:
+    """A position at the double, by an allowed call."""
+    orders = {
+        "PerpV2Adapter": (stage.double.address, False, False, 10, 0, NEVER, 0, bytes(32)),
+        "LyraV1Adapter": (1, 0, 1, 4, 10, 100, 0, NEVER),
+    }
+    data = stage.double.data("openPosition", orders[contract])
+    adapter = stage.contracts[contract].address
+    stage.setting.vault.act(adapter, stage.double.address, data, sender=account("manager"))
 
 
 def _announce(setting: Setting, manager: At) -> None:
@@ -166,14 +207,10 @@ def arguments(stage: Stage, contract: str, name: str, caller: str) -> tuple[Any,
         ("ActionManager", "act"): (*_action(setting), []),
         ("Keeper", "act"): (venue,),
         ("AttestedAdapter", "report"): stage.custody.signed(100),
-        ("AttestedAdapter", "deleverage"): (1,),
-        ("AttestedAdapter", "perform"): (token, b""),
-        ("AaveV3Adapter", "deleverage"): (1,),
-        ("PerpV2Adapter", "deleverage"): (1,),
-        ("PerpV2Adapter", "perform"): (token, b""),
-        ("AaveV3Adapter", "perform"): (token, b""),
     }
-    return special.get((contract, name), calls.get(name, ()))
+    ours = {"deleverage": (1,), "perform": (token, b"")} if "Adapter" in contract else {}
+    callbacks = dict.fromkeys(("uniswapV3MintCallback", "uniswapV3SwapCallback"), (1, 1, b""))
+    return special.get((contract, name), {**calls, **ours, **callbacks}.get(name, ()))
 
 
 def _ready(stage: Stage, contract: str, name: str) -> None:
@@ -215,16 +252,18 @@ def _contract_acts(stage: Stage, contract: str, name: str) -> None:
         given = arguments(stage, contract, name, setting.curator)
         setting.through_timelock(at, name, *given)
     elif name == "deleverage":
-        _trade(stage)
+        _trade(stage, contract)
         setting.vault.deleverage(at.address, 5_000, 0, sender=account("keeper"))
     elif name == "perform":
-        _trade(stage)
+        _trade(stage, contract)
     else:
         delta = -10 if name == "deallocate" else 10
         if contract == "AttestedAdapter" and name == "deallocate":
             stage.custody.send_back(10)
         target = at if contract != "RiskPolicy" else setting.venues[VENUE]
-        setting.rebalance((target.address, delta, 10))
+        # The pool calls back while an order goes in, and takes its fee of it.
+        least = 5 if contract == "UniswapV3LPAdapter" else 10
+        setting.rebalance((target.address, delta, least))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +272,7 @@ def _contract_acts(stage: Stage, contract: str, name: str) -> None:
 def test_function_called_by_everybody_lets_in_whom_the_table_lets_in(
     contract: str, name: str
 ) -> None:
-    here = stage()
+    here = _stage_of(contract)
     evm: Evm = here.setting.evm
     for person in sorted(ANYBODY):
         now_s, mark = evm.now_s, evm.raw.snapshot()
@@ -248,11 +287,11 @@ def test_function_called_by_everybody_lets_in_whom_the_table_lets_in(
         (contract, name)
         for contract in MATRIX
         for name, (allowed, _) in MATRIX[contract].items()
-        if allowed & {"itself", "vault"}
+        if allowed & {"itself", "vault", "pool"}
     ],
 )
 def test_function_of_a_contract_alone_is_called_by_it(contract: str, name: str) -> None:
-    here = stage()
+    here = _stage_of(contract)
     evm: Evm = here.setting.evm
     now_s, mark = evm.now_s, evm.raw.snapshot()
     _contract_acts(here, contract, name)

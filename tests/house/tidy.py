@@ -70,6 +70,7 @@ NETWORK_DOORS = frozenset(
         "live/market_streams",
         "venues/deribit_server/server",
         "venues/both_command",
+        "venues/chain/client",
         "venues/exchanges/client",
         "venues/hyperliquid_server/command",
         "venues/hyperliquid_server/connection",

@@ -63,12 +63,6 @@ def openPosition(params: OpenPosition) -> (uint256, uint256):
 
 @view
 @external
-def getAccountValue(trader: address) -> int256:
-    return self._worth(trader)
-
-
-@view
-@external
 def getTotalPositionSize(trader: address, base_token: address) -> int256:
     return self.size[trader]
 
@@ -81,8 +75,14 @@ def getMarginRequirementForLiquidation(trader: address) -> int256:
 
 @view
 @external
-def getFreeCollateral(trader: address) -> uint256:
+def getFreeCollateralByToken(trader: address, token: address) -> uint256:
     return self._free(trader)
+
+
+@view
+@external
+def getSettlementTokenValue(trader: address) -> int256:
+    return self._worth(trader) // TO_E18
 
 
 @internal

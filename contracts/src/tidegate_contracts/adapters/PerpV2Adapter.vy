@@ -7,9 +7,11 @@
 @notice Margin in the settlement token, and one market's position, at Perpetual Protocol v2 ("curie").
         Positions are opened by allowed calls to the clearing house; the adapter itself can only
         close them.
-@custom:security The value is curie's own account value at its mark price, unrealised profit and
-        pending funding included, rounded down, and zero where it is negative. Closing costs slippage
-        that it does not contain. Only free collateral comes home: what a position needs stays.
+@custom:security The value is what curie counts of the asset at its mark price, unrealised profit
+        and pending funding included, and zero where it is negative. Closing costs slippage that it
+        does not contain. Only free collateral comes home: what a position needs stays. Another
+        token that somebody deposits for the adapter counts neither in the value, since it cannot
+        come home, nor in the health, which curie may then see higher.
 """
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC20Detailed
@@ -31,13 +33,13 @@ struct OpenPosition:
 
 interface ClearingHouse:
     def openPosition(params: OpenPosition) -> (uint256, uint256): nonpayable
-    def getAccountValue(trader: address) -> int256: view
 
 
 interface Margin:
     def deposit(token: address, amount: uint256): nonpayable
     def withdraw(token: address, amount: uint256): nonpayable
-    def getFreeCollateral(trader: address) -> uint256: view
+    def getFreeCollateralByToken(trader: address, token: address) -> uint256: view
+    def getSettlementTokenValue(trader: address) -> int256: view
 
 
 interface AccountBalance:
@@ -53,7 +55,7 @@ CLEARING_HOUSE: immutable(ClearingHouse)
 MARGIN: immutable(Margin)
 BALANCES: immutable(AccountBalance)
 BASE_TOKEN: immutable(address)
-SCALE: immutable(uint256)  # curie counts value in 18 decimals
+SCALE: immutable(uint256)  # curie counts requirements in 18 decimals
 
 
 @deploy
@@ -94,13 +96,13 @@ def vault() -> address:
 @view
 @external
 def state() -> (uint256, uint256, uint256):
-    worth: int256 = staticcall CLEARING_HOUSE.getAccountValue(self)
+    worth: int256 = staticcall MARGIN.getSettlementTokenValue(self)
     equity: uint256 = convert(max(worth, 0), uint256)
     required: int256 = staticcall BALANCES.getMarginRequirementForLiquidation(self)
     health_bps: uint256 = max_value(uint256)
     if required > 0:
-        health_bps = equity * BPS // convert(required, uint256)
-    return equity // SCALE, health_bps, block.timestamp
+        health_bps = equity * SCALE * BPS // convert(required, uint256)
+    return equity, health_bps, block.timestamp
 
 
 @external
@@ -116,7 +118,9 @@ def allocate(amount: uint256):
 def deallocate(amount: uint256):
     """@notice Sends home what is asked for, and no more than curie calls free."""
     assert msg.sender == VAULT, "perp: not vault"
-    out: uint256 = min(amount, staticcall MARGIN.getFreeCollateral(self))
+    # The free collateral as a whole may be another token, and asking for it would bring nothing.
+    free: uint256 = staticcall MARGIN.getFreeCollateralByToken(self, ASSET.address)
+    out: uint256 = min(amount, free)
     assert out > 0, "perp: nothing is free"
     extcall MARGIN.withdraw(ASSET.address, out)
     assert extcall ASSET.transfer(VAULT, out, default_return_value=True), "perp: transfer failed"
