@@ -74,10 +74,10 @@ class VaultState:
     """A vault at one block.
 
     `idle_quanta` is ours and at no venue; `set_aside_quanta` is fulfilled and not paid yet, no part
-    of the book; `total_quanta` is idle and every venue; `priced_quanta` is what shares are
-    priced on: the total without locked gains. `escrow_shares` wait for fulfilment. `nonce` is that of
-    the next order. `anchor_head` is the head of the vault's chain of roots, `anchor_count` its
-    length. `ts_s` is the second of the block.
+    of the book; `total_quanta` is idle and every venue; `priced_quanta` is what shares are priced
+    on: the total without locked gains. `escrow_shares` wait for fulfilment. `nonce` is that of the
+    next order. `anchor_head` is the head of the vault's chain of roots, `anchor_count` its length.
+    `ts_s` is the second of the block.
     """
 
     chain_id: int
