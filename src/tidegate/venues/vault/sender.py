@@ -87,6 +87,11 @@ class Sender:
         """An entry by its id; raises `KeyError`."""
         return self._log.outbox.entries[id]
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of every call that was ever queued."""
+        return frozenset(self._log.outbox.entries)
+
     def queue(self, call: Call) -> None:
         """Take a call that is to be executed once; the same id again changes nothing."""
         self._log.queue(call)
