@@ -34,7 +34,7 @@ DEPTH = 3
 ROOT = "0x" + "a1" * 32
 DEPOSIT = 1_000 * USD
 TERMS = Terms(fee_ceiling_wei=100 * GWEI, gas_ceiling=10**7, depth_blocks=DEPTH)
-BOOK = BookLimit(500, 50_000, 100, 300, 30 * DAY_S, 100, 100)
+BOOK = BookLimit(1_000, 50_000, 100, 300, 30 * DAY_S, 100, 100)
 LIMIT = VenueLimit(2**100, 6_000, 0, 12_000, DAY_S, 0)
 
 
