@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +19,7 @@ from tests.contracts.edge_bench import DEPTH, GWEI, TERMS, USD, Bench, going, re
 from tidegate.venues.chain.anvil import CHAIN_ID, Anvil
 from tidegate.venues.chain.client import Chain
 from tidegate.venues.vault.node import ChainNode, connect
-from tidegate.venues.vault.outbox import Resend, Sign, Stage, Terms
+from tidegate.venues.vault.outbox import Resend, Sign, Stage, Terms, Wait
 
 pytestmark = pytest.mark.chain
 CEILING = replace(TERMS, fee_ceiling_wei=10 * GWEI, tip_wei=GWEI // 10)
@@ -117,6 +121,26 @@ def test_node_killed_in_the_middle_of_a_rebalance_executes_it_once(
         assert await site.counted() == (HALF_MOVED, 1, 1)
         read = await (await site.bench.edge()).state()
         assert (read.idle_quanta, *shares(read)) == HALF_MOVED
+
+    on_anvil(tmp_path, test)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_process_killed_by_a_signal_while_it_sends_executes_the_order_once(
+    tmp_path: Path, place: str
+) -> None:
+    async def test(site: Site) -> None:
+        await site.ordered()
+        site.bench.forget()
+        told = [site.anvil.url, str(tmp_path), place]
+        script = [sys.executable, "-m", "tests.chain.killed_sender", *told]
+        paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
+        ended = subprocess.run(script, env=os.environ | paths, timeout=60, check=False)
+        assert ended.returncode == -signal.SIGKILL
+        progress = await site.step()
+        assert isinstance(progress.step, Resend if place == "before" else Wait)
+        assert (await site.bench.settle("order")).stage is Stage.DONE
+        assert await site.counted() == (HALF_MOVED, 1, 1)
 
     on_anvil(tmp_path, test)
 

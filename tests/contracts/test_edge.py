@@ -13,6 +13,7 @@ from tests.contracts.edge_bench import USD, Bench, going, rest, shares
 from tests.venues.vault.chain_model import Killed
 from tidegate.model.errors import InputError
 from tidegate.venues.vault.deploying import Blueprint, Deployer
+from tidegate.venues.vault.logs import Disagreement, Log
 from tidegate.venues.vault.outbox import Stage
 from tidegate.venues.vault.state import Move
 
@@ -85,6 +86,23 @@ async def _leave(bench: Bench, amount: int) -> None:
     await rest(bench)
     assert (await bench.reader().state()).escrow_shares == amount
     await deployer.call(holder, "fulfil", *vault, "fulfil", who, amount, [], 0)
+
+
+def test_node_that_keeps_a_log_back_is_found_out_by_the_contracts_own_figures(
+    tmp_path: Path,
+) -> None:
+    async def test(bench: Bench) -> None:
+        await rest(bench)
+        logs = bench.node.logs
+
+        async def fewer(*args: Any) -> list[Log]:
+            return [log for log in await logs(*args) if log.name != "Deposit"]
+
+        bench.node.logs = fewer  # type: ignore[method-assign]
+        with pytest.raises(Disagreement, match="idle_quanta: the logs make 0"):
+            await bench.reader().state()
+
+    _on_a_vault(tmp_path, test)
 
 
 def test_order_that_the_vault_would_refuse_is_refused_with_its_reason_and_never_sent(

@@ -103,8 +103,9 @@ def test_receipt_is_believed_for_good_only_when_enough_blocks_stand_on_it() -> N
 def test_reverted_receipt_is_an_end_of_its_own() -> None:
     receipt = Receipt("0xaa", 11, "0xb11", False)
     included = replace(SENT, stage=Stage.INCLUDED, receipt=receipt)
-    deep = replace(SIGHT, receipt=receipt, nonce=8, block_number=14)
-    assert decide(included, deep, TERMS) == Turn(Stage.REVERTED, receipt)
+    assert included.inclusion_blocks == 1
+    deep = replace(SIGHT, receipt=receipt, nonce=8, block_number=14, refusal="vault: nonce")
+    assert decide(included, deep, TERMS) == Turn(Stage.REVERTED, receipt, "vault: nonce")
 
 
 def test_included_call_whose_receipt_is_gone_is_open_again() -> None:

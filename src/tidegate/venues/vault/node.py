@@ -185,8 +185,18 @@ class ChainNode:
             settled_nonce=settled,
             receipt=receipt,
             pooled=await self._pooled(entry) if waits else frozenset(),
-            refusal=await self.dry_run(address, entry.call) if waits else "",
+            refusal=await self._refusal(address, entry.call, receipt) if waits or receipt else "",
         )
+
+    async def _refusal(self, address: str, call: Call, receipt: Receipt | None) -> str:
+        if receipt is None:
+            return await self.dry_run(address, call)
+        if receipt.success:
+            return ""
+        # Upon the block before: near what the producer had, and all that a node gives.
+        with suppress(NodeError):
+            return await self.dry_run(address, call, receipt.block_number - 1)
+        return ""
 
     async def count(self, address: str, at: int) -> int:
         """How many transactions of an address the chain has up to a block."""

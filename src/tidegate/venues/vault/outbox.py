@@ -106,6 +106,13 @@ class Entry:
         """Whether it may still be executed."""
         return self.stage in OPEN
 
+    @property
+    def inclusion_blocks(self) -> int | None:
+        """Blocks from the first attempt to inclusion; None where it is not included."""
+        if self.receipt is None:
+            return None
+        return self.receipt.block_number - self.attempts[0].at_block
+
     def attempt(self, hash: str) -> Attempt:
         """The attempt of that hash; raises `InvariantError` where there is none."""
         found = [attempt for attempt in self.attempts if attempt.hash == hash]
@@ -137,7 +144,7 @@ class Sight:
 
     `nonce` counts the key's transactions at the head and `settled_nonce` those at
     `depth_blocks` behind it; `pooled` are hashes that the node knows; `refusal` is the reason for
-    which the call would revert now, or empty.
+    which the call would revert now, or did where it was included, or empty.
     """
 
     block_number: int
@@ -214,7 +221,9 @@ def _seen(entry: Entry, receipt: Receipt, sight: Sight, terms: Terms) -> Step:
         return Wait("too few blocks stand on it")
     if entry.attempt(receipt.hash).cancels:
         return Turn(Stage.CANCELLED, receipt)
-    return Turn(Stage.DONE if receipt.success else Stage.REVERTED, receipt)
+    if receipt.success:
+        return Turn(Stage.DONE, receipt)
+    return Turn(Stage.REVERTED, receipt, sight.refusal)
 
 
 def _missing(entry: Entry, sight: Sight, terms: Terms) -> Step:
