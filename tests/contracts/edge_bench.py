@@ -45,7 +45,8 @@ def secret(name: str) -> bytes:
 
 @dataclass
 class Bench:
-    """People, contracts and files of one vault. `mine` makes a block, `fund` gives gas money."""
+    """People, contracts and files of one vault. `mine` makes a block, `fund` gives gas money, and
+    `chain` is the chain itself where it lies in this process."""
 
     node: ChainNode
     chain_id: int
@@ -53,6 +54,7 @@ class Bench:
     mine: Callable[[], Awaitable[None]]
     fund: Callable[[str], Awaitable[None]]
     terms: Terms = TERMS
+    chain: Any = None
     logs: dict[str, OutboxLog] = field(default_factory=dict)
     senders: dict[str, Sender] = field(default_factory=dict)
     token: str = ""

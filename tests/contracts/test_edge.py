@@ -39,7 +39,7 @@ async def _bench(folder: Path) -> Bench:
         await web3.eth.send_transaction({"from": rich, "to": address, "value": 10**19})
 
     node = ChainNode(web3, "eth-tester")
-    return Bench(node, await node.chain_id(), folder, mine, fund)
+    return Bench(node, await node.chain_id(), folder, mine, fund, chain=tester)
 
 
 def _on_a_vault(folder: Path, test: Any, built: bool = True) -> None:
@@ -170,6 +170,28 @@ def test_process_killed_while_it_sends_executes_the_order_once(tmp_path: Path, p
         assert (await bench.settle("order")).stage is Stage.DONE
         again = await (await bench.edge()).submit("order", order, signed)
         assert again.stage is Stage.DONE
+        assert await bench.money() == HALF_MOVED
+        assert await bench.count("Rebalanced", nonce=0) == await bench.calls("allocator") == 1
+
+    _on_a_vault(tmp_path, test)
+
+
+def test_block_of_an_order_that_is_gone_executes_it_once(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        edge = await bench.edge()
+        order, signed = await bench.order(bench.move(0, 300 * USD), bench.move(1, 200 * USD))
+        await edge.submit("order", order, signed)
+        mark = bench.chain.take_snapshot()
+        await edge.step()
+        await rest(bench, 2)
+        included = await edge.step()
+        assert included is not None
+        assert included.entry.stage is Stage.INCLUDED
+        assert await bench.money() == HALF_MOVED
+        bench.chain.revert_to_snapshot(mark)
+        await rest(bench, 3)
+        assert await bench.money() == ALL_HOME
+        assert (await bench.settle("order")).stage is Stage.DONE
         assert await bench.money() == HALF_MOVED
         assert await bench.count("Rebalanced", nonce=0) == await bench.calls("allocator") == 1
 

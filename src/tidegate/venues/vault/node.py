@@ -184,7 +184,7 @@ class ChainNode:
             nonce=nonce,
             settled_nonce=settled,
             receipt=receipt,
-            pooled=await self._pooled(entry) if waits else frozenset(),
+            pooled=await self._pooled(entry) if receipt is None else frozenset(),
             refusal=await self._refusal(address, entry.call, receipt) if waits or receipt else "",
         )
 

@@ -229,7 +229,8 @@ def _seen(entry: Entry, receipt: Receipt, sight: Sight, terms: Terms) -> Step:
 def _missing(entry: Entry, sight: Sight, terms: Terms) -> Step:
     ensure(entry.nonce is not None, "outbox: sent without a nonce")
     nonce, last = entry.nonce or 0, entry.attempts[-1]
-    if sight.settled_nonce > nonce:
+    known = any(attempt.hash in sight.pooled for attempt in entry.attempts)
+    if sight.settled_nonce > nonce and not known:
         return Turn(Stage.DISPLACED, reason="another transaction of this key took its nonce")
     if sight.nonce > nonce:
         return Wait("its nonce was used; by what is not seen yet")
@@ -279,6 +280,12 @@ class Outbox:
     def turn(self) -> Entry | None:
         """The entry whose turn it is: the first that is open."""
         return next((entry for entry in self.entries.values() if entry.is_open), None)
+
+    @property
+    def next_nonce(self) -> int:
+        """The least nonce that no call has had."""
+        had = [entry.nonce for entry in self.entries.values() if entry.nonce is not None]
+        return max(had, default=-1) + 1
 
     def queued(self, call: Call) -> Outbox:
         """With one call more; the same id again changes nothing if the call is the same."""
