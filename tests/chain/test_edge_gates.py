@@ -32,6 +32,7 @@ class Site:
 
     def __init__(self, folder: Path, terms: Terms) -> None:
         self.folder, self.terms = folder, terms
+        self.pool_holder = ""
         self.anvil = Anvil(PACKAGES)
         self.chain = Chain(self.anvil.port)
         self.bench = self._bench(connect(self.anvil.url))
@@ -89,11 +90,21 @@ class Site:
         return await bench.money(), await bench.count("Rebalanced"), await bench.calls("allocator")
 
 
-def on_anvil(folder: Path, test: Callable[[Site], Awaitable[None]], terms: Terms = TERMS) -> None:
+async def built(site: Site) -> None:
+    """A vault over two test venues."""
+    await site.bench.build()
+
+
+def on_anvil(
+    folder: Path,
+    test: Callable[[Site], Awaitable[None]],
+    terms: Terms = TERMS,
+    build: Callable[[Site], Awaitable[None]] = built,
+) -> None:
     async def whole() -> None:
         site = Site(folder, terms)
         try:
-            await site.bench.build()
+            await build(site)
             await test(site)
         finally:
             await site.end()

@@ -88,17 +88,30 @@ class Bench:
     def signers(self) -> list[VaultKey]:
         return [self.key(f"signer {i}") for i in range(3)]
 
-    async def build(self, venues: int = 2, limit: VenueLimit = LIMIT) -> None:
-        """Token, vault, venues and limits, then a deposit."""
-        deployer = Deployer(self.node, self.mine)
-        owner, curator = await self.sender("owner"), await self.sender("curator")
+    async def build(self, venues: int = 2) -> None:
+        """Token, vault, test venues and limits, then a deposit."""
+        await self.make()
+        for _ in range(venues):
+            await self.add_test_venue()
+        await self.open()
+
+    async def make(self) -> None:
+        """Token, anchor, vault and policy."""
+        deployer, owner = Deployer(self.node, self.mine), await self.sender("owner")
         about = ("Test dollar", "TUSD", 6)
         self.token = await deployer.create(owner, "token", "TestToken", *about)
         people = [self.key(name).address for name in ("curator", "allocator", "sentinel")]
         self.made = await deployer.vault(owner, Blueprint(self.token, "Tidegate", "TIDE", *people))
-        where = (self.token, self.vault)
-        for i in range(venues):
-            self.venues.append(await deployer.create(owner, f"venue {i}", "TestVenue", *where))
+
+    async def add_test_venue(self) -> None:
+        deployer, owner = Deployer(self.node, self.mine), await self.sender("owner")
+        id, where = f"venue {len(self.venues)}", (self.token, self.vault)
+        self.venues.append(await deployer.create(owner, id, "TestVenue", *where))
+
+    async def open(self, limit: VenueLimit = LIMIT) -> None:
+        """Signers, limits and every venue so far, then a deposit."""
+        assert self.made is not None
+        deployer, curator = Deployer(self.node, self.mine), await self.sender("curator")
         signers = tuple(key.address for key in self.signers)
         groups, limits = {0: GroupLimit(2**100, 9_500)}, dict.fromkeys(self.venues, limit)
         await deployer.set_up(curator, self.made, Setup(signers, 2, BOOK, groups, limits))

@@ -15,6 +15,7 @@ import pytest
 
 from tests.contracts.edge_bench import secret
 from tidegate.model.errors import InputError
+from tidegate.venues.vault.deploying import created
 from tidegate.venues.vault.keys import VaultKey, read_key
 from tidegate.venues.vault.node import NodeError, connect
 from tidegate.venues.vault.outbox import Attempt, Call, Fees
@@ -53,6 +54,17 @@ def test_key_that_is_none_is_refused_and_not_quoted(tmp_path: Path, spoil: str) 
     with pytest.raises(InputError, match="allocator: expected privateKey") as caught:
         read_key(reference, "allocator", 1, tmp_path)
     assert _says_nothing("".join(traceback.format_exception(caught.value)))
+
+
+@pytest.mark.parametrize("nonce", [0, 1, 127, 128, 255, 256, 65_536])
+def test_address_of_a_contract_is_that_of_the_library_s_own_rlp(nonce: int) -> None:
+    import rlp
+    from eth_utils.address import to_checksum_address
+    from eth_utils.crypto import keccak
+
+    address = VaultKey(SECRET, 1).address
+    packed = rlp.encode([bytes.fromhex(address[2:]), nonce])
+    assert created(address, nonce) == to_checksum_address(keccak(packed)[-20:])
 
 
 def test_journal_of_an_outbox_holds_no_key(tmp_path: Path) -> None:
