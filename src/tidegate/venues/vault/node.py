@@ -92,6 +92,7 @@ class ChainNode:
 
     def __init__(self, web3: Any, host: str) -> None:
         self._web3, self._host = web3, host
+        self._known: dict[tuple[str, str], Any] = {}
 
     async def close(self) -> None:
         """End the connection."""
@@ -114,13 +115,20 @@ class ChainNode:
 
     async def view(self, contract: str, address: str, name: str, *args: Any, at: int) -> Any:
         """What a function of a shipped contract says at a block; raises `Reverted`."""
-        known = self._web3.eth.contract(address=address, abi=shipped(contract).abi)
-        called = known.functions[name](*args).call(block_identifier=at)
+        called = self._contract(contract, address).functions[name](*args).call(block_identifier=at)
         return await self._ask(f"{contract}.{name}", called)
+
+    def _contract(self, contract: str, address: str = "") -> Any:
+        """The library's object, kept: to make one costs more than to ask the node."""
+        if (contract, address) not in self._known:
+            where = {"address": address} if address else {}
+            made = self._web3.eth.contract(**where, abi=shipped(contract).abi)
+            self._known[contract, address] = made
+        return self._known[contract, address]
 
     def data(self, contract: str, name: str, *args: Any) -> str:
         """The calldata of a call of a shipped contract, as `0x` text."""
-        known = self._web3.eth.contract(abi=shipped(contract).abi)
+        known = self._contract(contract)
         return str(known.encode_abi(name, args=list(args)))
 
     def creation(self, contract: str, *args: Any) -> str:
@@ -143,7 +151,7 @@ class ChainNode:
         return found
 
     def _decoded(self, contract: str, raw: Sequence[Mapping[str, Any]]) -> list[Log]:
-        known = self._web3.eth.contract(abi=shipped(contract).abi)
+        known = self._contract(contract)
         events = {_hex(event.topic): event for event in known.events}
         logs = []
         for log in raw:
