@@ -15,6 +15,7 @@ What is asked is made of the decision's journalled inputs alone:
     edges        of each coin's best pair, c/2 a leg with error s / sqrt(2 (1 - rho)), so that the
                  pair's own error is s; c is what the next `payback_days` earn on the mean
     scenarios    the outlook's: lowest and highest prices before money lands, and after
+    yields       what the feed expects of dollars at each venue, if it says; else nought
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from tidegate.engine.plan.book import CarryTerms, DealingCosts, PlanAccount, Pla
 from tidegate.engine.plan.deciding import Decision, Outcome, decide
 from tidegate.engine.plan.history_paths import Scenarios
 from tidegate.margin.holdings import Holding, Holdings
+from tidegate.margin.linear import SpotWallet
 from tidegate.margin.market_values import Key, MarketValues, Seen, index_of, mark_of
 from tidegate.margin.registry import card
 from tidegate.margin.statement import AccountRule
@@ -162,7 +164,7 @@ def book_of(grounds: Grounds) -> PlanBook:
         ways=tuple(_way(each, situation, terms) for each in terms.passages.values()),
         edges=_edges(grounds),
         costs=_costs(grounds),
-        yields={},
+        yields=situation.snapshot.yields_annual or {},
         correlation=None,
         unknown=(),
     )
@@ -203,7 +205,8 @@ def _account(grounds: Grounds, account: Account) -> AccountBook:
 def _rule(terms: Terms, venue: str, own: Mapping[InstrumentId, Instrument]) -> AccountRule:
     name, rule = terms.mandate.venue[venue].rule, terms.rules[venue]
     coins = {each.base: each for each in own.values() if isinstance(each, Spot)}
-    return WalletAccount(name, rule, coins) if coins else ExactAccount(name, rule, own)
+    wallet = isinstance(rule, SpotWallet)
+    return WalletAccount(name, rule, coins) if wallet else ExactAccount(name, rule, own)
 
 
 def _holding(instrument: Instrument, lots: int, cost: int) -> Holding:
