@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-contracts check soak mutation bench lock clean
+.PHONY: help demo test test-browser test-contracts test-chain check soak mutation bench lock clean
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE
 
 # The first interpreter that really runs, is of a supported version, and can make environments.
@@ -48,6 +48,15 @@ test-browser: $(STAMP)  ## Open every page that a command writes in headless Chr
 test-contracts: $(CHAIN_STAMP)  ## Compile the vault's contracts and try them in an EVM (SOAK=1: for hours)
 	@HYPOTHESIS_PROFILE=$(if $(SOAK),soak,ci) $(CHAIN) -m pytest -q -n $(WORKERS) \
 		-m 'contracts and $(if $(SOAK),soak,not soak)' tests/contracts
+
+NODE := $(CURDIR)/build/npm
+need_npm = command -v npm >/dev/null || { echo 'make: found no npm; install Node.js 20 or newer' \
+	'with npm 10 or newer' >&2; exit 1; }
+
+test-chain: $(CHAIN_STAMP)  ## The vault on real protocols: anvil and their packages come from npm
+	@$(need_npm)
+	@$(CHAIN) -m tidegate.venues.chain.npm $(NODE)
+	@HYPOTHESIS_PROFILE=ci $(CHAIN) -m pytest -q -n $(WORKERS) -m 'chain and not soak' tests/chain
 
 check: $(STAMP)  ## Lint, format, types, and the order of the rooms
 	@$(BIN)/ruff check --output-format concise .

@@ -69,6 +69,7 @@ NETWORK_DOORS = frozenset(
         "venues/streams/connection",
         "venues/deribit_server/server",
         "venues/both_command",
+        "venues/chain/client",
         "venues/exchanges/client",
         "venues/hyperliquid_server/command",
         "venues/hyperliquid_server/connection",
