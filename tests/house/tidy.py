@@ -58,8 +58,8 @@ NETWORK_MODULES = frozenset(
     """.split()
 )
 # Only these may open a connection or a port: the paper servers and a gateway on loopback alone,
-# streams towards venues, the reader of venues' public history and the way to a cluster, when a user
-# asks for it; SECURITY.md says so too.
+# streams towards venues, the reader of venues' public history, the ways to a chain's node and to a
+# cluster, when a user asks for it; SECURITY.md says so too.
 NETWORK_DOORS = frozenset(
     f"src/tidegate/{path}.py"
     for path in (
@@ -67,6 +67,7 @@ NETWORK_DOORS = frozenset(
         "venues/remote",
         "venues/streams/book_feed",
         "venues/streams/connection",
+        "venues/vault/node",
         "venues/deribit_server/server",
         "venues/both_command",
         "venues/chain/client",
