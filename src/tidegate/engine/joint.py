@@ -39,6 +39,7 @@ from tidegate.engine.inquiry import DELTA_TOLERANCE, GROWTH_MARGIN
 from tidegate.engine.margin_book.account_book import AccountBook
 from tidegate.engine.margin_book.exact_account import ExactAccount, WalletAccount
 from tidegate.engine.outlook import Outlook
+from tidegate.engine.plan.after import STEP, Transfer
 from tidegate.engine.plan.asking import NoEquity
 from tidegate.engine.plan.book import CarryTerms, DealingCosts, PlanAccount, PlanBook, Way
 from tidegate.engine.plan.deciding import Decision, Outcome, decide
@@ -54,6 +55,7 @@ from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.plan_terms import PlanTerms, plan_terms
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO, unit_quanta
+from tidegate.risk.claims import owed_quanta
 from tidegate.risk.factor_paths import Names, neutral
 from tidegate.risk.plan import Situation, Terms, route_room_usd
 
@@ -324,5 +326,18 @@ def _targets(question: Question, grounds: Grounds, decision: Decision) -> FloatA
 
 
 def _transfers(question: Question, grounds: Grounds, decision: Decision) -> FloatArray:
-    sent = {(t.way.source, t.way.destination): t.sent for t in decision.changed.transfers}
+    sent = {
+        (t.way.source, t.way.destination): t.sent - _over_claim(grounds, t)
+        for t in decision.changed.transfers
+    }
     return np.array([sent.get(ends, 0.0) for ends in grounds.terms.passages]) / question.equity_usd
+
+
+def _over_claim(grounds: Grounds, made: Transfer) -> float:
+    """What of a transfer is above the room of a claim, where that is no more than is lost on the
+    way: the plan counts what arrives, and the gate what is sent."""
+    terms, situation = grounds.terms, grounds.situation
+    venue = made.way.destination
+    cap = terms.mandate.venue[venue].claim_cap * situation.equity_usd
+    over = made.sent - (cap - owed_quanta(terms, situation, venue) / MICRO)
+    return over + STEP if 0.0 < over <= made.sent - made.received else 0.0

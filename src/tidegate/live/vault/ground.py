@@ -99,7 +99,7 @@ class Ground:
         """Why a contract would refuse a call in a name now; empty where it would not."""
         data = self.node.data(contract[0], function, *args)
         call = Call("", contract[1], data, GAS_CALL, 0)
-        return str(self.run(self.node.dry_run(self.address(name), call)))
+        return str(self.run(self.node.dry_run(self.sender(name).address, call)))
 
     def view(self, contract: tuple[str, str], function: str, *args: object) -> Any:
         """What a contract says at the head."""

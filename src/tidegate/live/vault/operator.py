@@ -100,11 +100,15 @@ class Operator:
             self.machine.tick(self.house.now_ms)
             if not self.machine.desk.standing(self.house.now_ms).busy and not self._under_way:
                 return
-            self._ground.mine()
+            self._ground.mine(DEPTH)
 
     @property
     def _under_way(self) -> bool:
         return bool(self.machine.desk.books.open_transfers)
+
+    def hear(self) -> None:
+        """Take in what the chain shows, and decide nothing."""
+        self.machine.desk.standing(self.house.now_ms)
 
     def sendings(self) -> tuple[Sending, ...]:
         """What was sent since this was last asked."""
