@@ -34,7 +34,7 @@ DEPTH = 3
 ROOT = "0x" + "a1" * 32
 DEPOSIT = 1_000 * USD
 TERMS = Terms(fee_ceiling_wei=100 * GWEI, gas_ceiling=10**7, depth_blocks=DEPTH)
-BOOK = BookLimit(500, 50_000, 100, 300, 30 * DAY_S, 100, 100)
+BOOK = BookLimit(1_000, 50_000, 100, 300, 30 * DAY_S, 100, 100)
 LIMIT = VenueLimit(2**100, 6_000, 0, 12_000, DAY_S, 0)
 
 
@@ -45,7 +45,8 @@ def secret(name: str) -> bytes:
 
 @dataclass
 class Bench:
-    """People, contracts and files of one vault. `mine` makes a block, `fund` gives gas money."""
+    """People, contracts and files of one vault. `mine` makes a block, `fund` gives gas money, and
+    `chain` is the chain itself where it lies in this process."""
 
     node: ChainNode
     chain_id: int
@@ -53,6 +54,7 @@ class Bench:
     mine: Callable[[], Awaitable[None]]
     fund: Callable[[str], Awaitable[None]]
     terms: Terms = TERMS
+    chain: Any = None
     logs: dict[str, OutboxLog] = field(default_factory=dict)
     senders: dict[str, Sender] = field(default_factory=dict)
     token: str = ""
@@ -86,17 +88,30 @@ class Bench:
     def signers(self) -> list[VaultKey]:
         return [self.key(f"signer {i}") for i in range(3)]
 
-    async def build(self, venues: int = 2, limit: VenueLimit = LIMIT) -> None:
-        """Token, vault, venues and limits, then a deposit."""
-        deployer = Deployer(self.node, self.mine)
-        owner, curator = await self.sender("owner"), await self.sender("curator")
+    async def build(self, venues: int = 2) -> None:
+        """Token, vault, test venues and limits, then a deposit."""
+        await self.make()
+        for _ in range(venues):
+            await self.add_test_venue()
+        await self.open()
+
+    async def make(self) -> None:
+        """Token, anchor, vault and policy."""
+        deployer, owner = Deployer(self.node, self.mine), await self.sender("owner")
         about = ("Test dollar", "TUSD", 6)
         self.token = await deployer.create(owner, "token", "TestToken", *about)
         people = [self.key(name).address for name in ("curator", "allocator", "sentinel")]
         self.made = await deployer.vault(owner, Blueprint(self.token, "Tidegate", "TIDE", *people))
-        where = (self.token, self.vault)
-        for i in range(venues):
-            self.venues.append(await deployer.create(owner, f"venue {i}", "TestVenue", *where))
+
+    async def add_test_venue(self) -> None:
+        deployer, owner = Deployer(self.node, self.mine), await self.sender("owner")
+        id, where = f"venue {len(self.venues)}", (self.token, self.vault)
+        self.venues.append(await deployer.create(owner, id, "TestVenue", *where))
+
+    async def open(self, limit: VenueLimit = LIMIT) -> None:
+        """Signers, limits and every venue so far, then a deposit."""
+        assert self.made is not None
+        deployer, curator = Deployer(self.node, self.mine), await self.sender("curator")
         signers = tuple(key.address for key in self.signers)
         groups, limits = {0: GroupLimit(2**100, 9_500)}, dict.fromkeys(self.venues, limit)
         await deployer.set_up(curator, self.made, Setup(signers, 2, BOOK, groups, limits))

@@ -9,7 +9,7 @@ from __future__ import annotations
 ANYBODY = frozenset(
     "owner curator allocator sentinel keeper manager strategist stranger next".split()
 )
-TIMELOCK, VAULT = frozenset({"itself"}), frozenset({"vault"})
+TIMELOCK, VAULT, POOL = frozenset({"itself"}), frozenset({"vault"}), frozenset({"pool"})
 NOBODY = frozenset[str]()
 
 
@@ -84,6 +84,14 @@ MATRIX: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "deallocate": (VAULT, "perp: not vault"),
         "deleverage": (VAULT, "perp: not vault"),
         "perform": (VAULT, "perp: not vault"),
+    },
+    "UniswapV3LPAdapter": {
+        "allocate": (VAULT, "lp: not vault"),
+        "deallocate": (VAULT, "lp: not vault"),
+        "deleverage": (NOBODY, "lp: nothing is borrowed"),
+        "perform": (NOBODY, "lp: no actions"),
+        "uniswapV3MintCallback": (POOL, "lp: not pool"),
+        "uniswapV3SwapCallback": (POOL, "lp: not pool"),
     },
     "Keeper": {"act": (ANYBODY, "")},
     "AuditAnchor": {"anchor": (ANYBODY, "")},

@@ -63,7 +63,8 @@ def stage() -> Stage:
     curie = evm.deploy("tests/contracts/sources/PerpDouble.vy", sender=setting.owner)
     curie.set_price(10**18, sender=setting.owner)
     perp = evm.deploy("PerpV2Adapter", *arguments[:2], *[curie.address] * 4, sender=setting.owner)
-    for adapter in (aave, custody.adapter, perp):
+    lp = _liquidity(setting)
+    for adapter in (aave, custody.adapter, perp, lp):
         setting.add_venue(adapter, VenueLimit())
         setting.venues.append(adapter)
     bounds = vault.address, 30 * DAY_S, 3_600, 1_000, 100
@@ -74,13 +75,28 @@ def stage() -> Stage:
     setting.through_timelock(manager, "set_root", account("strategist"), leaf)
     vault.transfer_ownership(account("next"), sender=setting.owner)
     _fund(setting)
-    setting.rebalance(*(setting.move(i, 200) for i in range(5)))
+    setting.rebalance(*(setting.move(i, 200) for i in range(6)))
     _announce(setting, manager)
     custody.report(200)
     contracts = {"CapitalVault": vault, "RiskPolicy": setting.policy, "ActionManager": manager}
     contracts |= {"AttestedAdapter": custody.adapter, "AaveV3Adapter": aave, "PerpV2Adapter": perp}
+    contracts |= {"UniswapV3LPAdapter": lp}
     contracts |= {"Keeper": keeper, "AuditAnchor": setting.anchor}
     return Stage(setting, contracts, custody, curie)
+
+
+def _liquidity(setting: Setting) -> At:
+    """An adapter at the double of a Uniswap pool, one to one."""
+    evm, owner, token = setting.evm, setting.owner, setting.token.address
+    coin = evm.deploy("TestToken", "Test coin", "TETH", 6, sender=owner)
+    pool = evm.deploy(
+        *("tests/contracts/sources/UniswapDouble.vy", coin.address, token, 3_000, 60, 10**12),
+        sender=owner,
+    )
+    pool.set_spot(2**96, 0, sender=owner)
+    coin.mint(pool.address, 10**12, sender=owner)
+    at = token, setting.vault.address, pool.address
+    return evm.deploy("UniswapV3LPAdapter", *at, (-600, 600, 1_800, 100, 12), sender=owner)
 
 
 def _action(setting: Setting) -> tuple[str, str, bytes, int]:
@@ -166,14 +182,10 @@ def arguments(stage: Stage, contract: str, name: str, caller: str) -> tuple[Any,
         ("ActionManager", "act"): (*_action(setting), []),
         ("Keeper", "act"): (venue,),
         ("AttestedAdapter", "report"): stage.custody.signed(100),
-        ("AttestedAdapter", "deleverage"): (1,),
-        ("AttestedAdapter", "perform"): (token, b""),
-        ("AaveV3Adapter", "deleverage"): (1,),
-        ("PerpV2Adapter", "deleverage"): (1,),
-        ("PerpV2Adapter", "perform"): (token, b""),
-        ("AaveV3Adapter", "perform"): (token, b""),
     }
-    return special.get((contract, name), calls.get(name, ()))
+    ours = {"deleverage": (1,), "perform": (token, b"")} if "Adapter" in contract else {}
+    callbacks = dict.fromkeys(("uniswapV3MintCallback", "uniswapV3SwapCallback"), (1, 1, b""))
+    return special.get((contract, name), {**calls, **ours, **callbacks}.get(name, ()))
 
 
 def _ready(stage: Stage, contract: str, name: str) -> None:
@@ -224,7 +236,9 @@ def _contract_acts(stage: Stage, contract: str, name: str) -> None:
         if contract == "AttestedAdapter" and name == "deallocate":
             stage.custody.send_back(10)
         target = at if contract != "RiskPolicy" else setting.venues[VENUE]
-        setting.rebalance((target.address, delta, 10))
+        # The pool calls back while an order goes in, and takes its fee of it.
+        least = 5 if contract == "UniswapV3LPAdapter" else 10
+        setting.rebalance((target.address, delta, least))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +262,7 @@ def test_function_called_by_everybody_lets_in_whom_the_table_lets_in(
         (contract, name)
         for contract in MATRIX
         for name, (allowed, _) in MATRIX[contract].items()
-        if allowed & {"itself", "vault"}
+        if allowed & {"itself", "vault", "pool"}
     ],
 )
 def test_function_of_a_contract_alone_is_called_by_it(contract: str, name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from tidegate_contracts import ARTIFACTS, SOURCES
 
 FOLDERS = (".", "adapters", "testing")
-MODULES = frozenset({"book", "checks", "orders", "pricing", "timelock"})
+MODULES = frozenset({"book", "checks", "orders", "pricing", "ranges", "timelock"})
 SNEKMATE = "0.1.2"
 
 

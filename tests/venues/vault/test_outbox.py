@@ -83,11 +83,32 @@ def test_attempt_past_its_deadline_is_cancelled_under_its_own_nonce() -> None:
 
 
 def test_nonce_used_by_another_transaction_displaces_the_call_only_once_that_is_settled() -> None:
-    taken = replace(SIGHT, nonce=8)
+    taken = replace(SIGHT, nonce=8, pooled=frozenset())
     assert isinstance(decide(SENT, taken, TERMS), Wait)
     step = decide(SENT, replace(taken, settled_nonce=8), TERMS)
     assert isinstance(step, Turn)
     assert step.stage is Stage.DISPLACED
+
+
+def test_settled_nonce_displaces_nothing_that_the_node_knows_though_it_has_no_receipt() -> None:
+    settled = replace(SIGHT, nonce=8, settled_nonce=8)
+    assert isinstance(decide(SENT, settled, TERMS), Wait)
+
+
+def test_node_that_is_behind_what_was_settled_gets_nothing_to_send(tmp_path: Path) -> None:
+    log, chain = OutboxLog(tmp_path / "outbox", 1, ADDRESS), ChainModel()
+    sender = Sender(log, KnownKey(), chain, TERMS)
+    sender.queue(CALL)
+    for _ in range(8):
+        run(sender.step())
+        chain.mine()
+    assert sender.entry("call").stage is Stage.DONE
+    chain.reorganise(8, forget=True)
+    sender.queue(replace(CALL, id="next", data="0x02"))
+    progress = run(sender.step())
+    assert progress.step == Wait("the node is behind what was settled")
+    assert chain.pool == {}
+    log.close()
 
 
 def test_receipt_is_believed_for_good_only_when_enough_blocks_stand_on_it() -> None:
@@ -103,8 +124,9 @@ def test_receipt_is_believed_for_good_only_when_enough_blocks_stand_on_it() -> N
 def test_reverted_receipt_is_an_end_of_its_own() -> None:
     receipt = Receipt("0xaa", 11, "0xb11", False)
     included = replace(SENT, stage=Stage.INCLUDED, receipt=receipt)
-    deep = replace(SIGHT, receipt=receipt, nonce=8, block_number=14)
-    assert decide(included, deep, TERMS) == Turn(Stage.REVERTED, receipt)
+    assert included.inclusion_blocks == 1
+    deep = replace(SIGHT, receipt=receipt, nonce=8, block_number=14, refusal="vault: nonce")
+    assert decide(included, deep, TERMS) == Turn(Stage.REVERTED, receipt, "vault: nonce")
 
 
 def test_included_call_whose_receipt_is_gone_is_open_again() -> None:

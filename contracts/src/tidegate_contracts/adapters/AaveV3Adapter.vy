@@ -5,8 +5,8 @@
 @title Aave v3 adapter
 @license AGPL-3.0-only
 @notice Supplies the asset to one Aave v3 pool and holds the aTokens. Nothing is borrowed.
-@custom:security The value is the aToken balance. Where the pool has lent out all of the asset, less
-        than that can come home until somebody repays; a withdrawal then reverts inside Aave.
+@custom:security The value is the aToken balance. What the pool has lent out cannot come home until
+        somebody repays; what is there does. While Aave itself is paused nothing moves either way.
 """
 from ethereum.ercs import IERC20
 from interfaces import IVenueAdapter
@@ -69,8 +69,11 @@ def allocate(amount: uint256):
 
 @external
 def deallocate(amount: uint256):
+    """@notice Sends home what is asked for, and no more than the pool has not lent out."""
     assert msg.sender == VAULT, "aave: not vault"
-    out: uint256 = min(amount, staticcall A_TOKEN.balanceOf(self))
+    # Asking for more than lies there would bring nothing: a borrower could hold all of it back.
+    there: uint256 = staticcall ASSET.balanceOf(A_TOKEN.address)
+    out: uint256 = min(amount, min(staticcall A_TOKEN.balanceOf(self), there))
     assert out > 0, "aave: nothing there"
     extcall POOL.withdraw(ASSET.address, out, VAULT)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from types import MappingProxyType
@@ -76,14 +77,23 @@ class Chain:
             self._rich.add(sender)
         given = {"from": sender, "data": "0x" + data.hex(), "gas": hex(GAS)}
         given |= {"to": to} if to else {}
-        sent = self.rpc("eth_sendTransaction", given)
-        receipt: dict[str, Any] = self.rpc("eth_getTransactionReceipt", sent)
+        receipt = self._receipt(self.rpc("eth_sendTransaction", given))
         if receipt["status"] != "0x1":
             before = hex(int(receipt["blockNumber"], 16) - 1)
             self.rpc("eth_call", given, before)
             raise Refused(UNKNOWN_REASON)
         self.spent = int(receipt["gasUsed"], 16)
         return receipt
+
+    def _receipt(self, sent: str) -> dict[str, Any]:
+        # The node answers before it makes the block.
+        ends_s = time.monotonic() + _TIMEOUT_S
+        while time.monotonic() < ends_s:
+            receipt: dict[str, Any] | None = self.rpc("eth_getTransactionReceipt", sent)
+            if receipt is not None:
+                return receipt
+            time.sleep(0.002)
+        raise InputError("anvil", sent, f"expected it in a block within {_TIMEOUT_S} seconds")
 
     def create(
         self,

@@ -161,13 +161,18 @@ class Deployer:
 
 def created(sender: str, nonce: int) -> str:
     """The address of the contract that a sender makes with a nonce: the last 20 bytes of
-    keccak256(rlp(sender, nonce)), checksummed (Ethereum yellow paper, section 7)."""
-    import rlp
+    keccak256(rlp([sender, nonce])), checksummed (Ethereum yellow paper, section 7 and appendix B).
+    """
     from eth_utils.address import to_checksum_address
     from eth_utils.crypto import keccak
 
-    packed = rlp.encode([bytes.fromhex(sender.removeprefix("0x")), nonce])
-    return str(to_checksum_address(keccak(packed)[-20:]))
+    parts = b"\x94" + bytes.fromhex(sender.removeprefix("0x")) + _rlp(nonce)
+    return str(to_checksum_address(keccak(bytes([0xC0 + len(parts)]) + parts)[-20:]))
+
+
+def _rlp(number: int) -> bytes:
+    digits = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return digits if 0 < number < 0x80 else bytes([0x80 + len(digits)]) + digits
 
 
 def _terms(limit: VenueLimit) -> tuple[int, ...]:

@@ -41,6 +41,8 @@ class VaultEdge:
         if id in self._sender.ids:
             return self._sender.entry(id)
         check_moves(order.moves)
+        if not self._reader.ledger.threshold:
+            await self._reader.state()
         domain, ledger = await self._reader.domain(), self._reader.ledger
         content = collect(order, domain, signatures, ledger.signers, ledger.threshold)
         moves = [move.terms for move in order.moves]

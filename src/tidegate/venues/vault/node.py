@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ def connect(url: str = LOOPBACK) -> ChainNode:
         from web3 import AsyncHTTPProvider, AsyncWeb3
     except ImportError:
         raise InputError("vault", "node", "expected the extra `vault` to be installed") from None
+    # The library logs the whole address, some of it even where nobody asks for more than news.
+    logging.getLogger("web3").setLevel(logging.CRITICAL)
     # A redirect would lead to an address that nobody named.
     options = {"timeout": TIMEOUT_S, "allow_redirects": False}
     provider = AsyncHTTPProvider(url, request_kwargs=options, exception_retry_configuration=None)
@@ -181,9 +184,19 @@ class ChainNode:
             nonce=nonce,
             settled_nonce=settled,
             receipt=receipt,
-            pooled=await self._pooled(entry) if waits else frozenset(),
-            refusal=await self.dry_run(address, entry.call) if waits else "",
+            pooled=await self._pooled(entry) if receipt is None else frozenset(),
+            refusal=await self._refusal(address, entry.call, receipt) if waits or receipt else "",
         )
+
+    async def _refusal(self, address: str, call: Call, receipt: Receipt | None) -> str:
+        if receipt is None:
+            return await self.dry_run(address, call)
+        if receipt.success:
+            return ""
+        # Upon the block before: near what the producer had, and all that a node gives.
+        with suppress(NodeError):
+            return await self.dry_run(address, call, receipt.block_number - 1)
+        return ""
 
     async def count(self, address: str, at: int) -> int:
         """How many transactions of an address the chain has up to a block."""
@@ -247,17 +260,19 @@ def _refusal(error: Exception) -> str | None:
     from web3.exceptions import BadFunctionCallOutput, ContractLogicError
 
     if isinstance(error, ContractLogicError):
-        data = error.data if isinstance(error.data, str) else ""
-        said = reason(data)
-        if said != NO_REASON:
-            return said
-        text = str(error.message or "").removeprefix("execution reverted").lstrip(": ")
-        return text[:LONGEST_CHARS] or NO_REASON
+        said = reason(error.data if isinstance(error.data, str) else "")
+        return said if said != NO_REASON else _worded(error.message)
     if isinstance(error, BadFunctionCallOutput):
         return "no such contract there"
     if type(error).__name__ == "TransactionFailed":  # eth-tester's own
-        return str(error)[:LONGEST_CHARS] or NO_REASON
+        return _worded(error)
     return None
+
+
+def _worded(told: object) -> str:
+    """A node's own words for a revert, without its preface."""
+    text = str(told or "").removeprefix("execution reverted").lstrip(": ")
+    return text[:LONGEST_CHARS] or NO_REASON
 
 
 def _kind(error: Exception) -> str:

@@ -106,6 +106,13 @@ class Entry:
         """Whether it may still be executed."""
         return self.stage in OPEN
 
+    @property
+    def inclusion_blocks(self) -> int | None:
+        """Blocks from the first attempt to inclusion; None where it is not included."""
+        if self.receipt is None:
+            return None
+        return self.receipt.block_number - self.attempts[0].at_block
+
     def attempt(self, hash: str) -> Attempt:
         """The attempt of that hash; raises `InvariantError` where there is none."""
         found = [attempt for attempt in self.attempts if attempt.hash == hash]
@@ -137,7 +144,7 @@ class Sight:
 
     `nonce` counts the key's transactions at the head and `settled_nonce` those at
     `depth_blocks` behind it; `pooled` are hashes that the node knows; `refusal` is the reason for
-    which the call would revert now, or empty.
+    which the call would revert now, or did where it was included, or empty.
     """
 
     block_number: int
@@ -214,13 +221,16 @@ def _seen(entry: Entry, receipt: Receipt, sight: Sight, terms: Terms) -> Step:
         return Wait("too few blocks stand on it")
     if entry.attempt(receipt.hash).cancels:
         return Turn(Stage.CANCELLED, receipt)
-    return Turn(Stage.DONE if receipt.success else Stage.REVERTED, receipt)
+    if receipt.success:
+        return Turn(Stage.DONE, receipt)
+    return Turn(Stage.REVERTED, receipt, sight.refusal)
 
 
 def _missing(entry: Entry, sight: Sight, terms: Terms) -> Step:
     ensure(entry.nonce is not None, "outbox: sent without a nonce")
     nonce, last = entry.nonce or 0, entry.attempts[-1]
-    if sight.settled_nonce > nonce:
+    known = any(attempt.hash in sight.pooled for attempt in entry.attempts)
+    if sight.settled_nonce > nonce and not known:
         return Turn(Stage.DISPLACED, reason="another transaction of this key took its nonce")
     if sight.nonce > nonce:
         return Wait("its nonce was used; by what is not seen yet")
@@ -270,6 +280,12 @@ class Outbox:
     def turn(self) -> Entry | None:
         """The entry whose turn it is: the first that is open."""
         return next((entry for entry in self.entries.values() if entry.is_open), None)
+
+    @property
+    def next_nonce(self) -> int:
+        """The least nonce that no call has had."""
+        had = [entry.nonce for entry in self.entries.values() if entry.nonce is not None]
+        return max(had, default=-1) + 1
 
     def queued(self, call: Call) -> Outbox:
         """With one call more; the same id again changes nothing if the call is the same."""

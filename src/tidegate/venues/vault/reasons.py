@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from string import hexdigits
+
 ERROR, PANIC = "08c379a0", "4e487b71"
 NO_REASON = "no reason"
 WORD = 64  # hexadecimal digits
@@ -17,6 +19,8 @@ def reason(returned: str) -> str:
     Source: Solidity documentation, "Panic via assert and Error via require", which Vyper follows.
     """
     digits = returned.removeprefix("0x").lower()
+    if not set(digits) <= set(hexdigits):
+        return NO_REASON
     if digits.startswith(PANIC) and len(digits) >= 8 + WORD:
         return f"panic {_number(digits[8 : 8 + WORD]):#x}"
     if digits.startswith(ERROR):
@@ -27,15 +31,10 @@ def reason(returned: str) -> str:
 def _text(digits: str) -> str:
     length = _number(digits[WORD : 2 * WORD])
     body = digits[2 * WORD : 2 * WORD + 2 * min(length, LONGEST_CHARS)]
-    try:
-        said = bytes.fromhex(body).decode("utf-8", errors="backslashreplace")
-    except ValueError:
-        return ""
+    whole = body[: len(body) // 2 * 2]
+    said = bytes.fromhex(whole).decode("utf-8", errors="backslashreplace")
     return "".join(char if char.isprintable() else "?" for char in said)
 
 
 def _number(digits: str) -> int:
-    try:
-        return int(digits or "0", 16)
-    except ValueError:
-        return 0
+    return int(digits or "0", 16)

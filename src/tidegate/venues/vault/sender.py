@@ -103,6 +103,10 @@ class Sender:
             return None
         sight = await self._node.look(self.address, entry, self._terms.depth_blocks)
         step = decide(entry, sight, self._terms)
+        first = isinstance(step, Sign) and entry.nonce is None
+        if first and sight.nonce < self._log.outbox.next_nonce:
+            # It lags, or the chain has lost what was final; a nonce is never used for another call.
+            step = Wait("the node is behind what was settled")
         objection = await self._do(entry, step, sight.block_number)
         return Progress(self.entry(entry.call.id), step, objection)
 
