@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidegate.audit.checkpoint import roots_at
 from tidegate.live.vault.ground import Ground
 from tidegate.live.vault.market import DAY_S
 from tidegate.live.vault.operator import ASSET, Operator, Sending
@@ -236,7 +237,28 @@ class Story:
         self.ground.mine(3)
         self.operator.hear()
         self.head = self.operator.close()
-        return [f"The operator's journal is sealed, its head {self.head[:16]}..."]
+        root = bytes(roots_at(self.operator.journal, ())[1].popitem()[1])
+        anchor = ("AuditAnchor", self.scene.made.anchor)
+        self.ground.call("allocator", anchor, "anchor", root)
+        return [
+            f"The operator's journal is sealed, its head {self.head[:16]}...",
+            f"He anchors the root of all of it, {root.hex()[:16]}..., under his own name.",
+        ]
+
+    def roots(self, who: str) -> dict[str, object]:
+        """All roots that `who` (the vault or its operator) has anchored, from the contract's logs,
+        held against the head that the contract itself has."""
+        publisher = self.scene.made.vault if who == "vault" else self._at("allocator")
+        anchor = ("AuditAnchor", self.scene.made.anchor)
+        logs = [log.args for log in self.ground.logs(anchor, 0)]
+        roots = [
+            {name: args[name] for name in ("count", "root", "head")}
+            for args in logs
+            if args["publisher"] == publisher
+        ]
+        head = "0x" + bytes(self.ground.view(anchor, "head", publisher)).hex()
+        ensure(bool(roots) and roots[-1]["head"] == head, f"{who}: logs and head differ")
+        return {"publisher": publisher, "roots": roots}
 
     # What they are made of.
 
