@@ -139,6 +139,13 @@ class Machine:
         self._stepped_ms = now_ms
 
     @property
+    def root(self) -> bytes:
+        """The Merkle root of all that is journalled."""
+        journal = self.record.journal
+        assert isinstance(journal, Journal)
+        return journal.root
+
+    @property
     def ticked_ms(self) -> int:
         """The venues' time of the last tick."""
         return self._stepped_ms

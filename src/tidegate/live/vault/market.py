@@ -7,7 +7,7 @@ which shows nothing beyond the present. What a venue's rate says comes to its va
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -121,10 +121,10 @@ class Market:
         return [(_series(n), at_s, round(r * MICRO)) for n, r in self._shown.items()]
 
 
-def points_of(logs: list[Log] | tuple[Log, ...] | object) -> dict[str, Points]:
+def points_of(logs: Iterable[Log]) -> dict[str, Points]:
     """Points by series, of logs of a board."""
     found: dict[str, list[tuple[int, int]]] = {}
-    for log in logs:  # type: ignore[attr-defined]
+    for log in logs:
         name = bytes.fromhex(log.args["series"][2:]).rstrip(b"\0").decode()
         found.setdefault(name, []).append((log.args["at"], log.args["value"]))
     return dict(found)

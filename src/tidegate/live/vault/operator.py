@@ -87,11 +87,9 @@ class Operator:
         signers = [ground.key(name) for name in ("signer 1", "signer 2")]
         domain = ground.run(reader.domain())
         names = Names(place.names, ASSET)
-        vault = Vault(
-            self.edge, ground.node, domain, place.first_block, names, signers, SLIP_PPM
-        )
+        vault = Vault(self.edge, ground.node, domain, place.first_block, names, signers, SLIP_PPM)
         self._log = SessionLog(folder / "vault.session", {}, place.vault)
-        return VaultHouse(vault, gate, self._log, ground.run, lambda: self.machine.record.journal.root)
+        return VaultHouse(vault, gate, self._log, ground.run, lambda: self.machine.root)
 
     def tick(self) -> None:
         """Take in what the chain shows and decide, until nothing of a plan is under way."""

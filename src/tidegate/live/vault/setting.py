@@ -45,8 +45,8 @@ def build(ground: Ground) -> Scene:
     """Make all contracts, set the limits while nobody has deposited, and show the past."""
     token = ground.create("world", "TestToken", "Test dollar", "USDC", 6)
     board = ground.create("world", "TestBoard")
-    people = [ground.address(name) for name in ("curator", "allocator", "sentinel")]
-    plan = Blueprint(token, "Tidegate demo", "TIDE", *people)
+    curator, allocator, sentinel = map(ground.address, ("curator", "allocator", "sentinel"))
+    plan = Blueprint(token, "Tidegate demo", "TIDE", curator, allocator, sentinel)
     made = ground.run(ground.deployer.vault(ground.sender("owner"), plan))
     venues = {n: ground.create("world", "TestVenue", token, made.vault) for n in LIMITS}
     _limits(ground, made, venues)

@@ -155,7 +155,7 @@ class Story:
         return said
 
     def _order(self, state: VaultState, *moves: Move) -> Order:
-        root = "0x" + self.operator.machine.record.journal.root.hex()
+        root = "0x" + self.operator.machine.root.hex()
         return Order(state.nonce, state.ts_s + ORDER_S, root, 1, moves)
 
     def _refusal(self, order: Order, signatures: int, who: str) -> str:

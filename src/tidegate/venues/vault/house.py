@@ -11,7 +11,7 @@ calls, and closed by the keeper.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -42,7 +42,8 @@ from tidegate.venues.vault.lines import VAULT, Line, Names, change, lines, marke
 from tidegate.venues.vault.logs import Disagreement
 from tidegate.venues.vault.node import ChainNode, NodeError, Reverted
 from tidegate.venues.vault.orders import Domain, sign_order
-from tidegate.venues.vault.outbox import OPEN, Entry as Call, Stage
+from tidegate.venues.vault.outbox import OPEN, Stage
+from tidegate.venues.vault.outbox import Entry as Call
 from tidegate.venues.vault.reading import Moved
 from tidegate.venues.vault.state import Move, Order, VaultState
 
@@ -291,7 +292,9 @@ class VaultHouse:
             return "the chain was reorganised deeper than was believed"
         first, vault = last + 1, self._vault.domain.vault
         logs = self._ask(node.logs("CapitalVault", vault, first, state.block_number))
-        at_s = {number: self._ask(node.block(number)).ts_s for number in {x.block_number for x in logs}}
+        at_s = {
+            number: self._ask(node.block(number)).ts_s for number in {x.block_number for x in logs}
+        }
         self._see(lines(logs, at_s, self._transfers(), self._vault.names))
         self._see(self._marks(state))
         self._state, self._last = state, (state.block_number, state.block_hash)
@@ -306,9 +309,9 @@ class VaultHouse:
                 found.append(marked(venue, block, gain, names.asset))
         return found
 
-    def _see(self, told: Sequence[Line] | object) -> None:
+    def _see(self, told: Iterable[Line]) -> None:
         """Number what is new, and tell it in the order in which it happened."""
-        for line in list(told):  # type: ignore[call-overload]
+        for line in told:
             fresh = self._log.see(line.venue, [News(line.source, line.event)])
             self._pushed.extend(fresh)
             self._held[line.venue] += sum(change(one.event, line.venue) for one in fresh)
