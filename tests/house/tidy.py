@@ -68,6 +68,7 @@ NETWORK_DOORS = frozenset(
         "venues/streams/book_feed",
         "venues/streams/connection",
         "venues/vault/node",
+        "live/vault/ground",
         "venues/deribit_server/server",
         "venues/both_command",
         "venues/chain/client",
