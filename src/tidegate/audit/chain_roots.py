@@ -13,6 +13,7 @@ the contract itself answers is the one to hold the last of them against. Source:
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import msgspec
@@ -60,7 +61,7 @@ def chain_checks(journal: Path, told: ChainRoots) -> list[Check]:
     sizes = _sizes(journal)
     found = [sizes.get(_bytes(root.root, root.count), 0) for root in told.roots]
     foreign = [each.count for each, size in zip(told.roots, found, strict=True) if not size]
-    ordered = all(a < b for a, b in zip(found, found[1:], strict=False))
+    ordered = all(a < b for a, b in itertools.pairwise(found))
     why = f"root {foreign[0]} is of no beginning of this journal" if foreign else ""
     why = why or ("" if ordered else "a later root is of a shorter beginning")
     words = ", ".join(str(size) for size in found)

@@ -56,7 +56,8 @@ def test_deposit_and_fulfilment_are_capital_that_comes_and_goes() -> None:
 def test_order_of_ours_is_its_transfer_in_both_logs_under_its_id() -> None:
     sent, landed = told(moved(1, "0xA", 400), rebalanced(3))
     assert (sent.venue, landed.venue) == (VAULT, "aave")
-    assert isinstance(sent.event, TransferSent) and isinstance(landed.event, TransferLanded)
+    assert isinstance(sent.event, TransferSent)
+    assert isinstance(landed.event, TransferLanded)
     assert sent.event.id == landed.event.id == "t1"
     assert held([sent, landed]) == {VAULT: -400, "aave": 400}
 
@@ -86,7 +87,8 @@ def test_order_of_another_record_and_a_keepers_move_are_capital_that_changes_pla
 
 def test_mark_is_a_yield_and_a_loss_a_negative_one() -> None:
     line = marked("aave", (7, 1_800_000_000), -12, "USDC")
-    assert isinstance(line.event, YieldAccrued) and line.event.quanta == -12
+    assert isinstance(line.event, YieldAccrued)
+    assert line.event.quanta == -12
 
 
 MOVES = st.lists(

@@ -38,7 +38,7 @@ TERMS = Terms(fee_ceiling_wei=500 * GWEI, gas_ceiling=10**7, depth_blocks=DEPTH)
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A transfer that the engine decided: ends, quanta, what became of it, and the anchored root."""
+    """A transfer that the engine decided: ends, quanta, what became of it, and its order's root."""
 
     id: str
     source: str
@@ -72,7 +72,10 @@ class Operator:
         self.feed = VaultFeed(_shown(arrangement))
         self.journal = folder / "vault.journal"
         self.house = self._house(place, folder, gate)
-        halted: Callable[[], str | None] = lambda: None
+
+        def halted() -> str | None:
+            return None
+
         parts = Parts(arrangement, self.feed, self.house, gate, self.journal, halted)
         self.feed.take(points())
         self.machine = Machine(parts, now_ms)

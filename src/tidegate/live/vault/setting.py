@@ -17,7 +17,7 @@ SIGNERS = ("signer 1", "signer 2", "signer 3")
 THRESHOLD = 2
 KEEPER_ROLE = 8  # the flag of that role in `book.vy`: the fourth
 SILENCE_S, INTERVAL_S, STEP_BPS, SLIP_BPS = 3 * DAY_S, 3_600, 2_500, 50
-# Of the book: least idle, sent in a day, lost in one change and in a month; of the supply, of a claim.
+# Of the book: least idle, sent in a day, lost at once and in a month; of the supply, of a claim.
 BOOK = BookLimit(500, 20_000, 50, 200, 30 * DAY_S, 100, 50)
 # Most of the book at each venue, its risk group, and its least health; bps.
 LIMITS = {"aave": (4_500, 0, 0), "lp": (2_500, 1, 0), "perp": (3_500, 1, 12_000)}

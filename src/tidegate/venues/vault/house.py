@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A vault behind the semantics of a gateway: its idle money and each adapter is a venue.
 
-An approved transfer becomes one order of the vault, with a least outcome for each move, signed by k
-of n, resting on the root of the journal as it stands then. It is accepted once it is on its way, and
-in the logs of the two venues once it stands deep enough to stay. What the chain refuses is refused
-with the contract's own reason. Nothing is traded here: positions are opened by strategists' allowed
-calls, and closed by the keeper.
+An approved transfer becomes one order of the vault, with a least outcome for each move, signed by
+k of n, resting on the root of the journal as it stands then. It is accepted once it is on its way,
+and in the logs of the two venues once it stands deep enough to stay. What the chain refuses is
+refused with the contract's own reason. Nothing is traded here: positions are opened by strategists'
+allowed calls, and closed by the keeper.
 """
 
 from __future__ import annotations
