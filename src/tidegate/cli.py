@@ -25,6 +25,7 @@ from tidegate.engine.plan import arguments
 from tidegate.history import forecast_arguments
 from tidegate.history.intake.data_arguments import data_commands
 from tidegate.live import run_arguments
+from tidegate.live.vault import vault_arguments
 from tidegate.model.errors import InputError
 from tidegate.simulation.fit_command import EXAMPLE, fit
 from tidegate.venues import paper_arguments
@@ -86,13 +87,18 @@ def verify(
             "--anchor", "--checkpoint", help="Of one journal: FILE or git:FOLDER; repeatable."
         ),
     ] = None,
+    chain: Annotated[
+        list[Path] | None,
+        typer.Option(help="Of one journal: a file of roots that a contract holds; repeatable."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check a record: every journal's frames, approvals, ledger and claims; exit 1 if any fails."""
-    if anchor or public_key:
+    if anchor or public_key or chain:
         from tidegate.audit.commands import check_journal
 
-        if not check_journal(folder, None, public_key, anchor or [], as_json=json):
+        known = (folder, None, public_key, anchor or [])
+        if not check_journal(*known, as_json=json, chains=chain or ()):
             raise typer.Exit(1)
         return
     from tidegate.backtest.commands import verify_folder
@@ -314,6 +320,7 @@ app.add_typer(data_commands(data_folder), name="data")
 app.add_typer(crisis_commands(data_folder), name="crisis")
 
 
+app.add_typer(vault_arguments.commands, name="vault")
 world_app = typer.Typer(no_args_is_help=True, help="Policies on generated markets, in pairs.")
 app.add_typer(world_app, name="world")
 WorldName = Annotated[str, typer.Option("--world", help="The market's maker: first or second.")]

@@ -69,6 +69,7 @@ NETWORK_DOORS = frozenset(
         "venues/streams/connection",
         "live/market_streams",
         "venues/vault/node",
+        "live/vault/ground",
         "venues/deribit_server/server",
         "venues/both_command",
         "venues/chain/client",

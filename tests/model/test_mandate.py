@@ -274,7 +274,8 @@ def test_mandate_without_a_venue_or_a_venue_without_instruments_is_refused() -> 
     head = TEXT[: TEXT.index("[venue.binance]")]
     with pytest.raises(InputError, match="venue: expected at least one venue"):
         read_mandate(head + "[venue]\n", "m.toml")
-    bare = '[venue.bare]\nrule = "spot"\ncollateral = "USDC"\n[venue.bare.instruments]\n'
+    bare = '[venue.bare]\nrule = "hyperliquid_cross"\ncollateral = "USDC"\n'
+    bare += "[venue.bare.instruments]\n"
     with pytest.raises(InputError, match=r"venue\.bare\.instruments: expected at least one"):
         read_mandate(head + bare, "m.toml")
 

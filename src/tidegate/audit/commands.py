@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tidegate.audit.anchor import add_checkpoint, follow, mend, read_anchor
+from tidegate.audit.chain_roots import chain_checks, read_roots
 from tidegate.audit.checkpoint import make_key, public_key, read_key
 from tidegate.audit.verifier import verify
 from tidegate.model.errors import InputError
@@ -66,9 +67,16 @@ def keep_up(
 
 
 def check_journal(
-    journal: Path, head: str | None, key: str | None, anchors: Sequence[str], *, as_json: bool
+    journal: Path,
+    head: str | None,
+    key: str | None,
+    anchors: Sequence[str],
+    *,
+    as_json: bool,
+    chains: Sequence[Path] = (),
 ) -> bool:
-    """Print every check of one journal, also against published checkpoints."""
+    """Print every check of one journal, also against published checkpoints, and against the roots
+    that a contract on a chain holds."""
     if anchors and key is None:
         raise InputError("tidegate verify", "--public-key", "expected one, to check signatures")
     known = str(public_key(key)) if key is not None else ""
@@ -79,6 +87,8 @@ def check_journal(
         raise InputError(
             str(journal), "journal", f"expected a readable file ({error.strerror})"
         ) from None
+    for chain in chains:
+        checks += chain_checks(journal, read_roots(chain))
     if as_json:
         rows = [{"file": journal.name, **check._asdict()} for check in checks]
         print(json.dumps([{"check" if k == "name" else k: v for k, v in r.items()} for r in rows]))
@@ -86,7 +96,7 @@ def check_journal(
         for name, passed, detail in checks:
             print(ascii(f"{'ok  ' if passed else 'FAIL'} {journal}: {name}: {detail}")[1:-1])
         print(f"limits are {MARGINS}")
-        if not anchors:
+        if not anchors and not chains:
             print(UNPROVED)
     return all(check.passed for check in checks)
 

@@ -88,7 +88,7 @@ def run_demo(words: Words, out: Path, jobs: int, *, as_json: bool) -> Demo:
     """Run the demo, write its folder whole or not at all, and print what was lost and kept; raises
     `InputError` for words that cannot be read and a folder that is not an earlier demo's."""
     specs, seed = read_policies(words.policies), read_seed(words.seed)
-    with _replacing(out) as folder:
+    with replacing(out, _is_demo(out.resolve())) as folder:
         contest = demo_contest(words.crisis, seed, specs)
         told = Console(stderr=True)
         told.print(_opening(contest), highlight=False, soft_wrap=True)
@@ -105,10 +105,10 @@ def run_demo(words: Words, out: Path, jobs: int, *, as_json: bool) -> Demo:
 
 
 @contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
+def replacing(out: Path, is_earlier: bool) -> Iterator[Path]:
     """A folder that takes its place once it is whole: a new one, or that of an earlier demo."""
     out = out.resolve()
-    if not _is_demo(out):
+    if not is_earlier:
         with ResultsFolder(out) as folder:
             yield folder
         return

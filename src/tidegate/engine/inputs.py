@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tidegate.allocation.question import Answer
 from tidegate.engine.outlook import Outlook
@@ -58,7 +59,7 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     of those that are estimated, and `peak_micro`, the highest equity seen so far. `snapshot` is the
     content id of the whole. `returned` are shipments that may be the deposit at their source, and
     `void` all that count as nothing. `since_ms` is the step before, where steps are not on a grid
-    of their own."""
+    of their own. `yields_annual` is what a feed expects of dollars at venues, if it says."""
 
     ts_ms: int
     snapshot: str
@@ -79,6 +80,7 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     returned: tuple[str, ...] = ()
     void: tuple[str, ...] = ()
     since_ms: int | None = None
+    yields_annual: dict[str, float] | UnsetType = UNSET
 
     @property
     def standing(self) -> Standing:
@@ -129,7 +131,12 @@ def observed(
         standing.called,
         tuple(sorted(standing.returned)),
         tuple(sorted(situation.void)),
+        yields_annual=_told(snapshot.yields_annual),
     )
+
+
+def _told(yields: Mapping[str, float] | UnsetType) -> dict[str, float] | UnsetType:
+    return yields if isinstance(yields, UnsetType) else dict(yields)
 
 
 def quotes_of(seen: Observed, columns: Columns) -> dict[InstrumentId, Quote]:
@@ -144,9 +151,8 @@ def quotes_of(seen: Observed, columns: Columns) -> dict[InstrumentId, Quote]:
 
 def snapshot_of(seen: Observed, quotes: Mapping[InstrumentId, Quote]) -> MarketSnapshot:
     """The market that was seen."""
-    return MarketSnapshot(
-        seen.ts_ms, quotes, seen.frozen_venues, seen.out_venues, seen.stable_micro
-    )
+    told = (seen.frozen_venues, seen.out_venues, seen.stable_micro, seen.yields_annual)
+    return MarketSnapshot(seen.ts_ms, quotes, *told)
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ What is asked is made of the decision's journalled inputs alone:
     edges        of each coin's best pair, c/2 a leg with error s / sqrt(2 (1 - rho)), so that the
                  pair's own error is s; c is what the next `payback_days` earn on the mean
     scenarios    the outlook's: lowest and highest prices before money lands, and after
+    yields       what the feed expects of dollars at each venue, if it says; else nought
 """
 
 from __future__ import annotations
@@ -38,11 +39,13 @@ from tidegate.engine.inquiry import DELTA_TOLERANCE, GROWTH_MARGIN
 from tidegate.engine.margin_book.account_book import AccountBook
 from tidegate.engine.margin_book.exact_account import ExactAccount, WalletAccount
 from tidegate.engine.outlook import Outlook
+from tidegate.engine.plan.after import STEP, Transfer
 from tidegate.engine.plan.asking import NoEquity
 from tidegate.engine.plan.book import CarryTerms, DealingCosts, PlanAccount, PlanBook, Way
 from tidegate.engine.plan.deciding import Decision, Outcome, decide
 from tidegate.engine.plan.history_paths import Scenarios
 from tidegate.margin.holdings import Holding, Holdings
+from tidegate.margin.linear import SpotWallet
 from tidegate.margin.market_values import Key, MarketValues, Seen, index_of, mark_of
 from tidegate.margin.registry import card
 from tidegate.margin.statement import AccountRule
@@ -52,6 +55,7 @@ from tidegate.model.instruments import Instrument, InstrumentId, Spot
 from tidegate.model.plan_terms import PlanTerms, plan_terms
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import MICRO, unit_quanta
+from tidegate.risk.claims import owed_quanta
 from tidegate.risk.factor_paths import Names, neutral
 from tidegate.risk.plan import Situation, Terms, route_room_usd
 
@@ -162,7 +166,7 @@ def book_of(grounds: Grounds) -> PlanBook:
         ways=tuple(_way(each, situation, terms) for each in terms.passages.values()),
         edges=_edges(grounds),
         costs=_costs(grounds),
-        yields={},
+        yields=situation.snapshot.yields_annual or {},
         correlation=None,
         unknown=(),
     )
@@ -203,7 +207,8 @@ def _account(grounds: Grounds, account: Account) -> AccountBook:
 def _rule(terms: Terms, venue: str, own: Mapping[InstrumentId, Instrument]) -> AccountRule:
     name, rule = terms.mandate.venue[venue].rule, terms.rules[venue]
     coins = {each.base: each for each in own.values() if isinstance(each, Spot)}
-    return WalletAccount(name, rule, coins) if coins else ExactAccount(name, rule, own)
+    wallet = isinstance(rule, SpotWallet)
+    return WalletAccount(name, rule, coins) if wallet else ExactAccount(name, rule, own)
 
 
 def _holding(instrument: Instrument, lots: int, cost: int) -> Holding:
@@ -321,5 +326,18 @@ def _targets(question: Question, grounds: Grounds, decision: Decision) -> FloatA
 
 
 def _transfers(question: Question, grounds: Grounds, decision: Decision) -> FloatArray:
-    sent = {(t.way.source, t.way.destination): t.sent for t in decision.changed.transfers}
+    sent = {
+        (t.way.source, t.way.destination): t.sent - _over_claim(grounds, t)
+        for t in decision.changed.transfers
+    }
     return np.array([sent.get(ends, 0.0) for ends in grounds.terms.passages]) / question.equity_usd
+
+
+def _over_claim(grounds: Grounds, made: Transfer) -> float:
+    """What of a transfer is above the room of a claim, where that is no more than is lost on the
+    way: the plan counts what arrives, and the gate what is sent."""
+    terms, situation = grounds.terms, grounds.situation
+    venue = made.way.destination
+    cap = terms.mandate.venue[venue].claim_cap * situation.equity_usd
+    over = made.sent - (cap - owed_quanta(terms, situation, venue) / MICRO)
+    return over + STEP if 0.0 < over <= made.sent - made.received else 0.0

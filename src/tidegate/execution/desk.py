@@ -91,7 +91,9 @@ class Desk:
         terms: tuple[Limits, Mapping[InstrumentId, Instrument]],
         senses: Senses | None = None,
         past: Past | None = None,
+        wallets: tuple[str, ...] = (),
     ) -> None:
+        """`wallets` are venues that trade nothing."""
         self._limits, self._instruments = terms
         senses = senses or Senses()
         self._marks_at, self._halted, self._weigh, self._equity_usd, self._overdue, doubted = senses
@@ -101,7 +103,8 @@ class Desk:
         self._gateway, self._record = gateway, record
         self._brake = begun(past.day if past else None)
         self._day = self._brake.day
-        venues = tuple(dict.fromkeys(i.venue for i in self._instruments.values()))
+        trading = (i.venue for i in self._instruments.values())
+        venues = tuple(dict.fromkeys((*trading, *wallets)))
         self._keeper = Bookkeeper(gateway, record, venues, past)
         known = past.capital_micro if past else None
         self._capital_micro = self._keeper.capital_micro if known is None else known

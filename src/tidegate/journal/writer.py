@@ -185,6 +185,11 @@ class Journal:
         """Return the hash of the last frame in hexadecimal."""
         return self._previous.hex()
 
+    @property
+    def root(self) -> bytes:
+        """The Merkle root of the frames so far, as a checkpoint of them has it."""
+        return self._tree.root()
+
     def append(self, kind: str, payload: object) -> int:
         """Write one frame and return its sequence; on disk on return when durable.
 

@@ -120,7 +120,8 @@ class Machine:
             past = None
         self._parts, self.began_ms = parts, now_ms
         limits = mandate.limits, terms.instruments
-        self.desk = Desk(parts.gateway, self.record, limits, self._senses(), past)
+        told = self._senses(), past, tuple(mandate.venue)
+        self.desk = Desk(parts.gateway, self.record, limits, *told)
         grid_ms = mandate.mandate.decision_interval_s * SECOND_MS
         # A grid time strikes at once, so that a start decides and need not wait for the next.
         grid_time_ms = now_ms // grid_ms * grid_ms
@@ -138,6 +139,13 @@ class Machine:
         if decides:
             self.cycle.step(now_ms, self._stepped_ms)
             self._stepped_ms = now_ms
+
+    @property
+    def root(self) -> bytes:
+        """The Merkle root of all that is journalled."""
+        journal = self.record.journal
+        assert isinstance(journal, Journal)
+        return journal.root
 
     @property
     def ticked_ms(self) -> int:

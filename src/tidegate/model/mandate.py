@@ -395,7 +395,8 @@ def _check_venues(mandate: Mandate, where: str) -> None:
         if venue.rule not in PLAYED_RULES:
             expected = f"expected one of {', '.join(PLAYED_RULES)}, got {venue.rule!r}"
             raise InputError(where, f"venue.{name}.rule", expected)
-        if not venue.instruments:
+        # A wallet may hold dollars alone.
+        if not venue.instruments and venue.rule != "spot":
             raise InputError(where, f"venue.{name}.instruments", "expected at least one instrument")
         for symbol, terms in venue.instruments.items():
             if (terms.kind == "spot") != (venue.rule == "spot"):

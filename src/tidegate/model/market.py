@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tidegate.model.instruments import InstrumentId
 
@@ -39,13 +40,16 @@ def carried(
 
 class MarketSnapshot(msgspec.Struct, frozen=True):
     """All quotes at `ts_ms`, the venues that now neither send nor credit money, those where
-    nothing trades, and what dollar coins are worth (micro-dollars; absent: as the mandate says)."""
+    nothing trades, and what dollar coins are worth (micro-dollars; absent: as the mandate says).
+    `yields_annual` is what a dollar that lies at a venue is expected to earn, shrunk for its error,
+    where a feed says; one that does not leaves it out of the content."""
 
     ts_ms: int
     quotes: Mapping[InstrumentId, Quote]
     frozen_venues: tuple[str, ...] = ()
     out_venues: tuple[str, ...] = ()
     stable_micro: Mapping[str, int] = {}
+    yields_annual: Mapping[str, float] | UnsetType = UNSET
 
     @property
     def id(self) -> str:
