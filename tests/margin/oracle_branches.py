@@ -10,6 +10,7 @@ from tests.margin import oracle_derive_portfolio as portfolio
 from tests.margin import oracle_derive_standard as standard
 from tests.margin.oracle_deribit import (
     EXTENDED_MOVES,
+    DeribitParts,
     Exposure,
     books_of,
     coins_of,
@@ -216,7 +217,7 @@ def deribit_branches(book: DeribitBook) -> set[str]:
     found |= {label for each in books_of(xs).values() for label in book_branches(book, each)}
     if p.settlement is None and any(x.equity_side_impact == "both" for x in p.currencies.values()):
         found.add("coins as positions")
-    return found | (set(offset_branches(book)) if p.settlement is None else set())
+    return found | (set(offset_branches(book, parts)) if p.settlement is None else set())
 
 
 def deribit_deciding(binding: str) -> Iterator[str]:
@@ -259,8 +260,7 @@ def book_branches(book: DeribitBook, xs: list[Exposure]) -> Iterator[str]:
         yield "expiries do not offset"
 
 
-def offset_branches(book: DeribitBook) -> Iterator[str]:
-    parts = deribit_parts(*book)
+def offset_branches(book: DeribitBook, parts: DeribitParts) -> Iterator[str]:
     for (_, settle), vector in parts.vectors.items():
         currency = book.parameters.currencies[settle]
         for profit in (x for x in vector if x > 0.0):

@@ -42,24 +42,24 @@ def revalued(
     values = dict(market.values)
     for key, seen in market.values.items():
         if key[0] in ("index", "forward"):
-            values[key] = replace(seen, value=seen.value * ratio(key[1]))
+            values[key] = seen.moved(seen.value * ratio(key[1]))
     options = list[Option]()
     for each in instruments:
         key = mark_of(each.id)
         if isinstance(each, Option):
             options += [each] if key in values or vol_of(each.id) in values else []
         elif key in values:
-            values[key] = replace(values[key], value=values[key].value * ratio(each.base))
+            values[key] = values[key].moved(values[key].value * ratio(each.base))
     # The rule judges how sure the figures are.
     before = option_columns(options, market.doubted())
     for option, vol in zip(options, np.asarray(vols(before)).tolist(), strict=True):
-        values[vol_of(option.id)] = replace(values[vol_of(option.id)], value=vol)
+        values[vol_of(option.id)] = values[vol_of(option.id)].moved(vol)
     after = option_columns(options, replace(market, values=values).doubted())
     changes = _model(options, after) - _model(options, before)
     for option, change in zip(options, changes.tolist(), strict=True):
         if mark_of(option.id) in values:
             mark = values[mark_of(option.id)]
-            values[mark_of(option.id)] = replace(mark, value=max(0.0, mark.value + change))
+            values[mark_of(option.id)] = mark.moved(max(0.0, mark.value + change))
     return replace(market, values=values)
 
 

@@ -71,6 +71,10 @@ class Seen:
     as_of_ms: int
     confidence: float = 1.0
 
+    def moved(self, value: float) -> Seen:
+        """Another figure of the same time and confidence; `replace` takes three times as long."""
+        return Seen(value, self.as_of_ms, self.confidence)
+
 
 @dataclass(frozen=True, slots=True)
 class MarketValues:

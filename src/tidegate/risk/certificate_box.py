@@ -219,7 +219,7 @@ def market_at(market: MarketValues, holdings: Holdings, point: Point) -> MarketV
 
     def move(key: Key, by: float) -> None:
         if key in values:
-            values[key] = replace(values[key], value=values[key].value * by)
+            values[key] = values[key].moved(values[key].value * by)
 
     for key in market.values:
         if len(key) > 1 and key[1] in point:
@@ -236,7 +236,7 @@ def market_at(market: MarketValues, holdings: Holdings, point: Point) -> MarketV
     changes = model_marks(options, moved) - model_marks(options, market)
     for each, change in zip(options, changes.tolist(), strict=True):
         mark = values[mark_of(each.id)]
-        values[mark_of(each.id)] = replace(mark, value=max(0.0, mark.value + change))
+        values[mark_of(each.id)] = mark.moved(max(0.0, mark.value + change))
     return moved
 
 

@@ -147,7 +147,7 @@ class DeribitStandardHealth:
                 (vol_of(each.id), vol),
             ):
                 seen = self.of.market.seen(key)
-                values[key] = replace(seen, value=seen.value * by)
+                values[key] = seen.moved(seen.value * by)
         return replace(self.of.market, values=values)
 
     def _size(self, each: Instrument) -> float:

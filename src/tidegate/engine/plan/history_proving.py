@@ -145,5 +145,5 @@ def _markets(
     market: MarketValues, values: Mapping[Key, FloatArray], count: int
 ) -> Iterator[MarketValues]:
     for m in range(count):
-        there = {k: replace(market.values[k], value=float(v[m])) for k, v in values.items()}
+        there = {k: market.values[k].moved(float(v[m])) for k, v in values.items()}
         yield replace(market, values={**market.values, **there})

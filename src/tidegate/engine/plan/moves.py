@@ -103,7 +103,7 @@ def moved(account: PlanAccount, move: Move, vol: VolStress) -> MarketValues:
 
 def _multiply(values: dict[Key, Seen], key: Key, ratio: float) -> None:
     if key in values:
-        values[key] = replace(values[key], value=values[key].value * ratio)
+        values[key] = values[key].moved(values[key].value * ratio)
 
 
 def _vols(columns: OptionColumns, move: Move, stress: VolStress) -> FloatArray:

@@ -92,13 +92,13 @@ def _depegged(
     for asset, ratio in dollars.items():
         key = dollar_of(asset)
         if key in values:
-            values[key] = replace(values[key], value=values[key].value * ratio)
+            values[key] = values[key].moved(values[key].value * ratio)
     for each in holdings.positions:
         name, settle = each.instrument.id, each.instrument.settle
         said = quotes.get(name, settle if each.size < 0.0 else USD)
         key = mark_of(name)
         if key in values and not each.instrument.inverse:
-            values[key] = replace(values[key], value=values[key].value / dollars.get(said, 1.0))
+            values[key] = values[key].moved(values[key].value / dollars.get(said, 1.0))
     return replace(market, values=values)
 
 

@@ -184,7 +184,8 @@ def _group_term(table: ScenarioTable, book: FloatArray, p: int, g: int) -> Term:
     losing = [base - factor * worth for factor in (both if convex else (line,))]
     if table.skews[p] and group.smiles:
         losing += [factor * worth - base for factor in ((line,) if convex else both)]
-    slopes = scale * np.unique(np.stack(losing), axis=0)
+    # Of a few rows this is several times as fast as numpy's unique, and the same.
+    slopes = scale * np.array(sorted({tuple(row.tolist()) for row in losing}))
     return Term(p, slopes, np.zeros(len(slopes)))
 
 
