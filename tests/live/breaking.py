@@ -15,8 +15,8 @@ BUSY = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: clos
 FAULTS = ("refused", "cut before", "cut after", "busy", "half-open")
 STREAM_FAULTS = ("stream cut", "stream silent")
 CHUNK_BYTES, HALF_OPEN_S = 65_536, 7.0
-# A stream is heard tens of times a second where a request is made once.
-STREAM_SHARE = 0.05
+# A stream is heard more often than a request is made.
+STREAM_SHARE = 0.3
 
 
 class Breaking:

@@ -18,7 +18,6 @@ import pytest
 
 pytest.importorskip("ccxt", reason="the extra `live` is not installed")
 pytest.importorskip("aiohttp", reason="the extra `live` is not installed")
-pytest.register_assert_rewrite("tests.live.desk")
 
 from tests.live.breaking import FAULTS, STREAM_FAULTS, Breaking
 from tests.live.desk import SECRETS, Desk, agrees, desk
