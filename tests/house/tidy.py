@@ -70,6 +70,7 @@ NETWORK_DOORS = frozenset(
         "live/market_streams",
         "venues/vault/node",
         "live/vault/ground",
+        "live/vault/local_chain",
         "venues/deribit_server/server",
         "venues/both_command",
         "venues/chain/client",

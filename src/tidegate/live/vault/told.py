@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tidegate.live.vault.operator import ASSET, Sending
 from tidegate.live.vault.setting import USDC
-from tidegate.live.vault.story import Act
+from tidegate.live.vault.story import Act, Refusal
 from tidegate.model.times import SECOND_MS, format_time
 from tidegate.venues.vault.state import BPS, MICRO, VaultState, VenueState
 
@@ -51,6 +51,11 @@ def document(act: Act) -> dict[str, Any]:
 def sending_of(sent: Sending) -> dict[str, Any]:
     """A transfer of the engine as plain values."""
     return asdict(sent)
+
+
+def refusal_of(refusal: Refusal) -> dict[str, Any]:
+    """An illegal order and the transaction that the vault reverted, as plain values."""
+    return {"what": refusal.what, "sender": refusal.sender, **asdict(refusal.sent)}
 
 
 def _table(state: VaultState) -> Table:

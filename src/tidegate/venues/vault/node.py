@@ -96,7 +96,7 @@ class ChainNode:
 
     async def close(self) -> None:
         """End the connection."""
-        with suppress(AttributeError):
+        with suppress(AttributeError, NotImplementedError):  # A chain in this process has none.
             await self._web3.provider.disconnect()
 
     async def pause(self) -> None:
@@ -218,16 +218,21 @@ class ChainNode:
         except (NodeError, Reverted):
             return 0
 
-    async def _receipt(self, entry: Entry) -> Receipt | None:
+    async def receipt(self, hash: str) -> Receipt | None:
+        """Where a transaction was included; None where it is not."""
         from web3.exceptions import TransactionNotFound
 
+        with suppress(TransactionNotFound):
+            found = await self._ask("receipt", self._web3.eth.get_transaction_receipt(hash))
+            if found is not None and found["blockNumber"] is not None:
+                place = int(found["blockNumber"]), _hex(found["blockHash"])
+                return Receipt(hash, *place, bool(found["status"]))
+        return None
+
+    async def _receipt(self, entry: Entry) -> Receipt | None:
         for attempt in reversed(entry.attempts):
-            with suppress(TransactionNotFound):
-                asked = self._web3.eth.get_transaction_receipt(attempt.hash)
-                found = await self._ask("receipt", asked)
-                if found is not None and found["blockNumber"] is not None:
-                    place = int(found["blockNumber"]), _hex(found["blockHash"])
-                    return Receipt(attempt.hash, *place, bool(found["status"]))
+            if (found := await self.receipt(attempt.hash)) is not None:
+                return found
         return None
 
     async def _pooled(self, entry: Entry) -> frozenset[str]:
