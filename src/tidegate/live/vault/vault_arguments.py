@@ -48,6 +48,28 @@ def demo(
         raise typer.Exit(1)
 
 
+@commands.command(
+    epilog="Example: tidegate vault show --rpc http://127.0.0.1:8545 --vault 0x5FbD...0aa3"
+)
+def show(
+    rpc: Annotated[str, typer.Option(help="The node: https, or http on loopback.")],
+    vault: Annotated[str, typer.Option(help="The vault's address.")],
+    depth: Annotated[int, typer.Option(min=0, help="Blocks behind the head to read at.")] = 0,
+    first_block: Annotated[
+        int | None, typer.Option(min=0, help="Of its first log; by default it is looked for.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show a vault as its holders want to see it: share price, where the money is, limits and
+    headroom, who waits to leave, the anchored head. Nothing is sent. Exit 1 where the vault's
+    logs and its contracts differ.
+    """
+    from tidegate.live.vault.show_command import Asked, run_show
+
+    if not run_show(Asked(rpc, vault, depth, first_block), as_json=json):
+        raise typer.Exit(1)
+
+
 def _cache() -> Path:
     """`$XDG_CACHE_HOME/tidegate/npm`, by default below `~/.cache`."""
     kept = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

@@ -113,6 +113,11 @@ class ChainNode:
         fee = int(found.get("baseFeePerGas", 0))
         return Block(int(found["number"]), _hex(found["hash"]), int(found["timestamp"]), fee)
 
+    async def has_code(self, address: str, at: int) -> bool:
+        """Whether a contract stands at an address at a block."""
+        code = self._web3.eth.get_code(address, block_identifier=at)
+        return bool(await self._ask("code", code))
+
     async def view(self, contract: str, address: str, name: str, *args: Any, at: int) -> Any:
         """What a function of a shipped contract says at a block; raises `Reverted`."""
         called = self._contract(contract, address).functions[name](*args).call(block_identifier=at)
