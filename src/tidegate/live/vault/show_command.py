@@ -54,7 +54,7 @@ class Shown:
     def share_price(self) -> float:
         """What one share is worth in the asset, at liquidation values, gains unlocked so far."""
         one = 10 ** (self.state.decimals + VIRTUAL_DECIMALS)
-        return self.state.price_quanta(one) / 10**self.state.decimals
+        return float(self.state.price_quanta(one) / 10**self.state.decimals)
 
 
 def run_show(asked: Asked, *, as_json: bool) -> bool:
