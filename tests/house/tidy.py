@@ -71,6 +71,7 @@ NETWORK_DOORS = frozenset(
         "venues/vault/node",
         "live/vault/ground",
         "live/vault/local_chain",
+        "live/vault/show_command",
         "venues/deribit_server/server",
         "venues/both_command",
         "venues/chain/client",
