@@ -15,8 +15,8 @@ from rich.console import Console
 
 from tidegate.audit.chain_roots import chain_checks, read_roots
 from tidegate.audit.verifier import Check, verify
-from tidegate.backtest.demo import replacing
 from tidegate.backtest.narrow import console_of
+from tidegate.backtest.results_folder import replacing
 from tidegate.live.vault.told import WIDTH, document, sending_of, show
 from tidegate.model.errors import InputError
 
