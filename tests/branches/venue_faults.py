@@ -432,3 +432,9 @@ def page_that_refuses_is_of_another_server(place: Place) -> None:
     for page in (b"<html>no</html>", b'{"message": "no"}', b"\xff"):
         with answering(http_reply("403 Forbidden", page)) as gateway:
             assert gateway.place(pairs(1)[0]) == NotTaken(f"status 403: {page!r}")
+
+
+@provokes("venues/paper_server.py", "tell: suppress(OSError)")
+def server_has_no_terminal(place: Place) -> None:
+    place.patch.setattr(sys, "stderr", Closed())
+    paper_server.tell("tidegate session", "alpha: answers again")

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,17 +62,22 @@ class Access:
 class PaperServer:
     """Serves a house until it is closed; `clock` gives the venues' time, or None is said.
 
-    Use it as a context; `port` is the one that the system chose.
+    Use it as a context; `port` is the one that the system chose, `command` whose lines it writes.
     """
 
     def __init__(
-        self, house: House, access: Access, clock: Callable[[], int] | None, port: int = 0
+        self,
+        house: House,
+        access: Access,
+        clock: Callable[[], int] | None,
+        port: int = 0,
+        command: str = "tidegate paper",
     ) -> None:
         self._house, self._access, self._clock = house, access, clock
         self._one_at_a_time = threading.Lock()
         self._taken_ms: deque[int] = deque()
         try:
-            self._http = _LoopbackServer((LOOPBACK, port), _handler(self.answer))
+            self._http = _LoopbackServer((LOOPBACK, port), _handler(self.answer), command)
         except OSError as error:
             expected = f"expected a port that is free ({error.strerror})"
             raise InputError("server", f"port {port}", expected) from None
@@ -209,8 +215,10 @@ class _LoopbackServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._free = threading.Semaphore(CONNECTIONS_MAX)
+    def __init__(
+        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], command: str
+    ) -> None:
+        self._free, self._command = threading.Semaphore(CONNECTIONS_MAX), command
         super().__init__(address, handler)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
@@ -223,10 +231,21 @@ class _LoopbackServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that breaks is its caller's matter; a fault of ours is named."""
+        """A connection that breaks is its caller's matter; a fault of ours is named, with its words
+        where they are ours too: those of a library may quote a key."""
         error = sys.exception()
-        if not isinstance(error, OSError):
-            print(f"tidegate paper: {type(error).__name__} in a request", file=sys.stderr)
+        if isinstance(error, OSError):
+            return
+        own = type(error).__module__.partition(".")[0] == __name__.partition(".")[0]
+        words = f": {error}" if own else ""
+        tell(self._command, f"{type(error).__name__} in a request{words}")
+
+
+def tell(command: str, words: str) -> None:
+    """One line on standard error, whatever a venue's words hold, if anybody is there to read."""
+    line = "".join(letter if letter.isprintable() else " " for letter in words)
+    with suppress(OSError):
+        print(f"{command}: {line}", file=sys.stderr, flush=True)
 
 
 def _handler(answer: Callable[[str, bytes], bytes]) -> type[BaseHTTPRequestHandler]:

@@ -33,7 +33,7 @@ from tidegate.venues.exchanges.settings import (
     standing_since,
     venue_of,
 )
-from tidegate.venues.paper_server import Access, PaperServer
+from tidegate.venues.paper_server import Access, PaperServer, tell
 from tidegate.venues.toml_file import beside
 
 Opens = Callable[[Client, Venue], Session]
@@ -46,9 +46,16 @@ SESSIONS: Mapping[str, Opens] = {
 }
 
 
+COMMAND = "tidegate session"
+
+
 def wall_ms() -> int:
     """The machine's time."""
     return time.time_ns() // 1_000_000
+
+
+def _say(words: str) -> None:
+    tell(COMMAND, words)
 
 
 def open_house(
@@ -68,7 +75,7 @@ def open_house(
     contracts = {c.id: c for s in sessions.values() for c in s.venue.contracts.values()}
     log = SessionLog(beside(path, said.session.log), contracts, identity(said, keys))
     try:
-        house = ExchangeHouse(sessions, gate, Officer(said.policy, since_ms), log, wall_ms)
+        house = ExchangeHouse(sessions, gate, Officer(said.policy, since_ms), log, wall_ms, _say)
         house.open()
     except BaseException:
         log.withdraw()
@@ -93,7 +100,7 @@ def serve_session(path: Path, as_json: bool) -> None:
 
     access = Access(trading, watching, lease=house.lease(time.monotonic))
     try:
-        server = PaperServer(house, access, wall_ms, said.session.port)
+        server = PaperServer(house, access, wall_ms, said.session.port, COMMAND)
         keep_standing(addresses, since_ms)
     except BaseException:
         house.withdraw()
