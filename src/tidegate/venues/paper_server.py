@@ -36,6 +36,7 @@ from tidegate.venues.remote import with_deadline
 LOOPBACK = "127.0.0.1"
 CONNECTIONS_MAX = 32
 REQUEST_TIMEOUT_S = 5.0
+Hears = Callable[[int, float], wire.Heard]
 _decoder = msgspec.json.Decoder(wire.Request)
 
 
@@ -62,7 +63,8 @@ class Access:
 class PaperServer:
     """Serves a house until it is closed; `clock` gives the venues' time, or None is said.
 
-    Use it as a context; `port` is the one that the system chose, `command` whose lines it writes.
+    Use it as a context; `port` is the one that the system chose, `command` whose lines it writes,
+    and `hears` waits until venues have said something of our accounts.
     """
 
     def __init__(
@@ -72,8 +74,9 @@ class PaperServer:
         clock: Callable[[], int] | None,
         port: int = 0,
         command: str = "tidegate paper",
+        hears: Hears | None = None,
     ) -> None:
-        self._house, self._access, self._clock = house, access, clock
+        self._house, self._access, self._clock, self._hears = house, access, clock, hears
         self._one_at_a_time = threading.Lock()
         self._taken_ms: deque[int] = deque()
         try:
@@ -111,6 +114,9 @@ class PaperServer:
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         if isinstance(request, wire.TRADING) and not trades:
             raise Refused(HTTPStatus.FORBIDDEN, "this token may look and cancel")
+        if isinstance(request, wire.AskHeard):
+            # Whoever waits holds nobody up.
+            return msgspec.json.encode(self._heard(request))
         with self._one_at_a_time:
             if isinstance(request, wire.LEASED):
                 self._use_lease(request.lease)
@@ -193,6 +199,11 @@ class PaperServer:
         house = self._house
         out, stable = house.out_venues(), house.stable_micro()
         return wire.News(house.now_ms, house.frozen_venues(), out, stable)
+
+    def _heard(self, request: wire.AskHeard) -> wire.Reply:
+        if self._hears is None:
+            return NotTaken("no account's stream is heard here")
+        return self._hears(request.known, request.longest_s)
 
     def _advance(self, until_ms: int) -> wire.Reply:
         if self._clock is not None:

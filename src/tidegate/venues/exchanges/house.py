@@ -38,6 +38,7 @@ from tidegate.venues.exchanges.policy import Address, Officer, Refusal
 from tidegate.venues.exchanges.session import Held, News, Session, account_of
 from tidegate.venues.exchanges.session_log import Sent, SessionLog
 from tidegate.venues.lease import Lease
+from tidegate.venues.streams.talk import Talk
 
 PUSHED_MAX = 10_000
 ENTRIES_MAX = 1_000
@@ -95,6 +96,11 @@ class ExchangeHouse:
     def lease(self, clock_s: Callable[[], float]) -> Lease:
         """Who may trade here, as the log remembers it."""
         return Lease(self._log.leased, self._log.lease, clock_s)
+
+    def talks(self) -> dict[str, Talk]:
+        """How the streams of our accounts are talked to, where they are listened to."""
+        told = {name: session.talk() for name, session in self._sessions.items()}
+        return {name: talk for name, talk in told.items() if talk is not None}
 
     @property
     def now_ms(self) -> int:
