@@ -27,6 +27,7 @@ from tidegate.model.errors import InputError
 from tidegate.model.replies import NotTaken, Unclear
 from tidegate.risk.gate import ApprovalError
 from tidegate.venues import both_command, kill_command, paper_arguments, paper_server, wire
+from tidegate.venues.lease import Lease
 from tidegate.venues.paper import PaperVenues
 from tidegate.venues.paper_market import paper_house, read_paper_file
 from tidegate.venues.paper_server import Access, PaperServer
@@ -382,3 +383,58 @@ def port_of_a_server_is_taken(place: Place) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match="a port that is free"):
             PaperServer(house(), Access(TRADE, WATCH), None, port)
+
+
+@provokes("venues/both_command.py", "serve: raise InputError")
+def second_venue_has_no_port_left(place: Place) -> None:
+    last = both_command.LAST_PORT
+    asked = paper_arguments.Asked(last, 1, 1, 1.0, "calm", place.folder, 1, False, as_json=True)
+    with pytest.raises(InputError, match="--port: expected 65534 at most: Deribit's port"):
+        both_command.serve(asked)
+    assert not list(place.folder.iterdir())
+
+
+@contextmanager
+def leased() -> Iterator[tuple[RemoteGateway, RemoteGateway]]:
+    """Two engines before one session, which serves the one that holds its lease."""
+    lease = Lease(None, lambda _: None, lambda: 0.0)
+    with PaperServer(house(), Access(TRADE, WATCH, lease=lease), clock=None) as server:
+        first, second = (RemoteGateway(server.port, TRADE, VENUES, 2.0) for _ in range(2))
+        yield first, second
+
+
+@provokes("venues/lease.py", "hold: raise NotHeld", "use: raise NotHeld", "use: raise NotHeld 2")
+@provokes("venues/paper_server.py", "_hold: except NotHeld", "_use_lease: except NotHeld")
+@provokes("venues/remote.py", "_ask: raise InputError")
+def engine_lacks_the_lease_or_loses_it(place: Place) -> None:
+    order, other = pairs(1)
+    with leased() as (first, second):
+        early = first.place(order)
+        assert early == NotTaken("status 423: expected an engine that has taken it")
+        first.hold("one")
+        with pytest.raises(InputError, match="lease: expected to hold it; the engine of journal"):
+            second.hold("two")
+        second.hold("two", takes=True)
+        with pytest.raises(InputError, match=r"lease: expected to hold it; .* two has it since"):
+            first.place(other)
+
+
+@provokes("venues/remote.py", "hold: raise InputError")
+def token_of_the_engine_only_looks(place: Place) -> None:
+    with served() as (port, _):
+        watching = RemoteGateway(port, WATCH, VENUES, 2.0)
+        with pytest.raises(InputError, match=r"engine\.token \(.*this token may look and cancel"):
+            watching.hold("one")
+
+
+@provokes("venues/remote.py", "_words: except (*UNREADABLE_JSON, KeyError)")
+def page_that_refuses_is_of_another_server(place: Place) -> None:
+    for page in (b"<html>no</html>", b'{"message": "no"}', b"\xff"):
+        with answering(http_reply("403 Forbidden", page)) as gateway:
+            assert gateway.place(pairs(1)[0]) == NotTaken(f"status 403: {page!r}")
+
+
+@provokes("venues/paper_server.py", "tell: suppress(OSError)")
+def server_has_no_terminal(place: Place) -> None:
+    place.patch.setattr(sys, "stderr", Closed())
+    paper_server.tell("tidegate session", "alpha: answers again")

@@ -70,6 +70,7 @@ def _read(*names: str) -> tuple[bytes, ...]:
 _REQUESTS = (
     *(wire.Place(approval) for approval in pairs(1)),
     *(wire.Send(transfer(5_000)), wire.Advance(NOW + 60_000), wire.AskPushed(), wire.AskNews()),
+    wire.AskHeard(3, 0.0),
     *(wire.Cancel("alpha", "1.0.slow"), wire.CancelAll("beta"), wire.Arm("alpha", 60)),
     *(wire.AskOrder("alpha", "1.0.slow"), wire.AskShipment("alpha", "1.send")),
     *(wire.AskEntries("alpha", 0), wire.AskStatement("beta"), wire.AskDevice("alpha")),

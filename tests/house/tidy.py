@@ -67,6 +67,7 @@ NETWORK_DOORS = frozenset(
         "venues/remote",
         "venues/streams/book_feed",
         "venues/streams/connection",
+        "venues/streams/loop_thread",
         "live/market_streams",
         "venues/vault/node",
         "live/vault/ground",

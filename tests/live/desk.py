@@ -26,7 +26,7 @@ from tidegate.live.settings import read_run_file
 from tidegate.risk.gate import Gate
 from tidegate.venues.both_command import Both, one_world, open_both
 from tidegate.venues.exchanges.house import ExchangeHouse
-from tidegate.venues.exchanges.session_command import open_house, wall_ms
+from tidegate.venues.exchanges.session_command import hearing_of, open_house, wall_ms
 from tidegate.venues.exchanges.settings import read_session_file
 from tidegate.venues.paper_arguments import Asked
 from tidegate.venues.paper_server import Access, PaperServer
@@ -84,7 +84,8 @@ class Desk:
         tokens = [read_secret(self.folder / name) for name in SECRETS]
         house = open_house(path, said, Gate(tokens[2]), {})
         access = Access(*tokens[:2], lease=house.lease(time.monotonic))
-        with PaperServer(house, access, wall_ms) as server:
+        hearing = hearing_of(house, said)
+        with hearing, PaperServer(house, access, wall_ms, hears=hearing.wait) as server:
             text = (self.folder / "run.toml").read_text(encoding="utf-8")
             before = next(line for line in text.splitlines() if line.startswith("session_port"))
             self.change("run.toml", before, f"session_port = {server.port}")

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from tidegate.audit.commands import UNPROVED
 from tidegate.backtest.claims import JOURNALS, NOT_RECOMPUTED, RESULTS, folder_checks
-from tidegate.backtest.compare import Request, ResultsFolder, read_freeze, read_specs, run_all
+from tidegate.backtest.compare import Request, read_freeze, read_specs, run_all
 from tidegate.backtest.experiment import Experiment
 from tidegate.backtest.luck_told import luck_words, reckoned
 from tidegate.backtest.manifest import manifest_digest, write_manifest
@@ -30,6 +30,7 @@ from tidegate.backtest.narrow import console_of, fitting
 from tidegate.backtest.report import Study, write_report
 from tidegate.backtest.report_moves import journal_notes
 from tidegate.backtest.report_stress import Stressed, judged, stressed_runs
+from tidegate.backtest.results_folder import ResultsFolder
 from tidegate.backtest.run import Outcome
 from tidegate.backtest.trials_command import count_study
 from tidegate.history.window import Window

@@ -7,11 +7,8 @@ exists is whole.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -173,51 +170,3 @@ def _run_in_processes(request: Request, journals: Path | None, progress: Shares)
             progress([float(share) for share in shares.get_obj()])
         progress([float(share) for share in shares.get_obj()])
         return [futures[i].result() for i in range(len(request.specs))]
-
-
-class ResultsFolder:
-    """A folder that appears whole or not at all: `with ResultsFolder(out) as folder`.
-
-    It is made under a name of its own beside the final place, so nothing else is ever touched.
-    """
-
-    def __init__(self, out: Path) -> None:
-        self._out = out.resolve()
-        if not self._out.name:
-            raise InputError("--out", str(out), "expected the name of a folder")
-        self._made: list[Path] = []
-        self._partial: Path | None = None
-
-    def __enter__(self) -> Path:
-        if self._out.exists() and (not self._out.is_dir() or any(self._out.iterdir())):
-            raise InputError("--out", str(self._out), "expected a folder that is new or empty")
-        try:
-            self._make_parents()
-            made = tempfile.mkdtemp(prefix=f".{self._out.name}.", dir=self._out.parent)
-        except OSError as error:
-            self._remove_parents()
-            raise InputError("--out", str(self._out), f"cannot write: {error.strerror}") from None
-        self._partial = Path(made)
-        return self._partial
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        assert self._partial is not None
-        if error is not None:
-            shutil.rmtree(self._partial, ignore_errors=True)
-            self._remove_parents()
-            return
-        self._partial.chmod(0o755)
-        if self._out.exists():
-            self._out.rmdir()
-        self._partial.rename(self._out)
-
-    def _make_parents(self) -> None:
-        missing = [p for p in self._out.parents if not p.exists()]
-        for folder in reversed(missing):
-            folder.mkdir()
-            self._made.append(folder)
-
-    def _remove_parents(self) -> None:
-        for folder in reversed(self._made):
-            with contextlib.suppress(OSError):
-                folder.rmdir()

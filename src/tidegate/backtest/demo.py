@@ -9,8 +9,6 @@ at which what happens is nearest to the mean (`benchmarks/demo_seed.py`, `trial/
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +22,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.table import Table
 
 from tidegate.backtest.claims import JOURNALS, RESULTS, SUMMARY
-from tidegate.backtest.compare import ResultsFolder
 from tidegate.backtest.experiment import Spec
 from tidegate.backtest.manifest import MANIFEST, manifest_digest, write_manifest
 from tidegate.backtest.measures import death_ms
 from tidegate.backtest.narrow import console_of, fitting
+from tidegate.backtest.results_folder import replacing
 from tidegate.backtest.run import Outcome
 from tidegate.backtest.trial.contest import Contest
 from tidegate.backtest.trial.demo import (
@@ -47,7 +45,6 @@ from tidegate.backtest.trial.demo_picture import picture
 from tidegate.backtest.trial.demo_report import render_demo
 from tidegate.backtest.trial.demo_words import fate, last_words, left_text
 from tidegate.backtest.trial.score import CARRY
-from tidegate.model.errors import InputError
 from tidegate.model.times import format_time
 from tidegate.model.units import usd
 
@@ -102,27 +99,6 @@ def run_demo(words: Words, out: Path, jobs: int, *, as_json: bool) -> Demo:
         _answer(demo)
     _close(told, demo, out)
     return demo
-
-
-@contextmanager
-def replacing(out: Path, is_earlier: bool) -> Iterator[Path]:
-    """A folder that takes its place once it is whole: a new one, or that of an earlier demo."""
-    out = out.resolve()
-    if not is_earlier:
-        with ResultsFolder(out) as folder:
-            yield folder
-        return
-    try:
-        beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise InputError("--out", str(out), f"cannot write: {error.strerror}") from None
-    try:
-        with ResultsFolder(beside / out.name) as folder:
-            yield folder
-        shutil.rmtree(out)
-        (beside / out.name).rename(out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _is_demo(out: Path) -> bool:

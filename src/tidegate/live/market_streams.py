@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tidegate.live.tickers import Mark, Ticker, deribit_mark, hyperliquid_mark
 from tidegate.model.instruments import Contract, InstrumentId
@@ -21,35 +20,28 @@ from tidegate.venues.order_books.book import Ages, Best, BookTerms
 from tidegate.venues.order_books.keepers import DeribitKeeper, HyperliquidKeeper, Keeper
 from tidegate.venues.order_books.wake import Band, Wake, Watch
 from tidegate.venues.streams.book_feed import BookFeed, Handlers
-from tidegate.venues.streams.connection import Connection, End, Patience
+from tidegate.venues.streams.connection import Connection, End, Patience, steady_ms
 from tidegate.venues.streams.inbox import Inbox
-from tidegate.venues.streams.talk import DeribitTalk, HyperliquidTalk, Talk
+from tidegate.venues.streams.loop_thread import LoopThread
+from tidegate.venues.streams.talk import DeribitTalk, HyperliquidTalk, Talk, stream_address
 
 CAPACITY, DEPTH = 4_096, 512
 # By our own clock alone: the venue's time is on other clocks, and its age is judged elsewhere.
 AGES = Ages(silence_ms=60_000, lag_ms=1 << 62, lead_ms=1 << 62)
 ANYWHERE = Band(0, 1 << 62)
-JOIN_S = 10.0
 
 
 class Dialect(NamedTuple):
-    """A venue's stream: where it is, its path on a paper server, how one talks to it, what keeps
-    its books, and what reads its tickers."""
+    """A venue's stream: how one talks to it, what keeps its books, and what reads its tickers."""
 
-    address: str
-    path: str
     talk: Callable[[Sequence[str]], Talk]
     keeper: Callable[[BookTerms], Keeper]
     mark: Callable[[bytes, int], Mark | None]
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "hyperliquid": Dialect(
-        "wss://api.hyperliquid.xyz", "/ws", HyperliquidTalk, HyperliquidKeeper, hyperliquid_mark
-    ),
-    "deribit": Dialect(
-        "wss://www.deribit.com", "/ws/api/v2", DeribitTalk, DeribitKeeper, deribit_mark
-    ),
+    "hyperliquid": Dialect(HyperliquidTalk, HyperliquidKeeper, hyperliquid_mark),
+    "deribit": Dialect(DeribitTalk, DeribitKeeper, deribit_mark),
 }
 
 
@@ -60,11 +52,6 @@ class Input(NamedTuple):
     contract: InstrumentId
     kind: str
     age_s: float | None
-
-
-def steady_ms() -> int:
-    """A clock that never steps."""
-    return time.monotonic_ns() // 1_000_000
 
 
 class VenueStream:
@@ -88,8 +75,7 @@ class VenueStream:
         self._marks: dict[str, tuple[Mark, int]] = {}
         self._reasons: dict[str, str] = {}
         self.inbox = Inbox(CAPACITY, DEPTH)
-        address = (url or dialect.address).replace("http://", "ws://").rstrip("/") + dialect.path
-        talk = dialect.talk(tuple(self._own))
+        talk, address = dialect.talk(tuple(self._own)), stream_address(kind, url)
         self.connection = Connection(address, talk, self.inbox, patience, steady_ms, self._ended)
         self.last_end: End | None = None
 
@@ -177,7 +163,7 @@ class MarketStreams:
         contracts: Sequence[Contract],
         patience: Patience | None = None,
     ) -> None:
-        self.woken, self._begun = threading.Event(), threading.Event()
+        self.woken = threading.Event()
         self.venues = {
             name: VenueStream(
                 kind,
@@ -188,14 +174,11 @@ class MarketStreams:
             )
             for name, (kind, url) in markets.items()
         }
-        self._failure: BaseException | None = None
-        self._stop: Callable[[], None] = lambda: None
-        self._thread = threading.Thread(target=self._live, name="market streams", daemon=True)
+        self._thread = LoopThread("market streams", self._work, self.woken.set)
 
     def begin(self, wait_s: float) -> None:
         """Begin to read, and wait for the first mark of each contract, at most for a while."""
         self._thread.start()
-        self._begun.wait()
         ends_s = time.monotonic() + wait_s
         while any(stream.missing() for stream in self.venues.values()):
             self.check()
@@ -206,43 +189,18 @@ class MarketStreams:
     def check(self) -> None:
         """Raises what ended the thread, which nothing but `close` should: prices would grow old
         without anybody knowing why."""
-        if self._failure is not None:
-            raise self._failure
+        if self._thread.failure is not None:
+            raise self._thread.failure
 
     def close(self) -> None:
         """End the connections and the thread."""
-        if self._thread.is_alive():
-            self._stop()
-            self._thread.join(JOIN_S)
+        self._thread.close()
 
-    def _live(self) -> None:
-        try:
-            asyncio.run(self._run())
-        except asyncio.CancelledError:
-            pass
-        except BaseException as error:
-            self._failure = error
-        finally:
-            self._stop = lambda: None
-            self.woken.set()
-
-    async def _run(self) -> None:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-        self._stop = lambda: _soon(loop, task.cancel)
-        self._begun.set()
-        async with asyncio.TaskGroup() as group:
-            for stream in self.venues.values():
-                group.create_task(stream.run())
+    def _work(self) -> list[Coroutine[Any, Any, None]]:
+        return [stream.run() for stream in self.venues.values()]
 
 
 def _terms(contract: Contract) -> BookTerms:
     """Steps of a book's figures; sizes of inverse contracts are in dollars there."""
     size = contract.lot * (contract.inverse_face_usd or 1)
     return BookTerms(contract.symbol, contract.tick, size)
-
-
-def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
-    """Have a loop of another thread call something, unless it has just ended."""
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(call)

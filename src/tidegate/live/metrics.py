@@ -11,6 +11,7 @@ from math import nan
 from typing import Any
 
 from tidegate.live.feed import LiveFeed
+from tidegate.live.listener import Listener
 from tidegate.live.machine import Machine
 from tidegate.live.switches import Switches
 from tidegate.model.errors import InputError
@@ -21,10 +22,18 @@ HOSTS = (LOOPBACK, "localhost")
 
 
 class Metrics:
-    """A collector over a machine, its feed and its switches; asked when somebody scrapes."""
+    """A collector over a machine, its feed, its switches and what listens for fills; asked when
+    somebody scrapes."""
 
-    def __init__(self, machine: Machine, feed: LiveFeed, switches: Switches | None = None) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        feed: LiveFeed,
+        switches: Switches | None = None,
+        listener: Listener | None = None,
+    ) -> None:
         self._machine, self._feed, self._switches = machine, feed, switches
+        self._listener = listener
         from prometheus_client import core
 
         self._core: Any = core
@@ -45,6 +54,7 @@ class Metrics:
             self._by_venue("silent", "1 where public data does not come.", silent),
             self._switch_times(),
             *self._of_streams(),
+            *self._of_accounts(),
         ]
 
     def _switch_times(self) -> Any:
@@ -74,6 +84,24 @@ class Metrics:
             again.add_metric([venue], stream.resyncs)
             let_go.add_metric([venue], stream.inbox.dropped)
         return [ages, made, ended, again, let_go]
+
+    def _of_accounts(self) -> list[Any]:
+        """Nothing where nobody listens."""
+        if self._listener is None:
+            return []
+        heard, wakes, lost = self._listener.heard, self._listener.wakes, self._listener.failures
+        told = self._family("account_messages", "Messages of our account's stream.", "venue")
+        ends = self._family("account_stream_ends", "Ends of our account's stream.", "venue")
+        for family, counts in ((told, heard.told), (ends, heard.ends)):
+            for venue, count in counts.items():
+                family.add_metric([venue], count)
+        about = "Times that the session did not say what it heard."
+        return [
+            told,
+            ends,
+            self._gauge("account_wakes", "Rounds called early for such a message.", wakes),
+            self._gauge("account_questions_lost", about, lost),
+        ]
 
     def _family(self, name: str, about: str, *labels: str) -> Any:
         return self._core.GaugeMetricFamily(f"tidegate_{name}", about, labels=labels)

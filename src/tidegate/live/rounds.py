@@ -16,6 +16,7 @@ from tidegate.live.machine import Machine
 from tidegate.live.switches import Switches
 from tidegate.model.times import format_time
 from tidegate.venues.remote import RemoteGateway
+from tidegate.venues.wire import News
 
 Say = Callable[[str, dict[str, object]], None]
 
@@ -33,6 +34,7 @@ class Rounds:
 
     def __init__(self, running: Running, switches: Switches | None, say: Say) -> None:
         self._running, self._switches, self._say = running, switches, say
+        self._silence: str | None = None  # why the session does not answer
         self._silent: dict[str, str] = {}
         self._unknown: tuple[str, ...] = ()
 
@@ -59,16 +61,30 @@ class Rounds:
 
     def once(self) -> None:
         """One round, where the session answers."""
-        machine, feed, gateway = self._running
-        now_ms = gateway.now_ms()
-        if now_ms is None or now_ms < machine.ticked_ms:
-            self._say("silent", {"what": "the session does not answer"})
+        machine, feed, _ = self._running
+        now_ms = self._now_ms()
+        self._tell_session(now_ms if isinstance(now_ms, str) else None)
+        if isinstance(now_ms, str):
             return
         feed.refresh(now_ms)
         self._tell_streams(feed)
         if self._switches is not None:
             self._tell_switches(self._switches, now_ms)
         machine.tick(now_ms, decides=not feed.unknown)
+
+    def _now_ms(self) -> int | str:
+        """The venues' time, or why there is none to go by."""
+        news = self._running.gateway.news()
+        if not isinstance(news, News):
+            return news.reason
+        ran_back = news.ts_ms < self._running.machine.ticked_ms
+        return "its time ran back" if ran_back else news.ts_ms
+
+    def _tell_session(self, silence: str | None) -> None:
+        if silence != self._silence:
+            told = {"is": "back"} if silence is None else {"is": "silent", "why": silence}
+            self._say("session", dict(told))
+        self._silence = silence
 
     def _tell_streams(self, feed: LiveFeed) -> None:
         for venue, why in feed.silent.items():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from tidegate.history.tables import VenueTables
 from tidegate.history.window import Window
 from tidegate.journal.writer import partial_path
 from tidegate.live.feed import LiveFeed
+from tidegate.live.listener import Listener
 from tidegate.live.machine import Machine, Parts, Propose
 from tidegate.live.market_streams import MarketStreams
 from tidegate.live.metrics import Metrics, serve_metrics
@@ -52,9 +54,12 @@ def run_mandate(asked: Asked, as_json: bool) -> None:
     machine, feed, gateway = running
     acts = machine.level == "act"
     switches = Switches(gateway, machine.venues, said.engine.switch_s) if acts else None
+    listener = Listener(gateway, feed.wake)
     try:
         if said.engine.metrics_port is not None:
-            port = serve_metrics(said.engine.metrics_port, Metrics(machine, feed, switches))
+            port = serve_metrics(
+                said.engine.metrics_port, Metrics(machine, feed, switches, listener)
+            )
             say("metrics", {"port": port})
         if acts:
             gateway.hold(machine.record.run, asked.takes_lease)
@@ -65,7 +70,8 @@ def run_mandate(asked: Asked, as_json: bool) -> None:
     heart = Heartbeat(beside(settings, said.engine.heartbeat))
     feed.begin(FIRST_PRICES_S)
     try:
-        Rounds(running, switches, say).run(heart, said.engine.tick_s)
+        with listener if acts else nullcontext():
+            Rounds(running, switches, say).run(heart, said.engine.tick_s)
     finally:
         feed.close()
 

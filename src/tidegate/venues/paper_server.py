@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +36,7 @@ from tidegate.venues.remote import with_deadline
 LOOPBACK = "127.0.0.1"
 CONNECTIONS_MAX = 32
 REQUEST_TIMEOUT_S = 5.0
+Hears = Callable[[int, float], wire.Heard]
 _decoder = msgspec.json.Decoder(wire.Request)
 
 
@@ -61,17 +63,24 @@ class Access:
 class PaperServer:
     """Serves a house until it is closed; `clock` gives the venues' time, or None is said.
 
-    Use it as a context; `port` is the one that the system chose.
+    Use it as a context; `port` is the one that the system chose, `command` whose lines it writes,
+    and `hears` waits until venues have said something of our accounts.
     """
 
     def __init__(
-        self, house: House, access: Access, clock: Callable[[], int] | None, port: int = 0
+        self,
+        house: House,
+        access: Access,
+        clock: Callable[[], int] | None,
+        port: int = 0,
+        command: str = "tidegate paper",
+        hears: Hears | None = None,
     ) -> None:
-        self._house, self._access, self._clock = house, access, clock
+        self._house, self._access, self._clock, self._hears = house, access, clock, hears
         self._one_at_a_time = threading.Lock()
         self._taken_ms: deque[int] = deque()
         try:
-            self._http = _LoopbackServer((LOOPBACK, port), _handler(self.answer))
+            self._http = _LoopbackServer((LOOPBACK, port), _handler(self.answer), command)
         except OSError as error:
             expected = f"expected a port that is free ({error.strerror})"
             raise InputError("server", f"port {port}", expected) from None
@@ -105,6 +114,9 @@ class PaperServer:
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         if isinstance(request, wire.TRADING) and not trades:
             raise Refused(HTTPStatus.FORBIDDEN, "this token may look and cancel")
+        if isinstance(request, wire.AskHeard):
+            # Whoever waits holds nobody up.
+            return msgspec.json.encode(self._heard(request))
         with self._one_at_a_time:
             if isinstance(request, wire.LEASED):
                 self._use_lease(request.lease)
@@ -188,6 +200,11 @@ class PaperServer:
         out, stable = house.out_venues(), house.stable_micro()
         return wire.News(house.now_ms, house.frozen_venues(), out, stable)
 
+    def _heard(self, request: wire.AskHeard) -> wire.Reply:
+        if self._hears is None:
+            return NotTaken("no account's stream is heard here")
+        return self._hears(request.known, request.longest_s)
+
     def _advance(self, until_ms: int) -> wire.Reply:
         if self._clock is not None:
             return NotTaken("time passes by itself here")
@@ -209,8 +226,10 @@ class _LoopbackServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._free = threading.Semaphore(CONNECTIONS_MAX)
+    def __init__(
+        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], command: str
+    ) -> None:
+        self._free, self._command = threading.Semaphore(CONNECTIONS_MAX), command
         super().__init__(address, handler)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
@@ -223,10 +242,21 @@ class _LoopbackServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that breaks is its caller's matter; a fault of ours is named."""
+        """A connection that breaks is its caller's matter; a fault of ours is named, with its words
+        where they are ours too: those of a library may quote a key."""
         error = sys.exception()
-        if not isinstance(error, OSError):
-            print(f"tidegate paper: {type(error).__name__} in a request", file=sys.stderr)
+        if isinstance(error, OSError):
+            return
+        own = type(error).__module__.partition(".")[0] == __name__.partition(".")[0]
+        words = f": {error}" if own else ""
+        tell(self._command, f"{type(error).__name__} in a request{words}")
+
+
+def tell(command: str, words: str) -> None:
+    """One line on standard error, whatever a venue's words hold, if anybody is there to read."""
+    line = "".join(letter if letter.isprintable() else " " for letter in words)
+    with suppress(OSError):
+        print(f"{command}: {line}", file=sys.stderr, flush=True)
 
 
 def _handler(answer: Callable[[str, bytes], bytes]) -> type[BaseHTTPRequestHandler]:

@@ -198,6 +198,12 @@ class RemoteGateway:
         """What venues announce, or why nothing was heard."""
         return self._ask(wire.AskNews(), wire.News)
 
+    def heard(self, known: int, longest_s: float) -> wire.Heard | NotTaken | Unclear:
+        """Wait, for less than a reply may take, until venues have said something of our accounts;
+        never a reason to believe anything but that it is time to ask."""
+        longest_s = min(longest_s, self._timeout_s / 2)
+        return self._ask(wire.AskHeard(known, longest_s), wire.Heard)
+
     def _news(self) -> wire.News | None:
         reply = self.news()
         return reply if isinstance(reply, wire.News) else None

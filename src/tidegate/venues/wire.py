@@ -136,6 +136,14 @@ class AskNews(_Request, frozen=True):
     """What venues announce."""
 
 
+class AskHeard(_Request, frozen=True):
+    """What streams of our accounts were heard to say, once it is more than a known total, or after
+    some seconds."""
+
+    known: Count
+    longest_s: Annotated[float, msgspec.Meta(ge=0, le=10)]
+
+
 # A session that may only look and cancel is refused these; what is pushed comes once.
 LEASED = (Place, Send, Advance, AskPushed, Arm)
 TRADING = (Hold, *LEASED)
@@ -155,6 +163,7 @@ Request = (
     | AskDevice
     | AskRank
     | AskNews
+    | AskHeard
 )
 
 
@@ -189,6 +198,15 @@ class News(msgspec.Struct, frozen=True, tag=True):
     stable_micro: Mapping[str, int]
 
 
+class Heard(msgspec.Struct, frozen=True, tag=True):
+    """Reply to `AskHeard`: a total that changes with each message and each end of a stream, and
+    both by venue."""
+
+    total: int
+    told: Mapping[str, int]
+    ends: Mapping[str, int]
+
+
 Reply = (
     OrderStatus
     | TransferStatus
@@ -204,4 +222,5 @@ Reply = (
     | EntryList
     | Rank
     | News
+    | Heard
 )

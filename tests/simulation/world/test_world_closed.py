@@ -31,6 +31,7 @@ PAPER = tuple(
 POLICIES = "tidegate.backtest.policies"
 # Ways to import by a text that is put together, which `mentioned` could not read.
 BY_TEXT = {"importlib", "__import__", "eval", "exec", "runpy", "pkgutil"}
+BY_TEXT |= {"loader", "exec_module", "load_module"}
 
 
 def module_name(path: Path, package: Path) -> str:
@@ -105,8 +106,15 @@ def names_in(path: Path) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom) and not finds_alone(node):
             yield f"{node.module}".partition(".")[0]
+
+
+def finds_alone(node: ast.ImportFrom) -> bool:
+    """`find_spec` says where a package lies and runs nothing of it."""
+    return node.module == "importlib.util" and [a.name for a in node.names] == ["find_spec"]
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +216,8 @@ def test_import_of_the_world_through_the_exchange_is_found(planted: Path) -> Non
         "from importlib import import_module",
         "x = __import__('tidegate.' + 'simulation')",
         "exec('import tide' + 'gate')",
+        "from importlib.util import find_spec, module_from_spec",
+        "from importlib.util import find_spec\nx = find_spec('tide' + 'gate').loader",
     ],
 )
 def test_means_to_import_by_text_are_found_in_a_policy(planted: Path, line: str) -> None:

@@ -102,6 +102,9 @@ class FakeSession:
     def arm(self, seconds: int) -> ArmReply:
         return Armed("beta", self.time_ms + seconds * 1_000 if seconds else None, self.time_ms)
 
+    def talk(self) -> None:
+        return None
+
 
 def _renamed(event: object, ours: Mapping[str, str]) -> Filled:
     assert isinstance(event, Filled)

@@ -64,7 +64,9 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    venue = Venue()
+    # Nonces are of this machine's clock, as in a session; what is due, of the venue's own time.
+    venue = Venue(by_hand=False)
+    venue.house.due_ms = venue.clock.now_ms
     with running(venue.house) as url:
         yield Place(url, venue)
 

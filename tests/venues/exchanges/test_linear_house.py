@@ -57,7 +57,7 @@ class Place:
     @contextmanager
     def house(self) -> Iterator[ExchangeHouse]:
         path = self.folder / "session.toml"
-        house = open_house(path, read_session_file(path), GATE)
+        house = open_house(path, read_session_file(path), GATE, {})
         try:
             yield house
         finally:

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from tidegate.audit.chain_roots import chain_checks, read_roots
 from tidegate.audit.verifier import Check, verify
-from tidegate.backtest.demo import replacing
 from tidegate.backtest.narrow import console_of
+from tidegate.backtest.results_folder import replacing
 from tidegate.live.vault.ground import Ground
 from tidegate.live.vault.local_chain import AnvilChain, LocalChain, TesterChain
 from tidegate.live.vault.setting import MarketOf

@@ -30,6 +30,7 @@ from tidegate.model.replies import (
 )
 from tidegate.model.times import DAY_MS, HOUR_MS
 from tidegate.model.units import claim_to_quanta, cost_to_quanta
+from tidegate.venues.exchanges.account_talk import DeribitAccountTalk, signature
 from tidegate.venues.exchanges.client import Client, VenueRefused, asked
 from tidegate.venues.exchanges.order_ids import client_id
 from tidegate.venues.exchanges.session import Held, News, OffTheGrid, Venue, whole
@@ -259,6 +260,10 @@ class DeribitSession:
     def arm(self, seconds: int) -> ArmReply:
         """There is none."""
         return NotTaken("no dead-man's switch by REST")
+
+    def talk(self) -> DeribitAccountTalk:
+        """Orders and trades of the account."""
+        return DeribitAccountTalk(lambda: signature(self._client.apiKey, self._client.secret))
 
     def _status(self, order: str, contract: Contract, told: _Order) -> OrderStatus:
         lots = int(told.filled_amount / contract.lot)

@@ -38,6 +38,7 @@ from tidegate.venues.exchanges.policy import Address, Officer, Refusal
 from tidegate.venues.exchanges.session import Held, News, Session, account_of
 from tidegate.venues.exchanges.session_log import Sent, SessionLog
 from tidegate.venues.lease import Lease
+from tidegate.venues.streams.talk import Talk
 
 PUSHED_MAX = 10_000
 ENTRIES_MAX = 1_000
@@ -48,7 +49,8 @@ NEVER_MS = 2**53
 
 
 class ExchangeHouse:
-    """All venues of one settings file; `clock` tells the time where no venue has answered yet."""
+    """All venues of one settings file; `clock` tells the time where no venue has answered yet, and
+    `say` is told when a venue's log cannot be read, and when it can again."""
 
     def __init__(
         self,
@@ -57,9 +59,10 @@ class ExchangeHouse:
         officer: Officer,
         log: SessionLog,
         clock: Callable[[], int],
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._sessions, self._gate, self._officer = sessions, gate, officer
-        self._log, self._clock = log, clock
+        self._log, self._clock, self._say = log, clock, say
         self._pushed: deque[Pushed] = deque(maxlen=PUSHED_MAX)
         self._silent: dict[str, str] = {}
         self._apart_ms: dict[str, int] = {}
@@ -93,6 +96,11 @@ class ExchangeHouse:
     def lease(self, clock_s: Callable[[], float]) -> Lease:
         """Who may trade here, as the log remembers it."""
         return Lease(self._log.leased, self._log.lease, clock_s)
+
+    def talks(self) -> dict[str, Talk]:
+        """How the streams of our accounts are talked to, where they are listened to."""
+        told = {name: session.talk() for name, session in self._sessions.items()}
+        return {name: talk for name, talk in told.items() if talk is not None}
 
     @property
     def now_ms(self) -> int:
@@ -283,9 +291,12 @@ class ExchangeHouse:
         known = self._log.entries[venue]
         found = self._sessions[venue].news(since_ms, self._log.names(venue), known)
         if isinstance(found, Unclear):
+            if self._silent.get(venue) != found.reason:
+                self._say(f"{venue}: {found.reason}")
             self._silent[venue] = found.reason
             return found.reason
-        self._silent.pop(venue, None)
+        if self._silent.pop(venue, None) is not None:
+            self._say(f"{venue}: answers again")
         self._pushed.extend(self._log.see(venue, found))
         return None
 

@@ -31,6 +31,7 @@ from tidegate.model.replies import (
 )
 from tidegate.model.times import SECOND_MS
 from tidegate.model.units import RATE_E12, asset_decimals, claim_to_quanta, cost_to_quanta
+from tidegate.venues.exchanges.account_talk import HyperliquidAccountTalk
 from tidegate.venues.exchanges.client import Client, Unheard, VenueRefused, asked
 from tidegate.venues.exchanges.order_ids import client_id
 from tidegate.venues.exchanges.session import (
@@ -292,6 +293,10 @@ class HyperliquidSession:
         if isinstance(reply, NotTaken | Unclear):
             return reply
         return Armed(self.venue.name, until_ms, now_ms)
+
+    def talk(self) -> HyperliquidAccountTalk:
+        """Orders and events of the account."""
+        return HyperliquidAccountTalk(self._user())
 
     def _user(self) -> str:
         return str(self._client.walletAddress)

@@ -49,6 +49,7 @@ from tidegate.venues.exchanges.session import (
     after_acting,
     whole,
 )
+from tidegate.venues.streams.talk import Talk
 
 UNREADABLE = (msgspec.ValidationError, ArithmeticError, KeyError, TypeError, IndexError)
 # Venues round a position's profit and a wallet each by itself: a tenth of a quantum is no money.
@@ -229,6 +230,10 @@ class LinearSession(ABC):
     def arm(self, seconds: int) -> ArmReply:
         """There is none."""
         return NotTaken("no dead-man's switch by REST")
+
+    def talk(self) -> Talk | None:
+        """None: it is asked at each tick."""
+        return None
 
     def news(
         self, since_ms: int, ours: Mapping[str, str], known: Sequence[Entry] = ()

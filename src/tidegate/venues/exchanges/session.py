@@ -22,6 +22,7 @@ from tidegate.model.replies import (
     TransferReply,
     Unclear,
 )
+from tidegate.venues.streams.talk import Talk
 
 
 class News(msgspec.Struct, frozen=True):
@@ -105,6 +106,9 @@ class Session(Protocol):
 
     def arm(self, seconds: int) -> ArmReply:
         """Arm it anew, or disarm it with 0."""
+
+    def talk(self) -> Talk | None:
+        """How its stream of our account is talked to; None where it is not listened to."""
 
 
 def after_acting(reply: OrderReply) -> OrderReply:

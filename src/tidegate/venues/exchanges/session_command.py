@@ -19,6 +19,7 @@ from tidegate.venues.exchanges.bybit import open_bybit
 from tidegate.venues.exchanges.client import Client, open_client
 from tidegate.venues.exchanges.credentials import public_name, read_credentials
 from tidegate.venues.exchanges.deribit import DeribitSession
+from tidegate.venues.exchanges.hearing import Hearing
 from tidegate.venues.exchanges.house import ExchangeHouse
 from tidegate.venues.exchanges.hyperliquid import HyperliquidSession
 from tidegate.venues.exchanges.okx import open_okx
@@ -33,7 +34,8 @@ from tidegate.venues.exchanges.settings import (
     standing_since,
     venue_of,
 )
-from tidegate.venues.paper_server import Access, PaperServer
+from tidegate.venues.paper_server import Access, PaperServer, tell
+from tidegate.venues.streams.talk import stream_address
 from tidegate.venues.toml_file import beside
 
 Opens = Callable[[Client, Venue], Session]
@@ -46,9 +48,16 @@ SESSIONS: Mapping[str, Opens] = {
 }
 
 
+COMMAND = "tidegate session"
+
+
 def wall_ms() -> int:
     """The machine's time."""
     return time.time_ns() // 1_000_000
+
+
+def _say(words: str) -> None:
+    tell(COMMAND, words)
 
 
 def open_house(
@@ -68,12 +77,21 @@ def open_house(
     contracts = {c.id: c for s in sessions.values() for c in s.venue.contracts.values()}
     log = SessionLog(beside(path, said.session.log), contracts, identity(said, keys))
     try:
-        house = ExchangeHouse(sessions, gate, Officer(said.policy, since_ms), log, wall_ms)
+        house = ExchangeHouse(sessions, gate, Officer(said.policy, since_ms), log, wall_ms, _say)
         house.open()
     except BaseException:
         log.withdraw()
         raise
     return house
+
+
+def hearing_of(house: ExchangeHouse, said: SessionFile) -> Hearing:
+    """The streams of all accounts that are listened to."""
+    streams = {
+        name: (stream_address(said.venue[name].kind, said.venue[name].url), talk)
+        for name, talk in house.talks().items()
+    }
+    return Hearing(streams, _say)
 
 
 def serve_session(path: Path, as_json: bool) -> None:
@@ -92,14 +110,15 @@ def serve_session(path: Path, as_json: bool) -> None:
         done.set()
 
     access = Access(trading, watching, lease=house.lease(time.monotonic))
+    hearing = hearing_of(house, said)
     try:
-        server = PaperServer(house, access, wall_ms, said.session.port)
+        server = PaperServer(house, access, wall_ms, said.session.port, COMMAND, hearing.wait)
         keep_standing(addresses, since_ms)
     except BaseException:
         house.withdraw()
         raise
     signal.signal(signal.SIGTERM, stop)
-    with server:
+    with hearing, server:
         where = {"port": server.port, "venues": sorted(said.venue)}
         line = json.dumps(where) if as_json else f"session on 127.0.0.1:{server.port}"
         print(line, flush=True)

@@ -6,9 +6,10 @@ leave all open among refusals. Here only codes are listed that a venue's documen
 order or a request not taken; whatever is not listed is an answer that tells nothing. An id that the
 venue has already is left out on purpose: the order of that id may have traded.
 
-Sources (docs/live.md says which were read when): developers.binance.com, USD-M futures, error codes and general info
-(503 with -1008: nothing was done); bybit-exchange.github.io/docs/v5/error; okx.com/docs-v5, error
-codes (50011, 50061 rate limits, 50036, 50037 `expTime` passed, 51603 no such order).
+Sources (docs/live.md says which were read when): developers.binance.com, USD-M futures, error
+codes and general info (503 with -1008: nothing was done); bybit-exchange.github.io/docs/v5/error;
+okx.com/docs-v5, error codes (50011, 50061 rate limits, 50036, 50037 `expTime` passed, 51603 no
+such order).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
@@ -43,6 +44,11 @@ class End(Enum):
     REFUSED = "it could not be made"
     TOO_MANY = "the venue asks for fewer connections"
     NO_ROOM = "there was no room for news"
+
+
+def steady_ms() -> int:
+    """A clock that never steps."""
+    return time.monotonic_ns() // 1_000_000
 
 
 class Connection:

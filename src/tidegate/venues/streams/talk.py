@@ -57,7 +57,18 @@ class Talk(Protocol):
 
 
 OTHER = Route(Sort.OTHER)
+# Where a venue's stream is, and the path at which a paper server has it.
+ADDRESSES = {
+    "hyperliquid": ("wss://api.hyperliquid.xyz", "/ws"),
+    "deribit": ("wss://www.deribit.com", "/ws/api/v2"),
+}
 TICKER = "ticker "
+
+
+def stream_address(kind: str, url: str | None) -> str:
+    """The address of a venue's stream, or of that of a server at `url`."""
+    address, path = ADDRESSES[kind]
+    return (url or address).replace("http://", "ws://").rstrip("/") + path
 
 
 class _Channel(msgspec.Struct, frozen=True):
@@ -74,7 +85,7 @@ class DeribitTalk:
     """Books by `book.INSTRUMENT.INTERVAL` and tickers by `ticker.INSTRUMENT.INTERVAL`; a heartbeat
     that the server asks back for."""
 
-    _HEARTBEAT_S = 10
+    HEARTBEAT_S = 10
 
     def __init__(self, instruments: Sequence[str], interval: str = "100ms") -> None:
         self.instruments, self._interval = instruments, interval
@@ -86,7 +97,7 @@ class DeribitTalk:
         kinds = [(kind, name) for name in self.instruments for kind in ("book", "ticker")]
         channels = [f"{kind}.{name}.{self._interval}" for kind, name in kinds]
         return [
-            _deribit("public/set_heartbeat", {"interval": self._HEARTBEAT_S}),
+            _deribit("public/set_heartbeat", {"interval": self.HEARTBEAT_S}),
             _deribit("public/subscribe", {"channels": channels}),
         ]
 
