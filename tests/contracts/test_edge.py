@@ -42,7 +42,9 @@ async def _bench(folder: Path) -> Bench:
     return Bench(node, await node.chain_id(), folder, mine, fund, chain=tester)
 
 
-def _on_a_vault(folder: Path, test: Any, built: bool = True) -> None:
+def on_a_vault(folder: Path, test: Any, built: bool = True) -> None:
+    """Run a test over a vault on a chain of its own, built or not yet."""
+
     async def whole() -> None:
         bench = await _bench(folder)
         try:
@@ -76,7 +78,7 @@ def test_order_moves_its_money_once_and_is_read_back_from_logs(tmp_path: Path) -
         assert await bench.money() == HALF_MOVED
         assert await bench.count("Rebalanced", nonce=0) == await bench.calls("allocator") == 1
 
-    _on_a_vault(tmp_path, test)
+    on_a_vault(tmp_path, test)
 
 
 async def _leave(bench: Bench, amount: int) -> None:
@@ -102,7 +104,7 @@ def test_node_that_keeps_a_log_back_is_found_out_by_the_contracts_own_figures(
         with pytest.raises(Disagreement, match="idle_quanta: the logs make 0"):
             await bench.reader().state()
 
-    _on_a_vault(tmp_path, test)
+    on_a_vault(tmp_path, test)
 
 
 def test_order_that_the_vault_would_refuse_is_refused_with_its_reason_and_never_sent(
@@ -128,7 +130,7 @@ def test_order_that_the_vault_would_refuse_is_refused_with_its_reason_and_never_
         assert await bench.money() == ALL_HOME
         assert await bench.calls("allocator") == 0
 
-    _on_a_vault(tmp_path, test)
+    on_a_vault(tmp_path, test)
 
 
 def test_order_without_least_outcome_or_with_a_wrong_signature_is_not_taken(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_order_without_least_outcome_or_with_a_wrong_signature_is_not_taken(tmp_
             await edge.submit("changed", replace(order, min_total_quanta=2), signed)
         assert await bench.calls("allocator") == 0
 
-    _on_a_vault(tmp_path, test)
+    on_a_vault(tmp_path, test)
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
@@ -173,7 +175,7 @@ def test_process_killed_while_it_sends_executes_the_order_once(tmp_path: Path, p
         assert await bench.money() == HALF_MOVED
         assert await bench.count("Rebalanced", nonce=0) == await bench.calls("allocator") == 1
 
-    _on_a_vault(tmp_path, test)
+    on_a_vault(tmp_path, test)
 
 
 def test_block_of_an_order_that_is_gone_executes_it_once(tmp_path: Path) -> None:
@@ -195,7 +197,7 @@ def test_block_of_an_order_that_is_gone_executes_it_once(tmp_path: Path) -> None
         assert await bench.money() == HALF_MOVED
         assert await bench.count("Rebalanced", nonce=0) == await bench.calls("allocator") == 1
 
-    _on_a_vault(tmp_path, test)
+    on_a_vault(tmp_path, test)
 
 
 def test_deployment_that_was_cut_off_goes_on_and_makes_nothing_twice(tmp_path: Path) -> None:
@@ -217,7 +219,7 @@ def test_deployment_that_was_cut_off_goes_on_and_makes_nothing_twice(tmp_path: P
         assert again == made
         assert await bench.calls("owner") == 4
 
-    _on_a_vault(tmp_path, test, built=False)
+    on_a_vault(tmp_path, test, built=False)
 
 
 def _after(times: int, mine: Any) -> Any:

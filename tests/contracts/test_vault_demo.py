@@ -35,11 +35,22 @@ def test_engine_moves_money_in_three_rebalances_each_root_of_which_is_anchored(
 
 
 def test_illegal_orders_are_refused_with_the_contracts_own_reasons(told: dict[str, Any]) -> None:
-    assert told["refused"] == [
-        "policy: relative venue cap",
-        "vault: too few signatures",
-        "vault: not allocator",
+    assert [(one["sender"], one["reason"]) for one in told["refused"]] == [
+        ("allocator", "policy: relative venue cap"),
+        ("allocator", "vault: too few signatures"),
+        ("stranger", "vault: not allocator"),
     ]
+
+
+def test_illegal_orders_are_transactions_in_blocks_that_moved_no_money(
+    told: dict[str, Any],
+) -> None:
+    before, after = told["acts"][3:5]
+    blocks = [one["block_number"] for one in told["refused"]]
+    assert before["block_number"] < blocks[0] < blocks[1] < blocks[2] <= after["block_number"]
+    assert len({one["transaction"] for one in told["refused"]}) == 3
+    for kept in ("nonce", "idle_quanta", "set_aside_quanta", "total_quanta", "anchor_head"):
+        assert before[kept] == after[kept]
 
 
 def test_book_at_each_act_is_idle_money_and_venues(told: dict[str, Any]) -> None:

@@ -71,6 +71,8 @@ NETWORK_DOORS = frozenset(
         "live/market_streams",
         "venues/vault/node",
         "live/vault/ground",
+        "live/vault/local_chain",
+        "live/vault/show_command",
         "venues/deribit_server/server",
         "venues/both_command",
         "venues/chain/client",

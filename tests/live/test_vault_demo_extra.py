@@ -12,7 +12,7 @@ from tidegate.cli import main
 from tidegate.live.vault import demo_command
 
 
-@pytest.mark.parametrize("missing", demo_command.NEEDS)
+@pytest.mark.parametrize("missing", [*demo_command.NEEDS, "eth_tester"])
 def test_demo_without_a_part_of_the_extra_says_one_line_and_exits_with_two(
     missing: str,
     tmp_path: Path,

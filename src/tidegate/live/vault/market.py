@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstration's market: what test venues earn and what a coin costs, shown on a board.
+"""What the demonstration's acts ask of a market, and the board on which it shows itself.
 
-It is made of a seed and a few words of the story; who decides sees only what stands on the board,
-which shows nothing beyond the present. What a venue's rate says comes to its value.
+Two markets play the same acts: one over test venues (`played_market`), one over real protocols
+(`real_market`). Who decides sees only what stands on the board, which shows nothing beyond the
+present.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-
-import numpy as np
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from tidegate.live.vault.ground import Ground
 from tidegate.venues.vault.feed import Points
@@ -18,107 +18,79 @@ from tidegate.venues.vault.logs import Log
 
 DAY_S = 86_400
 BAR_S = 8 * 3_600
-HISTORY_DAYS = 90
 YEAR_DAYS = 365
 MICRO = 10**6
 PRICE = "ETH"
 PRICE_USD = 3_000.0
-VOL_BAR = 0.016
 RATES = {"aave": 0.052, "lp": 0.085, "perp": 0.115}
 NOISE = {"aave": 0.004, "lp": 0.012, "perp": 0.020}
 POINTS = 240
+Row = tuple[str, int, float]
 
 
-@dataclass
-class Market:
-    """Test venues by name, each at its address, and the board; `rates` are what they earn now."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the vault allows there: for each venue the most of the book, its risk group and its
+    least health, all in bps; what a keeper's step may cost, in bps; what a move of an order may
+    lose, in millionths."""
 
-    ground: Ground
-    token: str
-    venues: Mapping[str, str]
-    board: str
-    seed: int = 11
-    rates: dict[str, float] = field(default_factory=lambda: dict(RATES))
-    requirements: dict[str, int] = field(default_factory=dict)
+    venues: Mapping[str, tuple[int, int, int]]
+    slip_bps: int
+    slip_ppm: int
 
-    def __post_init__(self) -> None:
-        self._chance = np.random.default_rng(self.seed)
-        self._price = PRICE_USD
-        self._accrued_s = self._posted_s = self.ground.now_s // BAR_S * BAR_S
-        self._shown: dict[str, float] = dict(self.rates)
-        self._read = 0
 
-    def show_history(self) -> None:
-        """Post the past up to now."""
-        now_s = self._posted_s
-        self._posted_s = now_s - HISTORY_DAYS * DAY_S
-        self._post(now_s)
+class Market(Protocol):
+    """Venues by name and what happens to them; `rates` is what they are to pay from now on."""
 
-    def passes(self, until_s: int) -> None:
-        """Let time pass: the board shows it, and the venues earn what it shows."""
-        self.ground.wait(until_s)
-        self._post(until_s)
+    rates: dict[str, float]
 
-    def earns(self) -> None:
-        """Bring to each venue's value what it earned since this was last done."""
-        days = (self.ground.now_s - self._accrued_s) / DAY_S
-        self._accrued_s = self.ground.now_s
-        for name in self.venues:
-            self.gain(name, self._shown[name] * days / YEAR_DAYS)
+    @property
+    def bounds(self) -> Bounds:
+        """Limits that suit these venues."""
 
-    def gain(self, name: str, share: float) -> None:
-        """Change a venue's value by a share of it."""
-        held = self.held(name)
-        change = round(held * share)
-        if change > 0:
-            token = ("TestToken", self.token)
-            self.ground.call("world", token, "mint", self.venues[name], change)
-        self._set(name, held + change)
+    @property
+    def adapters(self) -> Mapping[str, str]:
+        """The address of each venue's adapter."""
 
-    def opens(self, name: str, share: float) -> None:
-        """The venue's strategist opens positions that require a share of its value."""
-        self.requirements[name] = round(self.held(name) * share)
-        self._set(name, self.held(name))
+    def join(self, vault: str) -> None:
+        """Make the adapters of a vault that has no deposit yet, and the past of the market."""
 
-    def falls(self, share: float) -> None:
-        """The coin's price falls by a share at once."""
-        self._price *= 1.0 - share
-
-    def held(self, name: str) -> int:
-        """What a venue says it holds."""
-        return int(self.ground.view(("TestVenue", self.venues[name]), "held"))
+    def open(self, vault: str) -> None:
+        """Whatever else the vault needs before the first deposit, its venues being known."""
 
     def points(self) -> dict[str, Points]:
-        """What the board shows since this was last asked, read from the chain's logs."""
+        """What the board shows since this was last asked."""
+
+    def passes(self, until_s: int) -> None:
+        """Let time pass to the beginning of a day: venues live, and the board shows it."""
+
+    def trades(self) -> None:
+        """The strategist is long at the perpetual venue while longs are paid, and else flat."""
+
+    def falls(self) -> float:
+        """The coin falls within a day; by which share of its price."""
+
+
+class Board:
+    """Series on the chain, by rows of (series, second, value); values in millionths."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground, self._at = ground, ("TestBoard", ground.create("world", "TestBoard"))
+        self._read = 0
+
+    def post(self, rows: Sequence[Row]) -> None:
+        """Show rows, those of a series in their order."""
+        plain = [(_series(name), at, round(value * MICRO)) for name, at, value in rows]
+        for start in range(0, len(plain), POINTS):
+            told = list(zip(*plain[start : start + POINTS], strict=True))
+            self._ground.call("world", self._at, "post", *map(list, told))
+
+    def points(self) -> dict[str, Points]:
+        """What was shown since this was last asked, read from the chain's logs."""
         first = self._read
-        logs = self.ground.logs(("TestBoard", self.board), first)
+        logs = self._ground.logs(self._at, first)
         self._read = max((log.block_number for log in logs), default=first - 1) + 1
         return points_of(logs)
-
-    def _set(self, name: str, held: int) -> None:
-        if name in self.requirements:
-            told = int(self.ground.view(("TestVenue", self.venues[name]), "requirement"))
-            self.requirements[name] = min(self.requirements[name], told or 2**255)
-        required = self.requirements.get(name, 0)
-        venue = ("TestVenue", self.venues[name])
-        self.ground.call("world", venue, "set_market", held, required, 0)
-
-    def _post(self, until_s: int) -> None:
-        rows: list[tuple[bytes, int, int]] = []
-        while self._posted_s + BAR_S <= until_s:
-            self._posted_s += BAR_S
-            self._price *= float(np.exp(self._chance.normal(0.0, VOL_BAR)))
-            rows.append((_series(PRICE), self._posted_s, round(self._price * MICRO)))
-            if self._posted_s % DAY_S == 0:
-                rows += self._rates(self._posted_s)
-        for start in range(0, len(rows), POINTS):
-            told = list(zip(*rows[start : start + POINTS], strict=True))
-            self.ground.call("world", ("TestBoard", self.board), "post", *map(list, told))
-
-    def _rates(self, at_s: int) -> list[tuple[bytes, int, int]]:
-        for name, mean in self.rates.items():
-            self._shown[name] = mean + float(self._chance.normal(0.0, NOISE[name]))
-        return [(_series(n), at_s, round(r * MICRO)) for n, r in self._shown.items()]
 
 
 def points_of(logs: Iterable[Log]) -> dict[str, Points]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +12,14 @@ from tidegate.backtest.provenance import NoTables
 from tidegate.history.window import Window
 from tidegate.live.machine import Machine, Parts
 from tidegate.live.vault.ground import Ground
-from tidegate.live.vault.market import BAR_S, PRICE
+from tidegate.live.vault.market import BAR_S, PRICE, Market
 from tidegate.model.instruments import Contract
 from tidegate.model.mandate import Mandate, read_mandate
 from tidegate.model.times import DAY_MS, SECOND_MS
 from tidegate.risk.gate import Gate
 from tidegate.venues.exchanges.session_log import SessionLog
 from tidegate.venues.vault.edge import VaultEdge
-from tidegate.venues.vault.feed import Points, Shown, VaultFeed
+from tidegate.venues.vault.feed import Shown, VaultFeed
 from tidegate.venues.vault.house import Vault, VaultHouse, check_asset
 from tidegate.venues.vault.lines import VAULT, Names
 from tidegate.venues.vault.outbox import Terms
@@ -29,7 +28,6 @@ from tidegate.venues.vault.reading import Place, Reader
 MANDATE = Path(__file__).parent / "mandate.toml"
 ASSET = "USDC"
 DEPTH = 2
-SLIP_PPM = 1_000
 VOLUME_DAY_USD = 50e6
 ROUNDS = 30
 GWEI = 10**9
@@ -55,16 +53,17 @@ def mandate_of() -> Mandate:
 
 
 class Operator:
-    """The engine of one vault; `points` reads what the chain shows of the market."""
+    """The engine of one vault; of the market it knows what the chain shows."""
 
     def __init__(
         self,
         ground: Ground,
         place: Place,
         folder: Path,
-        points: Callable[[], dict[str, Points]],
+        market: Market,
     ) -> None:
-        self._ground, self._points = ground, points
+        self._ground, self._points = ground, market.points
+        self._slip_ppm = market.bounds.slip_ppm
         mandate, gate = mandate_of(), Gate(os.urandom(32))
         now_ms = ground.now_s * SECOND_MS
         window = Window(now_ms, now_ms + DAY_MS)
@@ -77,7 +76,7 @@ class Operator:
             return None
 
         parts = Parts(arrangement, self.feed, self.house, gate, self.journal, halted)
-        self.feed.take(points())
+        self.feed.take(self._points())
         self.machine = Machine(parts, now_ms)
         self._told = 0
 
@@ -90,7 +89,8 @@ class Operator:
         signers = [ground.key(name) for name in ("signer 1", "signer 2")]
         domain = ground.run(reader.domain())
         names = Names(place.names, ASSET)
-        vault = Vault(self.edge, ground.node, domain, place.first_block, names, signers, SLIP_PPM)
+        begun, slip = place.first_block, self._slip_ppm
+        vault = Vault(self.edge, ground.node, domain, begun, names, signers, slip)
         self._log = SessionLog(folder / "vault.session", {}, place.vault)
         return VaultHouse(vault, gate, self._log, ground.run, lambda: self.machine.root)
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstration's vault: contracts, people and limits, made on a chain of its own."""
+"""The demonstration's vault: contracts, people and limits, over whichever market it is given."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tidegate.live.vault.ground import Ground
@@ -16,12 +17,11 @@ UNBOUND = 2**100
 SIGNERS = ("signer 1", "signer 2", "signer 3")
 THRESHOLD = 2
 KEEPER_ROLE = 8  # the flag of that role in `book.vy`: the fourth
-SILENCE_S, INTERVAL_S, STEP_BPS, SLIP_BPS = 3 * DAY_S, 3_600, 2_500, 50
+SILENCE_S, INTERVAL_S, STEP_BPS = 3 * DAY_S, 3_600, 2_500
 # Of the book: least idle, sent in a day, lost at once and in a month; of the supply, of a claim.
 BOOK = BookLimit(500, 20_000, 50, 200, 30 * DAY_S, 100, 50)
-# Most of the book at each venue, its risk group, and its least health; bps.
-LIMITS = {"aave": (4_500, 0, 0), "lp": (2_500, 1, 0), "perp": (3_500, 1, 12_000)}
 GROUPS = {0: GroupLimit(UNBOUND, 4_500), 1: GroupLimit(UNBOUND, 5_500)}
+MarketOf = Callable[[Ground, str], Market]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +41,33 @@ class Scene:
         return "CapitalVault", self.made.vault
 
 
-def build(ground: Ground) -> Scene:
-    """Make all contracts, set the limits while nobody has deposited, and show the past."""
+def build(ground: Ground, market_of: MarketOf) -> Scene:
+    """Make all contracts over a market; the limits are set while nobody has deposited."""
     token = ground.create("world", "TestToken", "Test dollar", "USDC", 6)
-    board = ground.create("world", "TestBoard")
+    market = market_of(ground, token)
     curator, allocator, sentinel = map(ground.address, ("curator", "allocator", "sentinel"))
     plan = Blueprint(token, "Tidegate demo", "TIDE", curator, allocator, sentinel)
     made = ground.run(ground.deployer.vault(ground.sender("owner"), plan))
-    venues = {n: ground.create("world", "TestVenue", token, made.vault) for n in LIMITS}
-    _limits(ground, made, venues)
-    keeper = _keeper(ground, made)
-    market = Market(ground, token, venues, board)
-    market.show_history()
-    names = {adapter: name for name, adapter in venues.items()}
+    market.join(made.vault)
+    _limits(ground, made, market)
+    keeper = _keeper(ground, made, market.bounds.slip_bps)
+    market.open(made.vault)
+    names = {adapter: name for name, adapter in market.adapters.items()}
     return Scene(ground, made, keeper, token, market, Place(made.vault, made.first_block, names))
 
 
-def _limits(ground: Ground, made: Deployed, venues: dict[str, str]) -> None:
+def _limits(ground: Ground, made: Deployed, market: Market) -> None:
     signers = tuple(ground.address(name) for name in SIGNERS)
     limits = {
-        venues[name]: VenueLimit(UNBOUND, cap, group, health, DAY_S, 0)
-        for name, (cap, group, health) in LIMITS.items()
+        market.adapters[name]: VenueLimit(UNBOUND, cap, group, health, DAY_S, 0)
+        for name, (cap, group, health) in market.bounds.venues.items()
     }
     setup = Setup(signers, THRESHOLD, BOOK, GROUPS, limits)
     ground.run(ground.deployer.set_up(ground.sender("curator"), made, setup))
 
 
-def _keeper(ground: Ground, made: Deployed) -> str:
-    bounds = (SILENCE_S, INTERVAL_S, STEP_BPS, SLIP_BPS)
+def _keeper(ground: Ground, made: Deployed, slip_bps: int) -> str:
+    bounds = (SILENCE_S, INTERVAL_S, STEP_BPS, slip_bps)
     keeper = ground.create("owner", "Keeper", made.vault, *bounds)
     vault, curator = ("CapitalVault", made.vault), ground.sender("curator")
     office = ("appoint", KEEPER_ROLE, keeper)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.audit.checkpoint import roots_at
-from tidegate.live.vault.ground import Ground
+from tidegate.live.vault.ground import Forced, Ground
 from tidegate.live.vault.market import DAY_S
 from tidegate.live.vault.operator import ASSET, Operator, Sending
 from tidegate.live.vault.setting import (
@@ -16,6 +16,7 @@ from tidegate.live.vault.setting import (
     SILENCE_S,
     STEP_BPS,
     USDC,
+    MarketOf,
     Scene,
     build,
 )
@@ -23,7 +24,7 @@ from tidegate.model.errors import ensure
 from tidegate.model.times import SECOND_MS
 from tidegate.venues.vault.orders import sign_order
 from tidegate.venues.vault.reading import Reader
-from tidegate.venues.vault.state import BPS, Move, Order, VaultState, VenueState
+from tidegate.venues.vault.state import MICRO, Move, Order, VaultState, VenueState
 
 # Tuesday, 1 December 2026, 00:00 UTC.
 BEGIN_S = 1_796_083_200
@@ -47,21 +48,25 @@ class Act:
         return self.state.price_quanta(SHARE) / USDC
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An illegal order that was sent: what it was, who sent it, and how the vault reverted it."""
+
+    what: str
+    sender: str
+    sent: Forced
+
+
 class Story:
     """The whole demonstration over one chain; `play` yields its acts as they end."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ground = Ground(folder, BEGIN_S)
-        self.scene: Scene = build(self.ground)
-        self._reader = Reader(self.ground.node, self.scene.place, 0)
-        self.refusals: list[str] = []
+    def __init__(self, ground: Ground, folder: Path, market_of: MarketOf) -> None:
+        self.folder, self.ground = folder, ground
+        self.scene: Scene = build(ground, market_of)
+        self._reader = Reader(ground.node, self.scene.place, 0)
+        self.refusals: list[Refusal] = []
         self.sendings: list[Sending] = []
-        self.head = ""
-
-    def close(self) -> None:
-        """End the chain."""
-        self.ground.close()
+        self.head, self.paid_quanta = "", 0
 
     def state(self) -> VaultState:
         """The vault at the head, from its logs and held against the contracts."""
@@ -72,10 +77,10 @@ class Story:
         """All acts, in order."""
         yield self._act("Two people deposit", self._deposits())
         scene, market = self.scene, self.scene.market
-        self.operator = Operator(self.ground, scene.place, self.folder, market.points)
-        yield self._act("The engine sends the money out", self._decides())
+        self.operator = Operator(self.ground, scene.place, self.folder, market)
+        yield self._act("The engine sends the money out", self._looks())
         market.rates["perp"] = -0.16
-        said = ["Who is long at the perpetual venue is now paid, and the vault's side pays."]
+        said = ["Longs at the perpetual venue, who were paid, now pay; the strategist closes his."]
         yield self._act("Funding turns", [*said, *self._until_moved("perp")])
         market.rates["perp"] = 0.22
         said = ["Funding comes back.", *self._deposit("carol", 250_000)]
@@ -105,8 +110,15 @@ class Story:
         ground.mine(3)
         return [f"{who.capitalize()} deposits {dollars:,} {ASSET} for {shares:,.2f} shares."]
 
+    def _looks(self) -> list[str]:
+        """One look of the engine, the strategist closing before and opening after it."""
+        self.scene.market.trades()
+        said = self._decides()
+        self.scene.market.trades()
+        return said
+
     def _decides(self) -> list[str]:
-        """One look of the engine, and what it sent."""
+        """One decision of the engine, and what it sent."""
         self.operator.tick()
         sent = self.operator.sendings()
         self.sendings += sent
@@ -117,16 +129,14 @@ class Story:
         said = list[str]()
         for _ in range(LOOKS_MAX):
             self._pass_days(LOOK_DAYS)
-            before, found = len(self.sendings), self._decides()
+            before, found = len(self.sendings), self._looks()
             said += [f"{LOOK_DAYS} days pass.", *found]
             if any(venue in (one.source, one.destination) for one in self.sendings[before:]):
                 break
         return said
 
     def _pass_days(self, days: int) -> None:
-        market, now_s = self.scene.market, self.ground.now_s
-        market.passes((now_s // DAY_S + days) * DAY_S)
-        market.earns()
+        self.scene.market.passes((self.ground.now_s // DAY_S + days) * DAY_S)
 
     def _expected(self) -> str:
         snapshot = self.operator.feed.snapshot(self.ground.now_s * SECOND_MS, ())
@@ -135,55 +145,52 @@ class Story:
         return f"The engine expects a year: {words}."
 
     def _refused(self) -> list[str]:
-        """Orders that the vault must not take, though two of three have signed all but one."""
+        """Orders that the vault must not take, sent all the same, past the edge that holds them
+        back; two of three have signed all but one."""
         state = self.state()
         lp = next(venue for venue in state.venues if venue.name == "lp")
         excess = lp.headroom_quanta + state.total_quanta // 50
-        order = self._order(state, Move(lp.adapter, excess, excess))
+        order = self._order(state, Move(lp.adapter, excess, excess * 9 // 10))
         tries = (
-            (f"{excess / USDC:,.0f} more to lp, signed by two", order, 2, "allocator"),
-            ("the same, signed by one", order, 1, "allocator"),
-            ("the same, brought by a stranger", order, 2, "stranger"),
+            (f"{excess / USDC:,.0f} more to lp, signed by two", 2, "allocator"),
+            ("the same, signed by one", 1, "allocator"),
+            ("the same, brought by a stranger", 2, "stranger"),
         )
-        said = []
-        for words, wanted, signatures, who in tries:
-            reason = self._refusal(wanted, signatures, who)
-            ensure(bool(reason), f"the vault took an illegal order: {words}")
-            self.refusals.append(reason)
-            said.append(f"{words}: refused: {reason}")
-        ensure(self.state().nonce == state.nonce, "a refused order used a nonce")
-        return said
+        for words, signatures, who in tries:
+            sent = self._forced(order, signatures, who)
+            ensure(bool(sent.reason), f"the vault took an illegal order: {words}")
+            self.refusals.append(Refusal(words, who, sent))
+        after = self.state()
+        ensure(_money(after) == _money(state), "a refused order moved money or used a nonce")
+        idle = f"{after.idle_quanta / USDC:,.2f}"
+        return [*map(_refusal_told, self.refusals), f"Idle money is {idle}, as it was."]
 
     def _order(self, state: VaultState, *moves: Move) -> Order:
         root = "0x" + self.operator.machine.root.hex()
         return Order(state.nonce, state.ts_s + ORDER_S, root, 1, moves)
 
-    def _refusal(self, order: Order, signatures: int, who: str) -> str:
-        """The vault's own reason, from a dry run at the head."""
+    def _forced(self, order: Order, signatures: int, who: str) -> Forced:
+        """The order as a transaction in a name, with so many signatures."""
         ground, domain = self.ground, self.ground.run(self._reader.domain())
         keys = [ground.key(f"signer {n}") for n in range(1, signatures + 1)]
         keys.sort(key=lambda key: int(key.address, 16))
         signed = [sign_order(order, domain, key).content for key in keys]
         moves = [move.terms for move in order.moves]
-        return ground.refusal(who, self.scene.vault, "rebalance", order.terms, moves, signed)
+        return ground.force(who, self.scene.vault, "rebalance", order.terms, moves, signed)
 
     def _crash(self) -> list[str]:
-        market = self.scene.market
-        market.opens("perp", 0.55)
-        health = self._venue("perp").health_micro or 0
-        market.falls(0.35)
-        self._pass_days(1)
-        market.gain("perp", -0.40)
-        market.gain("lp", -0.15)
-        perp = self._venue("perp")
+        before = {venue.name: venue for venue in self.state().venues}
+        fall = self.scene.market.falls()
+        perp, lp = self._venue("perp"), self._venue("lp")
         self.ground.mine(3)
         said = self._decides()
         frozen = ", ".join(self.operator.house.frozen_venues())
+        losses = [f"{now.name} {_loss(before[now.name], now):.0%}" for now in (lp, perp)]
         return [
-            f"The perpetual venue has positions open: health {health / 10**6:.2f}.",
-            "ETH falls by 35 % in a day; lp loses 15 % and perp 40 % of their value.",
-            f"Health of perp is {(perp.health_micro or 0) / 10**6:.2f}, below its limit "
-            f"{perp.health_min_micro / 10**6:.2f}.",
+            f"The perpetual venue has a long open: health {_health(before['perp']):.2f}.",
+            f"ETH falls by {fall:.0%} in a day, and venues lose: {', '.join(losses)}.",
+            f"Health of perp is {_health(perp):.2f}, its limit "
+            f"{perp.health_min_micro / MICRO:.2f}.",
             f"The engine sends nothing to or from {frozen or 'no venue'}.",
             *said,
         ]
@@ -198,7 +205,7 @@ class Story:
 
     def _falls_silent(self) -> list[str]:
         """Nobody sends an order; a stranger calls the keeper."""
-        vault, adapter = self.state(), self.scene.market.venues["aave"]
+        vault, adapter = self.state(), self.scene.market.adapters["aave"]
         keeper = ("Keeper", self.scene.keeper)
         early = self.ground.refusal("stranger", keeper, "act", adapter)
         self._silence(vault.last_order_s)
@@ -213,7 +220,6 @@ class Story:
     def _silence(self, last_order_s: int) -> None:
         end_s = max(self.ground.now_s, last_order_s + SILENCE_S)
         self.scene.market.passes((end_s // DAY_S + 1) * DAY_S)
-        self.scene.market.earns()
 
     def _redeems(self) -> list[str]:
         """Bob asks, a stranger fulfils from idle money, Bob is paid; no operator has a part."""
@@ -226,6 +232,7 @@ class Story:
         claim = int(ground.view(vault, "maxWithdraw", bob))
         ground.call("bob", vault, "withdraw", claim, bob, bob)
         paid = int(ground.view(("TestToken", self.scene.token), "balanceOf", bob))
+        self.paid_quanta = paid
         whole = "all his" if part == shares else "as many as idle money pays of his"
         return [
             f"Bob asks for {whole} shares, {part / SHARE:,.2f}. A stranger fulfils it.",
@@ -264,20 +271,16 @@ class Story:
 
     def _keep(self, who: str, venue: str) -> str:
         """One step of the keeper, told from the vault before and after."""
-        before, idle = self._health(venue), self.ground.view(self.scene.vault, "idle")
-        adapter = self.scene.market.venues[venue]
+        before, idle = self._venue(venue), self.ground.view(self.scene.vault, "idle")
+        adapter = self.scene.market.adapters[venue]
         self.ground.call(who, ("Keeper", self.scene.keeper), "act", adapter)
         came = self.ground.view(self.scene.vault, "idle") - idle
         if came:
             return f"The {who} has the keeper act: {came / USDC:,.0f} come home from {venue}."
         return (
             f"The {who} has the keeper act: {STEP_BPS / 100:.0f} % of what is open at {venue} is "
-            f"closed, health {before:.2f} to {self._health(venue):.2f}."
+            f"closed, health {_health(before):.2f} to {_health(self._venue(venue)):.2f}."
         )
-
-    def _health(self, venue: str) -> float:
-        adapter = self.scene.market.venues[venue]
-        return float(self.ground.view(("TestVenue", adapter), "state")[1] / BPS)
 
     def _venue(self, name: str) -> VenueState:
         return next(venue for venue in self.state().venues if venue.name == name)
@@ -293,3 +296,22 @@ def _told(sent: Sending) -> str:
     ends = f"{sent.quanta / USDC:,.0f} from {sent.source} to {sent.destination}"
     state = "done" if sent.state == "accepted" else f"refused: {sent.reason}"
     return f"The engine sends {ends}: {state}."
+
+
+def _refusal_told(refusal: Refusal) -> str:
+    sent = refusal.sent
+    place = f"{sent.transaction[:12]}... in block {sent.block_number}"
+    return f"{refusal.what}: reverted: {sent.reason} ({place})"
+
+
+def _money(state: VaultState) -> tuple[int, ...]:
+    """What an order can change: its nonce and the vault's own money, to the unit."""
+    return state.nonce, state.idle_quanta, state.set_aside_quanta, state.supply_shares
+
+
+def _health(venue: VenueState) -> float:
+    return (venue.health_micro or 0) / MICRO
+
+
+def _loss(before: VenueState, now: VenueState) -> float:
+    return 1.0 - now.value_quanta / before.value_quanta if before.value_quanta else 0.0

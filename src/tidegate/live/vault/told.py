@@ -12,12 +12,12 @@ from rich.table import Table
 
 from tidegate.live.vault.operator import ASSET, Sending
 from tidegate.live.vault.setting import USDC
-from tidegate.live.vault.story import Act
+from tidegate.live.vault.story import Act, Refusal
 from tidegate.model.times import SECOND_MS, format_time
 from tidegate.venues.vault.state import BPS, MICRO, VaultState, VenueState
 
 WIDTH = 100
-COLUMNS = ("where", ASSET, "of the book", "most", "may be added", "health", "at least")
+COLUMNS = ("of the book", "most", "may be added", "health", "at least")
 
 
 def show(console: Console, number: int, act: Act) -> None:
@@ -27,7 +27,7 @@ def show(console: Console, number: int, act: Act) -> None:
     console.print(f"[bold]{number}. {act.title}[/] ({at}, block {state.block_number})")
     for line in act.said:
         console.print(f"   {line}", highlight=False, markup=False)
-    console.print(_table(state), end="")
+    console.print(table(state, ASSET), end="")
     total = state.total_quanta / USDC
     claims = f", {state.set_aside_quanta / USDC:,.2f} set aside" if state.set_aside_quanta else ""
     price = f"   A share is worth {act.share_price:.6f} {ASSET}; the book {total:,.2f}{claims}.\n"
@@ -53,32 +53,43 @@ def sending_of(sent: Sending) -> dict[str, Any]:
     return asdict(sent)
 
 
-def _table(state: VaultState) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 1))
-    for column in COLUMNS:
+def refusal_of(refusal: Refusal) -> dict[str, Any]:
+    """An illegal order and the transaction that the vault reverted, as plain values."""
+    return {"what": refusal.what, "sender": refusal.sender, **asdict(refusal.sent)}
+
+
+def table(state: VaultState, asset: str) -> Table:
+    """Where the money is, in whole coins of the asset, with limits and headroom."""
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 1))
+    for column in ("where", asset, *COLUMNS):
         justify: Literal["left", "right"] = "left" if column == "where" else "right"
-        table.add_column(column, justify=justify, no_wrap=True)
+        drawn.add_column(column, justify=justify, no_wrap=True)
     least = state.limits.idle_min_bps / BPS if state.limits is not None else 0.0
     idle = _share(state.idle_quanta, state)
-    table.add_row("idle", f"{state.idle_quanta / USDC:,.0f}", idle, "", "", "", f"{least:.0%}")
+    drawn.add_row("idle", _coins(state.idle_quanta, state), idle, "", "", "", f"{least:.0%}")
     for venue in state.venues:
-        table.add_row(*_row(venue, state))
-    return table
+        drawn.add_row(*_row(venue, state))
+    return drawn
 
 
 def _row(venue: VenueState, state: VaultState) -> tuple[str, ...]:
+    name = venue.name if len(venue.name) < 42 else f"{venue.name[:8]}..{venue.name[-6:]}"
     if not venue.is_known:
-        return (venue.name, "unknown", "", "", "", "", "")
+        return (name, "unknown", "", "", "", "", "")
     owes = venue.health_micro is not None
     return (
-        venue.name,
-        f"{venue.value_quanta / USDC:,.0f}",
+        name,
+        _coins(venue.value_quanta, state),
         _share(venue.value_quanta, state),
-        f"{venue.cap_quanta / USDC:,.0f}",
-        f"{venue.headroom_quanta / USDC:,.0f}",
+        _coins(venue.cap_quanta, state),
+        _coins(venue.headroom_quanta, state),
         f"{(venue.health_micro or 0) / MICRO:.2f}" if owes else "",
         f"{venue.health_min_micro / MICRO:.2f}" if venue.health_min_micro else "",
     )
+
+
+def _coins(quanta: int, state: VaultState) -> str:
+    return f"{quanta / 10**state.decimals:,.0f}"
 
 
 def _share(quanta: int, state: VaultState) -> str:

@@ -36,7 +36,11 @@ class Anvil:
             stdout=self._said,
             stderr=subprocess.STDOUT,
         )
-        self.port = self._await_port()
+        try:
+            self.port = self._await_port()
+        except BaseException:  # Nobody holds it yet who could end it.
+            self.kill()
+            raise
         self.url = f"http://127.0.0.1:{self.port}"
 
     def _await_port(self) -> int:
@@ -48,7 +52,6 @@ class Anvil:
                 break
             time.sleep(0.01)
         said = (self._text().strip().splitlines() or ["nothing"])[-1]
-        self.kill()
         raise InputError("anvil", "start", f"expected it to listen; its last line: {said}")
 
     def _text(self) -> str:

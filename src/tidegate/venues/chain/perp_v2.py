@@ -40,6 +40,7 @@ class PerpV2:
     base: At
     pool: At
     index: At
+    exchange: At
     owner: str
 
 
@@ -120,7 +121,8 @@ def deploy_perp_v2(
     pool = _market(made, (quote, base, factory, registry, house), price)
     made.do(exchange, "setMaxTickCrossedWithinBlock", base.address, TICKS_MAX)
     chain.wait(_HISTORY_S)
-    return PerpV2(house, margin, balances, config, collateral, base, pool, index, owner)
+    markets = base, pool, index, exchange
+    return PerpV2(house, margin, balances, config, collateral, *markets, owner)
 
 
 def _market(made: _Deployment, of: tuple[At, At, At, At, At], price: float) -> At:

@@ -8,7 +8,7 @@ it is first seen, and keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -59,7 +59,7 @@ class SessionLog:
         self.approvals: set[str] = set()
         self.entries: dict[str, list[Entry]] = {}
         self.positions: dict[InstrumentId, Position] = {}
-        self._sources: dict[str, set[str]] = {}
+        self._sources: dict[str, dict[str, Entry]] = {}
         said = {"session": header}
         self._partial = partial_path(path)
         self._is_new = not self._partial.exists()
@@ -92,7 +92,7 @@ class SessionLog:
 
     def see(self, venue: str, news: Iterable[News]) -> tuple[Entry, ...]:
         """Number what was not seen before, on disk on return; the new lines."""
-        known = self._sources.get(venue, set[str]())
+        known = self.seen(venue)
         fresh = {item.source: item for item in news if item.source not in known}
         first = len(self.entries.get(venue, ())) + 1
         lines = [
@@ -104,6 +104,10 @@ class SessionLog:
         for line in lines:
             self._take_seen(line)
         return tuple(line.entry for line in lines)
+
+    def seen(self, venue: str) -> Mapping[str, Entry]:
+        """The lines of a venue's log by what the venue calls them."""
+        return self._sources.get(venue, {})
 
     def names(self, venue: str) -> dict[str, str]:
         """Our ids by a venue's."""
@@ -128,7 +132,7 @@ class SessionLog:
 
     def _take_seen(self, line: Seen) -> None:
         venue, event = line.entry.venue, line.entry.event
-        self._sources.setdefault(venue, set()).add(line.source)
+        self._sources.setdefault(venue, {})[line.source] = line.entry
         self.entries.setdefault(venue, []).append(line.entry)
         if isinstance(event, Filled):
             cost = self._contracts[event.instrument].entry_cost(event.lots, event.ticks)

@@ -96,9 +96,12 @@ def _moved(progress: Progress | None) -> bool:
 class Deployer:
     """Makes contracts with one sender and calls them with others."""
 
-    def __init__(self, node: ChainNode, pause: Pause | None = None) -> None:
-        """`pause` is waited for between two looks, by default the node's own."""
-        self._node, self._pause = node, pause or node.pause
+    def __init__(
+        self, node: ChainNode, pause: Pause | None = None, call_gas: int = CALL_GAS
+    ) -> None:
+        """`pause` is waited for between two looks, by default the node's own; `call_gas` is what
+        a call may use."""
+        self._node, self._pause, self._call_gas = node, pause or node.pause, call_gas
 
     async def create(self, sender: Sender, id: str, contract: str, *args: object) -> str:
         """Make a shipped contract; its address. Raises `InputError` unless that is done."""
@@ -111,7 +114,7 @@ class Deployer:
     ) -> Entry:
         """Call a shipped contract; raises `InputError` unless that is done."""
         data = self._node.data(contract, name, *args)
-        return await self._done(sender, id, address, data, CALL_GAS)
+        return await self._done(sender, id, address, data, self._call_gas)
 
     async def _done(self, sender: Sender, id: str, to: str, data: str, gas: int) -> Entry:
         if id not in sender.ids:

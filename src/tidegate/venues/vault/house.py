@@ -38,7 +38,7 @@ from tidegate.venues.exchanges.session import News
 from tidegate.venues.exchanges.session_log import Sent, SessionLog
 from tidegate.venues.vault.edge import VaultEdge
 from tidegate.venues.vault.keys import VaultKey
-from tidegate.venues.vault.lines import VAULT, Line, Names, change, lines, marked
+from tidegate.venues.vault.lines import MARK, VAULT, Line, Names, change, lines, marked
 from tidegate.venues.vault.logs import Disagreement
 from tidegate.venues.vault.node import ChainNode, NodeError, Reverted
 from tidegate.venues.vault.orders import Domain, sign_order
@@ -52,6 +52,7 @@ PUSHED_MAX = 10_000
 ENTRIES_MAX = 1_000
 NEVER_MS = 2**53
 PPM = 10**6
+REORGANISED = "the chain was reorganised deeper than was believed"
 NO_TRADES = "positions are not traded through the vault's orders"
 
 
@@ -289,16 +290,28 @@ class VaultHouse:
     def _follow(self, state: VaultState) -> str:
         node, (last, known) = self._vault.node, self._last
         if known and self._ask(node.block(last)).hash != known:
-            return "the chain was reorganised deeper than was believed"
+            return REORGANISED
         first, vault = last + 1, self._vault.domain.vault
         logs = self._ask(node.logs("CapitalVault", vault, first, state.block_number))
         at_s = {
             number: self._ask(node.block(number)).ts_s for number in {x.block_number for x in logs}
         }
-        self._see(lines(logs, at_s, self._transfers(), self._vault.names))
+        told = list(lines(logs, at_s, self._transfers(), self._vault.names))
+        if not known and not self._holds(told):
+            return REORGANISED
+        self._see(told)
         self._see(self._marks(state))
         self._state, self._last = state, (state.block_number, state.block_hash)
         return ""
+
+    def _holds(self, told: Iterable[Line]) -> bool:
+        """Whether the chain still tells every line that an earlier process wrote down."""
+        now = {(line.venue, line.source): line.event for line in told}
+        return all(
+            source.startswith(MARK) or now.get((venue, source)) == entry.event
+            for venue in self._venues
+            for source, entry in self._log.seen(venue).items()
+        )
 
     def _marks(self, state: VaultState) -> list[Line]:
         names, block = self._vault.names, (state.block_number, state.ts_s)

@@ -23,6 +23,7 @@ from tidegate.model.times import SECOND_MS
 from tidegate.venues.vault.logs import Log
 
 VAULT = "vault"
+MARK = "mark "
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def marked(venue: str, block: tuple[int, int], gain: int, asset: str) -> Line:
     """What an adapter is worth more than its log says at a block (number, second)."""
     number, ts_s = block
     event = YieldAccrued(ts_s * SECOND_MS, venue, asset, gain)
-    return Line(venue, f"mark {number}", event)
+    return Line(venue, f"{MARK}{number}", event)
 
 
 def change(event: Event, venue: str) -> int:

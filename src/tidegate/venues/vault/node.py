@@ -96,7 +96,7 @@ class ChainNode:
 
     async def close(self) -> None:
         """End the connection."""
-        with suppress(AttributeError):
+        with suppress(AttributeError, NotImplementedError):  # A chain in this process has none.
             await self._web3.provider.disconnect()
 
     async def pause(self) -> None:
@@ -112,6 +112,11 @@ class ChainNode:
         found = await self._ask("block", self._web3.eth.get_block(which))
         fee = int(found.get("baseFeePerGas", 0))
         return Block(int(found["number"]), _hex(found["hash"]), int(found["timestamp"]), fee)
+
+    async def has_code(self, address: str, at: int) -> bool:
+        """Whether a contract stands at an address at a block."""
+        code = self._web3.eth.get_code(address, block_identifier=at)
+        return bool(await self._ask("code", code))
 
     async def view(self, contract: str, address: str, name: str, *args: Any, at: int) -> Any:
         """What a function of a shipped contract says at a block; raises `Reverted`."""
@@ -218,16 +223,21 @@ class ChainNode:
         except (NodeError, Reverted):
             return 0
 
-    async def _receipt(self, entry: Entry) -> Receipt | None:
+    async def receipt(self, hash: str) -> Receipt | None:
+        """Where a transaction was included; None where it is not."""
         from web3.exceptions import TransactionNotFound
 
+        with suppress(TransactionNotFound):
+            found = await self._ask("receipt", self._web3.eth.get_transaction_receipt(hash))
+            if found is not None and found["blockNumber"] is not None:
+                place = int(found["blockNumber"]), _hex(found["blockHash"])
+                return Receipt(hash, *place, bool(found["status"]))
+        return None
+
+    async def _receipt(self, entry: Entry) -> Receipt | None:
         for attempt in reversed(entry.attempts):
-            with suppress(TransactionNotFound):
-                asked = self._web3.eth.get_transaction_receipt(attempt.hash)
-                found = await self._ask("receipt", asked)
-                if found is not None and found["blockNumber"] is not None:
-                    place = int(found["blockNumber"]), _hex(found["blockHash"])
-                    return Receipt(attempt.hash, *place, bool(found["status"]))
+            if (found := await self.receipt(attempt.hash)) is not None:
+                return found
         return None
 
     async def _pooled(self, entry: Entry) -> frozenset[str]:
