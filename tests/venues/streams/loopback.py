@@ -220,3 +220,34 @@ def ends_without_room() -> tuple[list[End], int]:
         return ends, len(inbox)
 
     return asyncio.run(asyncio.wait_for(play(), 20))
+
+
+def attempts_at_a_peer_that_never_answers() -> int:
+    """How many attempts are made at a peer that takes a connection, hears, and says nothing."""
+
+    async def tried() -> int:
+        met, again = 0, asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal met
+            met += 1
+            if met == 2:
+                again.set()
+            with suppress(OSError):
+                await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        patience = Patience(connect_s=0.1, first_retry_s=0.01, last_retry_s=0.05)
+        talk, inbox = DeribitTalk(("X",)), Inbox(8, 8)
+        connection = Connection(url, talk, inbox, patience, lambda: 0, lambda _: None)
+        running = asyncio.create_task(connection.run())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(again.wait(), 20.0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        server.close()
+        return met
+
+    return asyncio.run(tried())

@@ -34,3 +34,7 @@ def test_stream_that_has_no_room_for_news_is_broken_off_and_said_so(loopback: An
     ends, kept = loopback.ends_without_room()
     assert ends[0] is loopback.End.NO_ROOM
     assert kept == 8
+
+
+def test_peer_that_never_answers_the_handshake_is_given_up_and_tried_again(loopback: Any) -> None:
+    assert loopback.attempts_at_a_peer_that_never_answers() == 2

@@ -105,14 +105,19 @@ class Connection:
 
     async def _once(self, session: aiohttp.ClientSession) -> tuple[End, float]:
         try:
-            async with session.ws_connect(
-                self._url,
-                max_msg_size=MESSAGE_BYTES_MAX,
-                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-            ) as socket:
+            # The library bounds how long a socket takes to open, and not how long the answer does.
+            async with asyncio.timeout(self._patience.connect_s):
+                socket = await session.ws_connect(
+                    self._url,
+                    max_msg_size=MESSAGE_BYTES_MAX,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                )
+            try:
                 self._socket = socket
                 await self._send(socket, self._talk.hello())
                 return await self._read(socket), 0.0
+            finally:
+                await socket.close()
         except aiohttp.WSServerHandshakeError as refusal:
             if refusal.status == TOO_MANY:
                 return End.TOO_MANY, _retry_after_s(refusal)
